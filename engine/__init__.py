@@ -1,0 +1,1 @@
+"""The serving engine: requests, policies, and executors of one contract."""

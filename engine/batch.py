@@ -1,0 +1,108 @@
+"""The decoding requests as columns, so that a step is a few array operations."""
+
+from __future__ import annotations
+
+from math import inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.request import Request
+
+Ints = NDArray[np.int64]
+
+
+class Batch:
+    """Requests past their prefill. Row i of every column belongs to ``requests[i]``; rows keep admission order.
+
+    Columns (int64, length n): ``context`` tokens in the target's KV cache, ``left`` output tokens still to come,
+    ``blocks`` KV blocks held, ``drafted`` and ``accepted`` draft tokens, ``joined`` the tick at which the row came,
+    ``output`` the length of the whole answer.
+    Columns (float64): ``since_s`` when the first token came, ``slo_tpot_s`` (inf: no SLO).
+    ``tick`` counts decode steps, ``version`` changes whenever the rows change or advance unevenly, ``by_client`` counts
+    the rows of each client.
+    """
+
+    COLUMNS = ("context", "left", "blocks", "drafted", "accepted", "joined", "output")
+
+    def __init__(self) -> None:
+        self._data = np.zeros((len(self.COLUMNS), 64), np.int64)
+        self._times = np.zeros((2, 64))
+        self.requests: list[Request] = []
+        self.by_client: dict[str, int] = {}
+        self.context_tokens = 0
+        self.tick = 0
+        self.version = 0
+        self._reshape()
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+    def _reshape(self) -> None:
+        n = len(self.requests)
+        self.context, self.left, self.blocks, self.drafted, self.accepted, self.joined, self.output = self._data[:, :n]
+        self.since_s, self.slo_tpot_s = self._times[:, :n]
+        self.context_tokens = int(self.context.sum())
+        self._steps_to_finish = int(self.left.min()) if n else 0
+        self.version += 1
+
+    def add(self, request: Request) -> None:
+        """Take over a request whose prefill is done: its state moves into the columns."""
+        n = len(self.requests)
+        if n == self._data.shape[1]:
+            self._data = np.concatenate([self._data, np.zeros_like(self._data)], axis=1)
+            self._times = np.concatenate([self._times, np.zeros_like(self._times)], axis=1)
+        context = request.prompt_tokens + request.generated - 1
+        left = request.output_tokens - request.generated
+        drafts = request.drafted_tokens, request.accepted_tokens
+        self._data[:, n] = (context, left, request.blocks, *drafts, self.tick, request.output_tokens)
+        self._times[:, n] = (request.first_token_s, inf if request.slo_tpot_s is None else request.slo_tpot_s)
+        self.requests.append(request)
+        self.by_client[request.client] = self.by_client.get(request.client, 0) + 1
+        self._reshape()
+
+    def remove(self, rows: Ints) -> list[Request]:
+        """Take rows out, in row order, with the columns written back into the requests."""
+        gone = [self.requests[row] for row in rows]
+        rows_of = self._data[:, rows].T.tolist()
+        for request, (_, left, blocks, drafted, accepted, joined, _) in zip(gone, rows_of, strict=True):
+            request.generated = request.output_tokens - left
+            request.blocks, request.drafted_tokens, request.accepted_tokens = blocks, drafted, accepted
+            request.steps += self.tick - joined
+            self._forget_client(request.client)
+        keep = np.ones(len(self.requests), bool)
+        keep[rows] = False
+        self.requests = [request for request, kept in zip(self.requests, keep.tolist(), strict=True) if kept]
+        self._data[:, : len(self.requests)] = self._data[:, : keep.size][:, keep]
+        self._times[:, : len(self.requests)] = self._times[:, : keep.size][:, keep]
+        self._reshape()
+        return gone
+
+    def _forget_client(self, client: str) -> None:
+        if self.by_client[client] == 1:
+            del self.by_client[client]
+        else:
+            self.by_client[client] -= 1
+
+    def advance(self) -> Ints | None:
+        """One token for every row. Returns the finished rows, or None (the common case, which costs no search)."""
+        self.context += 1
+        self.left -= 1
+        self.context_tokens += len(self.requests)
+        self.tick += 1
+        self._steps_to_finish -= 1
+        return np.flatnonzero(self.left == 0) if self._steps_to_finish == 0 else None
+
+    def advance_by(self, tokens: Ints, drafted: Ints) -> Ints:
+        """``tokens[i]`` >= 1 tokens for row i, of which the last is the bonus. Returns the finished rows."""
+        self.context += tokens
+        self.left -= tokens
+        self.drafted += drafted
+        self.accepted += tokens - 1
+        self.tick += 1
+        self._reshape()
+        return np.flatnonzero(self.left == 0)
+
+    def generated(self) -> Ints:
+        """Output tokens of each row so far."""
+        return self.output - self.left

@@ -1,0 +1,110 @@
+"""The contract of a batching policy, and the mechanics that all of them share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from engine.batch import Batch
+from engine.kv_cache import BlockPool
+from engine.ordering import Ordering
+from engine.plan import Chunk, DraftShape, StepPlan
+from engine.request import RUNNING, WAITING, Request
+
+
+@dataclass(slots=True)
+class Running:
+    """What the engine runs with: the queue, the pool and the requests that were admitted."""
+
+    ordering: Ordering
+    pool: BlockPool
+    batch: Batch = field(default_factory=Batch)
+    prefilling: list[Request] = field(default_factory=list)
+
+    def admit(self, request: Request, blocks: int, now: float) -> None:
+        """Take ``request``, which ``ordering.next`` returned, with its first blocks."""
+        self.pool.take(blocks)
+        request.blocks = blocks
+        request.status = RUNNING
+        if request.admitted_s is None:
+            request.admitted_s = now
+        self.ordering.on_admit(request, now)
+
+    def grow(self, tokens: int) -> None:
+        """Give every row of the batch room for ``tokens`` more tokens. The caller made sure that there is room."""
+        batch, pool = self.batch, self.pool
+        if pool.block_size == 1 and tokens == 1:
+            pool.take(len(batch.requests))
+            batch.blocks += 1
+            return
+        missing = self._missing(tokens)
+        pool.take(int(missing.sum()))
+        batch.blocks += missing
+
+    def _missing(self, tokens: int) -> np.ndarray:
+        size = self.pool.block_size
+        return np.maximum((self.batch.context + (tokens + size - 1)) // size - self.batch.blocks, 0)
+
+    def make_room(self, tokens: int) -> None:
+        """Pre-empt the last admitted requests until every other row has room for ``tokens`` more, then grow."""
+        missing = self._missing(tokens)
+        while int(missing.sum()) > self.pool.free:
+            self._preempt_last()
+            missing = self._missing(tokens)
+        self.pool.take(int(missing.sum()))
+        self.batch.blocks += missing
+
+    def _preempt_last(self) -> None:
+        """Recompute later: the newest request gives its blocks back and waits at the head of its line."""
+        if self.prefilling:
+            request = self.prefilling.pop()
+        else:
+            request = self.batch.remove(np.array([len(self.batch) - 1]))[0]
+        self.release(request)
+        request.prefilled = 0
+        request.status = WAITING
+        request.preemptions += 1
+        self.ordering.requeue(request)
+
+    def release(self, request: Request) -> None:
+        """Give a request's blocks back."""
+        self.pool.give(request.blocks)
+        request.blocks = 0
+
+    def sequences(self) -> int:
+        """Requests admitted and not finished."""
+        return len(self.batch) + len(self.prefilling)
+
+    def check(self) -> None:
+        """Raise AssertionError unless every KV block is free or held by exactly one running request."""
+        self.pool.check([*(request.blocks for request in self.prefilling), *self.batch.blocks.tolist()])
+
+
+class Batching(ABC):
+    """Fills one step at a time.
+
+    ``poll_s`` is how often an idle engine looks for arrivals (0: at once). ``late_arrivals`` makes a request visible
+    one step late, as in a server whose event loop reads its socket only between two steps.
+    """
+
+    block_size: int = 16
+    poll_s: float = 0.0
+    late_arrivals: bool = False
+
+    @abstractmethod
+    def refuse(self, request: Request, pool: BlockPool) -> str | None:
+        """Why this request can never run, or None."""
+
+    @abstractmethod
+    def plan(self, running: Running, draft: DraftShape | None, now: float) -> StepPlan | None:
+        """The next step, with its KV blocks taken, or None when there is nothing to run.
+
+        ``draft`` is the shape that speculation wants for the rows of the batch, None without speculation.
+        """
+
+
+def whole_prefill(request: Request) -> Chunk:
+    """The rest of a request's prefill as one chunk."""
+    return Chunk(request, request.prefilled, request.prefill_tokens - request.prefilled)

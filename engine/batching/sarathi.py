@@ -1,0 +1,64 @@
+"""Chunked prefill under a token budget (Sarathi-Serve): decodes first, then as much prefill as fits."""
+
+from __future__ import annotations
+
+from engine.batching.base import Batching, Running
+from engine.kv_cache import BlockPool
+from engine.plan import Chunk, DraftShape, StepPlan
+from engine.request import Request
+
+
+class Sarathi(Batching):
+    """A step decodes (or verifies) the whole batch and fills the rest of ``token_budget`` with prefill chunks.
+
+    ``max_sequences`` running requests; ``watermark`` share of the pool that admission leaves free.
+    """
+
+    def __init__(
+        self, token_budget: int = 2048, max_sequences: int = 2048, watermark: float = 0.01, block_size: int = 16
+    ):
+        self.token_budget = token_budget
+        self.max_sequences = max_sequences
+        self.watermark = watermark
+        self.block_size = block_size
+
+    def refuse(self, request: Request, pool: BlockPool) -> str | None:
+        longest = request.prompt_tokens + request.output_tokens
+        if pool.blocks(longest) > pool.capacity - self._reserve(pool):
+            return f"{longest} tokens do not fit a pool of {pool.tokens}"
+        return None
+
+    def plan(self, running: Running, draft: DraftShape | None, now: float) -> StepPlan | None:
+        if running.batch:
+            running.make_room(1 if draft is None else draft.depth + 1)
+        decoding = len(running.batch)
+        verified = decoding if draft is None else draft.max_tokens
+        chunks = self._fill(running, self.token_budget - verified, now)
+        if not decoding and not chunks:
+            return None
+        return StepPlan(prefill=chunks, decode=decoding > 0, draft=draft if decoding else None)
+
+    def _reserve(self, pool: BlockPool) -> int:
+        return int(self.watermark * pool.capacity)
+
+    def _fill(self, running: Running, budget: int, now: float) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        for request in running.prefilling:
+            budget = self._chunk(request, budget, chunks)
+        pool = running.pool
+        while budget > 0 and running.sequences() < self.max_sequences and (request := running.ordering.next(now)):
+            blocks = pool.blocks(request.prefill_tokens)
+            if blocks > pool.free - self._reserve(pool):
+                break
+            running.admit(request, blocks, now)
+            running.prefilling.append(request)
+            budget = self._chunk(request, budget, chunks)
+        return chunks
+
+    @staticmethod
+    def _chunk(request: Request, budget: int, chunks: list[Chunk]) -> int:
+        tokens = min(budget, request.prefill_tokens - request.prefilled)
+        if tokens <= 0:
+            return budget
+        chunks.append(Chunk(request, request.prefilled, tokens))
+        return budget - tokens

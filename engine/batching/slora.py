@@ -1,0 +1,156 @@
+"""S-LoRA's batching, on which VTC's artifact stands: admit only what fits at its peak, in mini-batches."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+
+import numpy as np
+
+from engine.batch import Batch
+from engine.batching.base import Batching, Running, whole_prefill
+from engine.kv_cache import BlockPool
+from engine.plan import DECODE, Chunk, DraftShape, StepPlan
+from engine.request import Request
+
+
+class SLoRA(Batching):
+    """Non-preemptive: a request enters only if the pool can hold the batch at its future peak (specs: VTC 1.3).
+
+    A running batch decodes ``decodes_between_admissions`` steps after each admission before it tries the next one.
+    A mini-batch holds at most max(pool / 6, ``longest_request``) prompt tokens; each distinct client present takes
+    ``adapter_tokens`` of the pool for its adapter; at most ``max_sequences`` requests run.
+    """
+
+    block_size = 1
+
+    def __init__(
+        self,
+        decodes_between_admissions: int = 10,
+        longest_request: int = 3072,
+        adapter_tokens: int = 32,
+        max_sequences: int = 1000,
+        poll_s: float = 0.01,
+        late_arrivals: bool = True,
+    ):
+        self.decodes_between_admissions = decodes_between_admissions
+        self.longest_request = longest_request
+        self.adapter_tokens = adapter_tokens
+        self.max_sequences = max_sequences
+        self.poll_s = poll_s
+        self.late_arrivals = late_arrivals
+        self._decodes = 0
+        self._peak = PeakUse()
+
+    def refuse(self, request: Request, pool: BlockPool) -> str | None:
+        longest = request.prompt_tokens + request.output_tokens
+        if longest + self.adapter_tokens >= pool.tokens:
+            return f"{longest} tokens and an adapter of {self.adapter_tokens} do not fit a pool of {pool.tokens}"
+        if request.prompt_tokens > (most := self._max_batch_tokens(pool)):
+            return f"a prompt of {request.prompt_tokens} tokens is longer than a mini-batch of {most}"
+        return None
+
+    def plan(self, running: Running, draft: DraftShape | None, now: float) -> StepPlan | None:
+        batch = running.batch
+        if not batch.requests or self._decodes >= self.decodes_between_admissions:
+            chunks = self._admit(running, now)
+            if chunks:
+                self._decodes = 0
+                return StepPlan(prefill=chunks)
+            if not batch.requests:
+                return None
+        self._decodes += 1
+        if draft is None:
+            running.grow(1)
+            return DECODE
+        running.make_room(draft.depth + 1)
+        return StepPlan(decode=True, draft=draft)
+
+    def _max_batch_tokens(self, pool: BlockPool) -> int:
+        return max(pool.tokens // 6, self.longest_request)
+
+    def _admit(self, running: Running, now: float) -> list[Chunk]:
+        ordering, pool, batch = running.ordering, running.pool, running.batch
+        budget = self._max_batch_tokens(pool)
+        chunks: list[Chunk] = []
+        clients = batch.by_client
+        self._peak.follow(batch)
+        while (request := ordering.next(now)) is not None:
+            newcomer = request.client not in clients
+            limit = pool.tokens - self.adapter_tokens * (len(clients) + newcomer)
+            if self._peak.with_request(request) >= limit or request.prompt_tokens > budget:
+                break
+            if len(batch) + len(chunks) >= self.max_sequences:
+                break
+            running.admit(request, pool.blocks(request.prefill_tokens), now)
+            running.prefilling.append(request)
+            chunks.append(whole_prefill(request))
+            budget -= request.prompt_tokens
+            if newcomer:
+                clients = {**clients, request.client: 1}
+            self._peak.add(request)
+        return chunks
+
+
+def peak_tokens(has: Iterable[int], left: Iterable[int]) -> int:
+    """The most KV tokens that requests will hold together if each runs to its end (specs: VTC 1.3, item 5).
+
+    ``has`` tokens now, ``left`` tokens still to come. When the request with k-th most left ends, the first k hold
+    left_k * k + sum of their ``has``. The plain form of ``PeakUse``.
+    """
+    peak = total = 0
+    for k, (tokens, more) in enumerate(sorted(zip(has, left, strict=True), key=lambda pair: -pair[1]), start=1):
+        total += tokens
+        peak = max(peak, more * k + total)
+    return peak
+
+
+class PeakUse:
+    """``peak_tokens`` of a batch plus one candidate, in O(log n) for each candidate.
+
+    With a request's last tick f = tick + left and its origin s = tick - has, the k-th term becomes
+    k * f_k - (s_1 + .. + s_k), which does not change while the batch decodes. A candidate at place p leaves the terms
+    before p alone and adds f_k - s to those after it, so prefix and suffix maxima answer at once.
+    """
+
+    def __init__(self) -> None:
+        self._version = -1
+
+    def follow(self, batch: Batch) -> None:
+        """Look at the batch as it is now."""
+        self._tick = batch.tick
+        if batch.version == self._version:
+            return
+        self._version = batch.version
+        self._last = batch.tick + batch.left - 1
+        self._origin = batch.tick - batch.context - 1
+        self._index()
+
+    def add(self, request: Request) -> None:
+        """Count an admitted request in."""
+        last, origin = self._place(request)
+        self._last = np.append(self._last, last)
+        self._origin = np.append(self._origin, origin)
+        self._version = -1
+        self._index()
+
+    def with_request(self, request: Request) -> int:
+        """Peak use in tokens if ``request`` were admitted now."""
+        last, origin = self._place(request)
+        place = bisect_right(self._descending, -last)
+        own = (place + 1) * last - self._origin_sums[place] - origin
+        return max(self._peak_before[place], own, self._peak_after[place] - origin)
+
+    def _place(self, request: Request) -> tuple[int, int]:
+        last = self._tick + request.output_tokens - request.generated - 1
+        return last, self._tick - request.prefill_tokens - 1
+
+    def _index(self) -> None:
+        order = np.argsort(-self._last, kind="stable")
+        last, origins = self._last[order], np.cumsum(self._origin[order])
+        terms = np.arange(1, last.size + 1) * last - origins
+        self._descending: list[int] = (-last).tolist()
+        self._origin_sums: list[int] = [0, *origins.tolist()]
+        self._peak_before: list[int] = [0, *np.maximum.accumulate(terms).tolist()]
+        after = np.maximum.accumulate((terms + last)[::-1])[::-1]
+        self._peak_after: list[float] = [*after.tolist(), float("-inf")]

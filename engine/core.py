@@ -1,0 +1,184 @@
+"""The engine: one loop over arrivals, ordering, batching, speculation and an executor."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from math import ceil
+from typing import Protocol
+
+from engine.batching.base import Batching, Running
+from engine.executors.base import Executor
+from engine.kv_cache import BlockPool
+from engine.ordering import Ordering
+from engine.plan import StepPlan, StepResult
+from engine.request import FINISHED, REJECTED, Request
+from engine.speculation.base import Progress, Speculation
+
+
+class Observer(Protocol):
+    """Hears what happened. Nothing it does changes the run."""
+
+    def request_done(self, request: Request) -> None:
+        """A request finished or was rejected."""
+
+    def step_done(self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int]) -> None:
+        """A step computed so many prompt tokens and produced so many output tokens for each client."""
+
+
+class Engine:
+    """Serves requests step by step with the policies of one system on one executor.
+
+    Requests are submitted in order of arrival; a submitted request is heard of again exactly once, through the observer.
+    """
+
+    def __init__(
+        self,
+        ordering: Ordering,
+        batching: Batching,
+        speculation: Speculation | None,
+        executor: Executor,
+        pool: BlockPool,
+        observer: Observer,
+    ):
+        self.running = Running(ordering, pool)
+        self.ordering, self.batching, self.speculation = ordering, batching, speculation
+        self.executor, self.clock, self.observer = executor, executor.clock, observer
+        self.steps = 0
+        self._arrivals: deque[Request] = deque()
+        self._source: Iterator[Request] = iter(())
+        self._seen_until = self.clock.now
+
+    def submit(self, request: Request) -> None:
+        """Hand in a request for its ``arrival_s``, which must not lie before that of an earlier one."""
+        self._arrivals.append(request)
+
+    def run(self, requests: Iterable[Request] = ()) -> None:
+        """Serve ``requests`` (sorted by arrival, read as they are needed) and everything submitted, to the end."""
+        self._source = iter(requests)
+        while self.step() or self._wait():
+            pass
+
+    def step(self) -> bool:
+        """Plan, execute and commit one step. Returns False when there is nothing to run now."""
+        start = self.clock.now
+        self._take_arrivals(start)
+        running, batch = self.running, self.running.batch
+        draft = self.speculation.shape(len(batch)) if self.speculation and batch.requests else None
+        plan = self.batching.plan(running, draft, start)
+        self._seen_until = start
+        if plan is None:
+            return False
+        if plan.draft:
+            self._speculate(plan, start)
+        result = self.executor.forward(plan, batch)
+        self.clock.advance(result.elapsed_s)
+        self.steps += 1
+        self._commit(plan, result, start, self.clock.now)
+        return True
+
+    def check(self) -> None:
+        """Raise AssertionError when an invariant of the engine is broken."""
+        self.running.check()
+
+    def _take_arrivals(self, now: float) -> None:
+        visible = self._seen_until if self.batching.late_arrivals else now
+        while (request := self._peek()) is not None and request.arrival_s <= visible:
+            self._arrivals.popleft()
+            reason = self.batching.refuse(request, self.running.pool) or self.ordering.on_arrival(request, now)
+            if reason is not None:
+                request.status, request.reason = REJECTED, reason
+                self.observer.request_done(request)
+
+    def _peek(self) -> Request | None:
+        if not self._arrivals:
+            request = next(self._source, None)
+            if request is None:
+                return None
+            self._arrivals.append(request)
+        return self._arrivals[0]
+
+    def _wait(self) -> bool:
+        """Sleep until the next arrival can be seen. Returns False when none will come."""
+        request = self._peek()
+        if request is None:
+            return False
+        now, poll = self.clock.now, self.batching.poll_s
+        until = now + ceil((request.arrival_s - now) / poll) * poll if poll else request.arrival_s
+        self.clock.wait_until(max(until, request.arrival_s))
+        self._seen_until = self.clock.now
+        return True
+
+    def _speculate(self, plan: StepPlan, now: float) -> None:
+        assert self.speculation is not None and plan.draft is not None
+        batch = self.running.batch
+        candidates = self.executor.draft(batch, plan.draft)
+        generated = batch.generated()
+        plan.trees = self.speculation.select(candidates, Progress(now - batch.since_s, generated, batch.slo_tpot_s))
+
+    def _commit(self, plan: StepPlan, result: StepResult, start: float, end: float) -> None:
+        output: Mapping[str, int] = {}
+        if plan.decode:
+            output = self._commit_decode(plan, result, end)
+        prompt: dict[str, int] = {}
+        if plan.prefill:
+            prompt, first = self._commit_prefill(plan, end)
+            output = _sum(output, first)
+        self.observer.step_done(start, end, prompt, output)
+
+    def _commit_decode(self, plan: StepPlan, result: StepResult, end: float) -> Mapping[str, int]:
+        batch = self.running.batch
+        output: Mapping[str, int] = batch.by_client
+        if plan.trees is None or result.accepted is None:
+            rows = batch.advance()
+        else:
+            tokens = result.accepted
+            output = _by_client(batch.requests, tokens.tolist())
+            rows = batch.advance_by(tokens, plan.trees.selected.sum(axis=(1, 2)))
+        finished = 0 if rows is None else len(rows)
+        self.ordering.on_tokens(output, False, finished)
+        if rows is not None and finished:
+            output = dict(output)
+            for request in batch.remove(rows):
+                self._finish(request, end)
+        return output
+
+    def _commit_prefill(self, plan: StepPlan, end: float) -> tuple[dict[str, int], dict[str, int]]:
+        prompt: dict[str, int] = {}
+        first: dict[str, int] = {}
+        ended = []
+        for chunk in plan.prefill:
+            request = chunk.request
+            prompt[request.client] = prompt.get(request.client, 0) + chunk.tokens
+            request.prefilled += chunk.tokens
+            if request.prefilled == request.prefill_tokens:
+                first[request.client] = first.get(request.client, 0) + 1
+                self.running.prefilling.remove(request)
+                request.generated += 1
+                if request.first_token_s is None:
+                    request.first_token_s = end
+                if request.generated == request.output_tokens:
+                    ended.append(request)
+                else:
+                    self.running.batch.add(request)
+        if first:
+            self.ordering.on_tokens(first, True, len(ended))
+        for request in ended:
+            self._finish(request, end)
+        return prompt, first
+
+    def _finish(self, request: Request, end: float) -> None:
+        self.running.release(request)
+        request.status, request.finished_s = FINISHED, end
+        self.observer.request_done(request)
+
+
+def _by_client(requests: list[Request], tokens: list[int]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for request, count in zip(requests, tokens, strict=True):
+        total[request.client] = total.get(request.client, 0) + count
+    return total
+
+
+def _sum(a: Mapping[str, int], b: Mapping[str, int]) -> dict[str, int]:
+    return {client: a.get(client, 0) + b.get(client, 0) for client in {**a, **b}}

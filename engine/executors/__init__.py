@@ -1,0 +1,1 @@
+"""Executors of one contract: the simulator, and engines that run a model."""

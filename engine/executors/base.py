@@ -1,0 +1,39 @@
+"""The contract between the engine and what executes its steps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Protocol
+
+from engine.batch import Batch
+from engine.plan import Candidates, DraftShape, StepPlan, StepResult
+
+
+class Clock(Protocol):
+    """Seconds since the start of the run."""
+
+    @property
+    def now(self) -> float: ...
+
+    def advance(self, elapsed_s: float) -> None:
+        """A step took ``elapsed_s``. A wall clock has moved on by itself."""
+
+    def wait_until(self, time_s: float) -> None:
+        """Sleep; a time that has passed returns at once."""
+
+
+class Executor(ABC):
+    """Drafts candidates and runs plans. It decides nothing about who is served."""
+
+    clock: Clock
+
+    @abstractmethod
+    def draft(self, batch: Batch, shape: DraftShape) -> Candidates:
+        """A beam of draft tokens for every row of the batch: exactly ``shape.depth`` layers of ``shape.width`` places.
+
+        Its time counts into the next ``forward``.
+        """
+
+    @abstractmethod
+    def forward(self, plan: StepPlan, batch: Batch) -> StepResult:
+        """Run one step. The batch is read, never changed: the engine commits what the result says."""

@@ -1,0 +1,100 @@
+"""Which draft tokens the target accepts, without either model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betaincinv
+
+from engine.plan import Candidates, DraftShape, TokenTrees
+
+
+@dataclass(frozen=True)
+class AcceptanceModel:
+    """A calibrated draft: a node's probability is the chance that the target takes it once it took its parent.
+
+    The likeliest child of a node has probability Beta-distributed with ``mean`` and ``concentration`` (alpha + beta),
+    independently for each node; each later child has ``later_share`` of what its elder siblings left,
+    but never more than the first. Chains and trees
+    draw from the same process.
+    """
+
+    mean: float
+    concentration: float = 1.5
+    later_share: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.mean <= 1 or self.concentration <= 0 or not 0 <= self.later_share <= 1:
+            raise ValueError(f"not an acceptance model: {self}")
+
+    def quantiles(self, count: int = 4096) -> NDArray[np.float64]:
+        """The first child's probability at ``count`` equally likely levels, ascending."""
+        if self.mean in (0.0, 1.0):
+            return np.full(count, self.mean)
+        levels = (np.arange(count) + 0.5) / count
+        alpha = self.mean * self.concentration
+        values = betaincinv(alpha, self.concentration - alpha, levels)
+        return values * (self.mean / values.mean())
+
+
+class AcceptanceSampler:
+    """Draws candidates and outcomes of an acceptance model from one seeded generator."""
+
+    def __init__(self, model: AcceptanceModel, seed: int):
+        self._rng = np.random.default_rng(seed)
+        self._first = np.minimum(model.quantiles(), 1.0)
+        self._later_share = model.later_share
+
+    def draft(self, requests: int, shape: DraftShape) -> Candidates:
+        """A beam for each request: of all children of a layer's nodes the ``width`` likeliest paths survive."""
+        depth, width = shape.depth, shape.width
+        first = self._first[self._rng.integers(0, self._first.size, (requests, depth, width))]
+        parent = np.zeros((requests, depth, width), np.int64)
+        if width == 1:
+            return Candidates(np.cumprod(first, axis=1), parent)
+        children = self._siblings(first)
+        probability = np.empty((requests, depth, width))
+        probability[:, 0] = children[:, 0, 0]
+        for layer in range(1, depth):
+            paths = (probability[:, layer - 1, :, None] * children[:, layer]).reshape(requests, -1)
+            best = np.argsort(-paths, axis=1, kind="stable")[:, :width]
+            probability[:, layer] = np.take_along_axis(paths, best, axis=1)
+            parent[:, layer] = best // width
+        return Candidates(probability, parent)
+
+    def _siblings(self, first: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Probabilities of ``width`` children of each node, from that of the first: a new last axis."""
+        width = first.shape[-1]
+        rest = (1 - first)[..., None] * self._later_share * (1 - self._later_share) ** np.arange(width - 1)
+        return np.concatenate([first[..., None], np.minimum(rest, first[..., None])], axis=-1)
+
+    def accept(self, trees: TokenTrees) -> NDArray[np.int64]:
+        """Draft tokens accepted for each request: how far a walk by the nodes' probabilities stays in its tree."""
+        probability, selected = trees.candidates.probability, trees.selected
+        requests, depth, width = probability.shape
+        luck = self._rng.random((requests, depth))
+        if width == 1:
+            above = np.concatenate([np.ones((requests, 1)), probability[:, :-1, 0]], axis=1)
+            taken = selected[:, :, 0] & (luck * above < probability[:, :, 0])
+            return np.cumprod(taken, axis=1).sum(axis=1)
+        return self._walk(trees, luck)
+
+    @staticmethod
+    def _walk(trees: TokenTrees, luck: NDArray[np.float64]) -> NDArray[np.int64]:
+        probability, parent, selected = trees.candidates.probability, trees.candidates.parent, trees.selected
+        requests, depth, _ = probability.shape
+        rows = np.arange(requests)
+        at = np.zeros(requests, np.int64)
+        reached = np.ones(requests)
+        alive = np.ones(requests, bool)
+        accepted = np.zeros(requests, np.int64)
+        for layer in range(depth):
+            children = np.where(parent[:, layer] == at[:, None], probability[:, layer], 0.0)
+            passed = np.cumsum(children, axis=1) > (luck[:, layer] * reached)[:, None]
+            at = np.argmax(passed, axis=1)
+            alive &= passed[rows, at] & selected[rows, layer, at]
+            accepted += alive
+            reached = probability[rows, layer, at]
+        return accepted

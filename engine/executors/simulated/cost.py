@@ -1,0 +1,107 @@
+"""How long a step takes: bytes moved and operations done, plus fixed costs."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.batch import Batch
+from engine.plan import DECODE, Chunk, StepPlan
+
+
+@dataclass(frozen=True)
+class Line:
+    """Seconds of a forward over ``tokens`` new tokens: straight between the knots, the last slope beyond them."""
+
+    tokens: tuple[float, ...]
+    seconds: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.tokens) != len(self.seconds) or len(self.tokens) < 2:
+            raise ValueError("a line needs as many tokens as seconds, two or more")
+        if list(self.tokens) != sorted(set(self.tokens)):
+            raise ValueError(f"tokens must ascend: {self.tokens}")
+
+    def __call__(self, tokens: float) -> float:
+        place = min(max(bisect_right(self.tokens, tokens) - 1, 0), len(self.tokens) - 2)
+        (x0, x1), (y0, y1) = self.tokens[place : place + 2], self.seconds[place : place + 2]
+        return y0 + (tokens - x0) * (y1 - y0) / (x1 - x0)
+
+
+@dataclass(frozen=True)
+class TiledPrefill:
+    """Seconds of a prefill apart from decoding: ``fixed_s`` and ``tile_s`` for each started tile of ``tile`` tokens."""
+
+    fixed_s: float
+    tile_s: float
+    tile: int = 128
+
+    def __call__(self, tokens: int) -> float:
+        return self.fixed_s + -(-tokens // self.tile) * self.tile_s
+
+
+@dataclass(frozen=True)
+class DraftCost:
+    """The draft model: ``step_s`` a draft step whatever its width, ``token_s`` a prompt token to prefill."""
+
+    step_s: float
+    token_s: float
+
+    def prefill(self, tokens: int) -> float:
+        return max(self.step_s, self.token_s * tokens) if tokens else 0.0
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """Seconds of an engine step.
+
+    scale x (line(new tokens) + ``context_s`` x cached tokens read) + draft + ``host_s``. A step without decoding uses
+    ``prefill`` where there is one. ``expands_batch``: each draft token is scored as a sequence of its own, so that the
+    context is read depth + 1 times (vLLM V0).
+    """
+
+    line: Line
+    context_s: float
+    prefill: TiledPrefill | None = None
+    draft: DraftCost | None = None
+    expands_batch: bool = False
+    host_s: float = 0.0
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        decode = [self.scale * self.line(n) + self.host_s for n in range(1025)]
+        object.__setattr__(self, "_decode", decode)
+        object.__setattr__(self, "_context_s", self.scale * self.context_s)
+
+    _decode: Sequence[float] = ()
+    _context_s: float = 0.0
+
+    def seconds(self, plan: StepPlan, batch: Batch) -> float:
+        """Seconds of ``plan`` on the rows of ``batch``."""
+        n = len(batch.requests)
+        if plan is DECODE and n < 1025:
+            return self._decode[n] + self._context_s * batch.context_tokens
+        if not plan.decode:
+            return self._prefill(plan.prefill)
+        new, read = n, batch.context_tokens
+        drafting = 0.0
+        if plan.trees is not None and plan.draft is not None:
+            new += int(plan.trees.selected.sum())
+            read *= plan.draft.depth + 1 if self.expands_batch else 1
+            drafting = self._drafting(plan.draft.depth)
+        chunked = sum(chunk.tokens for chunk in plan.prefill)
+        read += sum(chunk.done for chunk in plan.prefill)
+        drafting += self._draft_prefill(chunked)
+        return self.scale * (self.line(new + chunked) + self.context_s * read + drafting) + self.host_s
+
+    def _prefill(self, chunks: Sequence[Chunk]) -> float:
+        tokens, done = sum(chunk.tokens for chunk in chunks), sum(chunk.done for chunk in chunks)
+        forward = self.prefill(tokens) if self.prefill else self.line(tokens)
+        return self.scale * (forward + self.context_s * done + self._draft_prefill(tokens)) + self.host_s
+
+    def _drafting(self, depth: int) -> float:
+        return self.draft.step_s * depth if self.draft else 0.0
+
+    def _draft_prefill(self, tokens: int) -> float:
+        return self.draft.prefill(tokens) if self.draft else 0.0

@@ -1,0 +1,38 @@
+"""The executor that computes times and outcomes instead of tokens."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.batch import Batch
+from engine.executors.base import Executor
+from engine.executors.simulated.acceptance import AcceptanceModel, AcceptanceSampler
+from engine.executors.simulated.clock import VirtualClock
+from engine.executors.simulated.cost import StepCost
+from engine.plan import Candidates, DraftShape, StepPlan, StepResult
+
+
+class SimulatedExecutor(Executor):
+    """Steps cost what ``cost`` says, and draft tokens are accepted as ``acceptance`` says.
+
+    ``cold_start_s`` is added to the first step of the run.
+    """
+
+    def __init__(self, cost: StepCost, acceptance: AcceptanceModel | None, seed: int, cold_start_s: float = 0.0):
+        self.clock = VirtualClock()
+        self._cost = cost
+        self._sampler = AcceptanceSampler(acceptance, seed) if acceptance else None
+        self._start_s = cold_start_s
+
+    def draft(self, batch: Batch, shape: DraftShape) -> Candidates:
+        if self._sampler is None:
+            raise RuntimeError("speculation needs a deployment with a draft model")
+        return self._sampler.draft(len(batch), shape)
+
+    def forward(self, plan: StepPlan, batch: Batch) -> StepResult:
+        elapsed = self._cost.seconds(plan, batch) + self._start_s
+        self._start_s = 0.0
+        if plan.trees is None or self._sampler is None:
+            return StepResult(elapsed)
+        accepted = self._sampler.accept(plan.trees) + 1
+        return StepResult(elapsed, np.minimum(accepted, batch.left))

@@ -1,0 +1,201 @@
+"""Profiles: what the hardware and the model are, and what was measured when the one runs on the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.configuration import from_table, nearest, read_toml
+from engine.errors import InputError
+from engine.executors.simulated.acceptance import AcceptanceModel
+from engine.executors.simulated.cost import DraftCost, Line, StepCost, TiledPrefill
+
+ROOT = Path(__file__).parent / "profiles"
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """One accelerator: memory and its bandwidth, 16-bit matrix rate, link, and the shares of them that kernels reach."""
+
+    memory_bytes: float
+    bandwidth_bytes_per_s: float
+    flops_per_s: float
+    link_bytes_per_s: float
+    launch_s: float
+    bandwidth_share: float
+    flops_share: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """A decoder with 16-bit weights. ``parameters`` in all, embeddings included."""
+
+    layers: int
+    hidden: int
+    kv_heads: int
+    head_size: int
+    parameters: float
+    source: str
+
+    @property
+    def weight_bytes(self) -> float:
+        return 2 * self.parameters
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        return 2 * 2 * self.layers * self.kv_heads * self.head_size
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """One named set of fitted numbers. ``scale``: step cost by speculation ("off", "chain", "adaserve").
+
+    ``step_factor`` multiplies the decode steps and ``host_s`` is added to every step.
+    """
+
+    fitted_on: str
+    scale: Mapping[str, float] = field(default_factory=dict)
+    step_factor: float = 1.0
+    host_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A model on some GPUs: everything the simulator knows about the pair."""
+
+    model: Model
+    hardware: Hardware
+    gpus: int
+    kv_tokens: int
+    line: Line
+    context_s: float
+    prefill: TiledPrefill | None
+    draft: DraftCost | None
+    acceptance: AcceptanceModel | None
+    calibrations: Mapping[str, Calibration]
+    policies: Mapping[str, Mapping[str, Any]]
+    baseline_tpot_s: float
+
+    def calibration(self, name: str) -> Calibration:
+        """The named calibration. InputError when this deployment has none of that name."""
+        if name not in self.calibrations:
+            raise InputError(f"unknown calibration {name!r}; {nearest(name, list(self.calibrations))}.")
+        return self.calibrations[name]
+
+    def step_cost(self, speculation: str, calibration: str) -> StepCost:
+        """The cost of a step of an engine that speculates in this way ("off", "chain", "adaserve")."""
+        fitted = self.calibration(calibration)
+        line = Line(self.line.tokens, tuple(fitted.step_factor * s for s in self.line.seconds))
+        return StepCost(
+            line=line,
+            context_s=fitted.step_factor * self.context_s,
+            prefill=self.prefill,
+            draft=None if speculation == "off" else self.draft,
+            expands_batch=speculation == "chain",
+            host_s=fitted.host_s,
+            scale=fitted.scale.get(speculation, 1.0),
+        )
+
+
+UNCALIBRATED = Calibration(fitted_on="nothing: computed from the profiles of the hardware and the model")
+
+
+def roofline(model: Model, hardware: Hardware, gpus: int) -> Line:
+    """Seconds of a forward from bytes over bandwidth, operations over the matrix rate, two all-reduces a layer, launches."""
+    weights_s = model.weight_bytes / (gpus * hardware.bandwidth_bytes_per_s * hardware.bandwidth_share)
+    token_s = 2 * model.parameters / (gpus * hardware.flops_per_s * hardware.flops_share)
+    ring_bytes = 2 * model.layers * 2 * model.hidden * 2 * (gpus - 1) / gpus
+    fixed_s = model.layers * hardware.launch_s * (1 if gpus == 1 else 2)
+    knots = (1.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0)
+    seconds = (fixed_s + max(weights_s, m * token_s) + m * ring_bytes / hardware.link_bytes_per_s for m in knots)
+    return Line(knots, tuple(seconds))
+
+
+def _known(folder: str) -> list[str]:
+    return sorted(path.stem for path in (ROOT / folder).glob("*.toml"))
+
+
+def _load(folder: str, kind: str, name: str) -> dict[str, Any]:
+    if name not in _known(folder):
+        raise InputError(f"unknown {kind} {name!r}; {nearest(name, _known(folder))}.")
+    return read_toml(ROOT / folder / f"{name}.toml")
+
+
+def models() -> list[str]:
+    """Names of the models that have a profile."""
+    return _known("models")
+
+
+def load_model(name: str) -> Model:
+    """The profile of a model. InputError with the nearest names when there is none."""
+    return from_table(Model, _load("models", "model", name), f"profile of {name}")
+
+
+def load_hardware(name: str) -> tuple[Hardware, int]:
+    """The profile behind "a10g" or "4xa100-80g", and the number of GPUs."""
+    count, device = re.fullmatch(r"(?:(\d+)x)?(.*)", name).groups()  # type: ignore[union-attr]
+    return from_table(Hardware, _load("hardware", "hardware", device), f"profile of {device}"), int(count or 1)
+
+
+def load_deployment(model: str, hardware: str) -> Deployment:
+    """What is known about a model on some hardware; where nothing was measured, the roofline of their profiles."""
+    shape = load_model(model)
+    device, gpus = load_hardware(hardware)
+    where = f"{model}@{hardware}"
+    table = read_toml(path) if (path := ROOT / "deployments" / f"{where}.toml").exists() else {}
+    measured = from_table(_Measured, table, where)
+    kv_tokens = measured.kv_tokens or _free_kv_tokens(shape, device, gpus, where)
+    line = from_table(Line, measured.forward, where) if measured.forward else roofline(shape, device, gpus)
+    context_s = shape.kv_bytes_per_token / (gpus * device.bandwidth_bytes_per_s * device.bandwidth_share)
+    calibrations = {name: from_table(Calibration, entry, where) for name, entry in measured.calibration.items()}
+    return Deployment(
+        model=shape,
+        hardware=device,
+        gpus=gpus,
+        kv_tokens=kv_tokens,
+        line=line,
+        context_s=measured.context_s or context_s,
+        prefill=from_table(TiledPrefill, measured.prefill, where) if measured.prefill else None,
+        draft=_draft_cost(measured, device),
+        acceptance=from_table(AcceptanceModel, measured.acceptance, where) if measured.acceptance else None,
+        calibrations=calibrations or {"first-principles": UNCALIBRATED},
+        policies=measured.policies,
+        baseline_tpot_s=measured.baseline_tpot_s or line(1),
+    )
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """The keys of a deployment's file."""
+
+    source: str = ""
+    kv_tokens: int = 0
+    baseline_tpot_s: float = 0.0
+    context_s: float = 0.0
+    draft: str = ""
+    draft_step_s: float = 0.0
+    forward: Mapping[str, Any] = field(default_factory=dict)
+    prefill: Mapping[str, Any] = field(default_factory=dict)
+    acceptance: Mapping[str, Any] = field(default_factory=dict)
+    policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    calibration: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def _draft_cost(measured: _Measured, device: Hardware) -> DraftCost | None:
+    if not measured.draft:
+        return None
+    draft = load_model(measured.draft)
+    step_s = measured.draft_step_s or roofline(draft, device, 1)(1)
+    return DraftCost(step_s, 2 * draft.parameters / (device.flops_per_s * device.flops_share))
+
+
+def _free_kv_tokens(model: Model, device: Hardware, gpus: int, where: str) -> int:
+    """Tokens of KV cache in the 90 % of the memory that serving engines claim, less the weights."""
+    free = 0.9 * gpus * device.memory_bytes - model.weight_bytes
+    if free < model.kv_bytes_per_token * 1024:
+        raise InputError(f"{where}: the weights leave no room for a KV cache; use more GPUs, such as {2 * gpus}x.")
+    return int(free // model.kv_bytes_per_token)

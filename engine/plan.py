@@ -1,0 +1,87 @@
+"""What crosses between planning and execution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+from engine.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class DraftShape:
+    """How far the draft model looks ahead in a step: ``depth`` layers of at most ``width`` nodes a request.
+
+    ``max_tokens`` bounds the tokens that the target will verify for the whole batch, roots included.
+    """
+
+    depth: int
+    width: int
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """A beam of draft tokens for each of n requests (specs: AdaServe section 4.2, "candidate trees").
+
+    ``probability[i, l, j]``: path probability from the root to node j of layer l, descending in j; 0 marks an empty place.
+    ``parent[i, l, j]``: place in layer l - 1 of its parent (0 in the first layer, whose parent is the root).
+    Children of one parent stand in the order of their rank.
+    """
+
+    probability: NDArray[np.float64]
+    parent: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenTrees:
+    """The nodes to verify: ``selected[i, l, j]`` over the candidates. A selected node's parent is selected."""
+
+    candidates: Candidates
+    selected: NDArray[np.bool_]
+
+    def check(self) -> None:
+        """Raise AssertionError unless every selected node hangs on a selected parent."""
+        for layer in range(1, self.selected.shape[1]):
+            parents = np.take_along_axis(self.selected[:, layer - 1], self.candidates.parent[:, layer], axis=1)
+            assert not np.any(self.selected[:, layer] & ~parents), f"a node of layer {layer} has no selected parent"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """``tokens`` tokens of a request's prefill, after the ``done`` tokens that are in its KV cache already."""
+
+    request: Request
+    done: int
+    tokens: int
+
+
+@dataclass(slots=True)
+class StepPlan:
+    """One step: chunks to prefill and, when ``decode``, one token or one tree for every row of the batch."""
+
+    prefill: Sequence[Chunk] = ()
+    decode: bool = False
+    draft: DraftShape | None = None
+    trees: TokenTrees | None = None
+
+
+@dataclass(slots=True)
+class StepResult:
+    """What a step took and gave.
+
+    ``elapsed_s`` seconds on the executor's clock. ``accepted[i]`` tokens committed for row i of the batch, bonus
+    included; None means one each.
+    """
+
+    elapsed_s: float
+    accepted: NDArray[np.int64] | None = None
+
+
+DECODE = StepPlan(decode=True)
+
+__all__ = ["DECODE", "Candidates", "Chunk", "DraftShape", "StepPlan", "StepResult", "TokenTrees"]

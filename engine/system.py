@@ -1,0 +1,125 @@
+"""What is compared in a figure: a named composition of policies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from engine.batching import BATCHINGS, Batching
+from engine.configuration import nearest
+from engine.errors import InputError
+from engine.ordering import ORDERINGS, Ordering
+from engine.speculation import SPECULATIONS, Speculation
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A policy and its parameters."""
+
+    name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        inside = ",".join(f"{key}={str(value).lower()}" for key, value in self.parameters.items())
+        return f"{self.name}({inside})" if inside else self.name
+
+
+@dataclass(frozen=True)
+class System:
+    """The choices of a system (adapters and placement join when their rooms are built)."""
+
+    name: str
+    ordering: Choice = Choice("fcfs")
+    batching: Choice = Choice("vllm")
+    speculation: Choice = Choice("off")
+
+    def build(self, policies: Mapping[str, Mapping[str, Any]]) -> tuple[Ordering, Batching, Speculation | None]:
+        """Fresh policies. ``policies`` holds a deployment's parameters by policy name; the system's own go first."""
+        return (
+            _build("order", ORDERINGS, self.ordering, policies),
+            _build("batch", BATCHINGS, self.batching, policies),
+            _build("spec", SPECULATIONS, self.speculation, policies),
+        )
+
+
+PRESETS = {
+    system.name: system
+    for system in (
+        System("vllm"),
+        System("sarathi", batching=Choice("sarathi")),
+        *(System(f"vllm-spec-{n}", speculation=Choice("chain", {"tokens": n})) for n in (4, 6, 8)),
+        System(
+            "adaserve",
+            batching=Choice("sarathi", {"token_budget": 1024, "max_sequences": 96}),
+            speculation=Choice("adaserve"),
+        ),
+        System("vtc", ordering=Choice("vtc"), batching=Choice("slora")),
+        System("fcfs", batching=Choice("slora")),
+    )
+}
+
+_FIELDS = {"order": "ordering", "batch": "batching", "spec": "speculation"}
+_REGISTRIES: dict[str, Mapping[str, Any]] = {"order": ORDERINGS, "batch": BATCHINGS, "spec": SPECULATIONS}
+
+
+def parse_system(text: str) -> System:
+    """A preset ("vtc"), or a composition ("order=vtc,spec=adaserve", "adaserve,order=vtc(w_q=1)").
+
+    A composition starts from the preset it begins with, else from the preset named like its ``spec``, else like its
+    ``order``, else from vllm; the name keeps the text.
+    """
+    parts = [part.strip() for part in re.split(r",(?![^(]*\))", text.strip())]
+    if text.strip() in PRESETS:
+        return PRESETS[text.strip()]
+    base = None
+    if "=" not in parts[0].split("(")[0]:
+        base = _preset(parts.pop(0))
+    choices = dict(_parse_part(part, text) for part in parts)
+    for key in ("spec", "order"):
+        if base is None and key in choices and choices[key].name in PRESETS:
+            base = PRESETS[choices[key].name]
+    fields = {_FIELDS[key]: choice for key, choice in choices.items()}
+    return replace(base or PRESETS["vllm"], name=text.strip(), **fields)
+
+
+def _preset(name: str) -> System:
+    if name not in PRESETS:
+        raise InputError(f"unknown system {name!r}; {nearest(name, list(PRESETS))}.")
+    return PRESETS[name]
+
+
+def _parse_part(part: str, text: str) -> tuple[str, Choice]:
+    match = re.fullmatch(r"(\w+)=([\w-]+)(?:\((.*)\))?", part)
+    if match is None or match[1] not in _FIELDS:
+        raise InputError(f"{part!r} in system {text!r} is not a choice; write order=, batch= or spec=, as in order=vtc.")
+    key, name, inside = match.groups()
+    if name not in _REGISTRIES[key]:
+        raise InputError(f"unknown {_FIELDS[key]} policy {name!r}; {nearest(name, list(_REGISTRIES[key]))}.")
+    pairs = [pair.split("=", 1) for pair in (inside or "").split(",") if pair]
+    if any(len(pair) != 2 for pair in pairs):
+        raise InputError(f"{part!r} in system {text!r}: write parameters as name=value, as in {key}={name}(x=1).")
+    return key, Choice(name, {option.strip(): _value(value.strip()) for option, value in pairs})
+
+
+def _value(text: str) -> Any:
+    if text in ("true", "false"):
+        return text == "true"
+    for convert in (int, float):
+        try:
+            return convert(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _build(key: str, registry: Mapping[str, Callable[..., Any] | None], choice: Choice, policies: Any) -> Any:
+    make = registry[choice.name]
+    if make is None:
+        return None
+    parameters = {**policies.get(choice.name, {}), **choice.parameters}
+    try:
+        return make(**parameters)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{key}={choice}: {str(error).split('__init__() ')[-1]}; correct the parameter.") from error

@@ -146,8 +146,7 @@ def load_deployment(model: str, hardware: str) -> Deployment:
     shape = load_model(model)
     device, gpus = load_hardware(hardware)
     where = f"{model}@{hardware}"
-    table = read_toml(path) if (path := ROOT / "deployments" / f"{where}.toml").exists() else {}
-    measured = from_table(_Measured, table, where)
+    measured = from_table(_Measured, _merge(_table("deployments", where), _table("fitted", where)), where)
     kv_tokens = measured.kv_tokens or _free_kv_tokens(shape, device, gpus, where)
     line = from_table(Line, measured.forward, where) if measured.forward else roofline(shape, device, gpus)
     context_s = shape.kv_bytes_per_token / (gpus * device.bandwidth_bytes_per_s * device.bandwidth_share)
@@ -168,11 +167,26 @@ def load_deployment(model: str, hardware: str) -> Deployment:
     )
 
 
+def _table(folder: str, name: str) -> dict[str, Any]:
+    path = ROOT / folder / f"{name}.toml"
+    return read_toml(path) if path.exists() else {}
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables merge key by key; anything else in ``over`` replaces what ``base`` has."""
+    merged = dict(base)
+    for key, value in over.items():
+        nested = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
+        merged[key] = _merge(base[key], value) if nested else value
+    return merged
+
+
 @dataclass(frozen=True)
 class _Measured:
-    """The keys of a deployment's file."""
+    """The keys of a deployment: its facts in ``deployments/``, its fitted numbers in ``fitted/``."""
 
     source: str = ""
+    fitted_by: str = ""
     kv_tokens: int = 0
     baseline_tpot_s: float = 0.0
     context_s: float = 0.0

@@ -1,0 +1,34 @@
+# make fig8: AdaServe's Figure 8 on the simulator.  make test: every check.  Both need only Python 3.10+ and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+CORE := .venv/.core
+TEST := .venv/.test
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: fig8 test clean
+
+fig8: $(CORE)
+	$(BIN)/python cli.py run fig8 --model llama
+
+test: $(TEST)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -n 2
+
+clean:
+	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(CORE): requirements.txt
+	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "$(PYTHON) was not found: install Python 3.10 or newer, or name it, as in make PYTHON=python3.12." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "$(PYTHON) is older than 3.10: install a newer Python, or name it, as in make PYTHON=python3.12." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) has no venv module: install it, as in apt-get install python3-venv." >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(PIP) -r requirements.txt
+	@touch $@
+
+$(TEST): $(CORE) requirements-test.txt
+	$(PIP) -r requirements-test.txt
+	@touch $@

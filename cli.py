@@ -1,0 +1,255 @@
+"""The command line: parse, call, print."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from exps.figure import Options, Selection
+
+app = typer.Typer(
+    name="cli.py",
+    help="ServeLab: LLM serving policies of five papers in one engine, and every figure reproduced by one command.",
+    epilog="Start with: python cli.py list; python cli.py run fig8 --model llama",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+FigureName = Annotated[str, typer.Argument(metavar="FIGURE", help="fig8, adaserve/fig8, vtc/fig3, ..., or all.")]
+Models = Annotated[list[str] | None, typer.Option("--model", help="Models of the figure, as in llama,qwen.")]
+Systems = Annotated[
+    list[str] | None,
+    typer.Option("--system", help="vtc,fcfs, or one composition, as in order=vtc,spec=adaserve; repeatable."),
+]
+Backend = Annotated[str, typer.Option("--backend", help="auto or sim; native, vllm and http are not in this version.")]
+Calibration = Annotated[
+    str | None,
+    typer.Option("--calibration", help="first-principles or scaled; default: the figure's first (see list)."),
+]
+Traces = Annotated[
+    Path | None, typer.Option("--traces", help="Folder with the artifact's traces, in place of the drawn workload.")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of workload and simulation.")]
+Results = Annotated[Path, typer.Option("--results", help="Folder of the results.")]
+Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Worker processes; default: all cores.")]
+Quick = Annotated[bool, typer.Option("--quick", help="60-s workloads and three values of the axis.")]
+Rates = Annotated[str | None, typer.Option("--rps", help="Request rates, as in 2.6:4.8:0.2 or 2.6,3.0.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+RESULTS = Path("results")
+TRACE_HELP = "CSV: arrival_s, client, prompt_tokens, output_tokens; optional app, slo_tpot_s, category."
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """Show figures, systems, minutes, disk, and what this machine can run.
+
+    Example: python cli.py list --json
+    """
+    from exps.listing import listing, show
+
+    show(_reporter(), listing(), as_json)
+
+
+@app.command()
+def run(
+    figure: FigureName,
+    model: Models = None,
+    system: Systems = None,
+    backend: Backend = "auto",
+    calibration: Calibration = None,
+    traces: Traces = None,
+    seed: Seed = 0,
+    results: Results = RESULTS,
+    jobs: Jobs = None,
+    quick: Quick = False,
+    rps: Rates = None,
+) -> None:
+    """Run what is missing of a figure, then judge its claims and draw it. Interrupted, the same command goes on.
+
+    Examples: python cli.py run fig8 --model llama; python cli.py run vtc/fig3 --system vtc,fcfs; python cli.py run fig8
+    --system adaserve --system order=vtc,spec=adaserve --rps 3:4:0.5; python cli.py run all --quick
+    """
+    from exps import commands
+
+    options = _options(backend, calibration, traces, seed, quick)
+    commands.run(figure, _selection(model, system, rps), options, results, jobs, _reporter())
+
+
+@app.command()
+def plot(
+    figure: FigureName,
+    model: Models = None,
+    system: Systems = None,
+    backend: Backend = "auto",
+    calibration: Calibration = None,
+    traces: Traces = None,
+    seed: Seed = 0,
+    results: Results = RESULTS,
+    quick: Quick = False,
+    rps: Rates = None,
+) -> None:
+    """Draw a figure again from its complete points.
+
+    Example: python cli.py plot fig9 --model llama
+    """
+    from exps import commands
+
+    options = _options(backend, calibration, traces, seed, quick)
+    commands.plot(figure, _selection(model, system, rps), options, results, _reporter())
+
+
+@app.command()
+def check(
+    figure: FigureName,
+    model: Models = None,
+    system: Systems = None,
+    backend: Backend = "auto",
+    calibration: Calibration = None,
+    traces: Traces = None,
+    seed: Seed = 0,
+    results: Results = RESULTS,
+    quick: Quick = False,
+    rps: Rates = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge the claims of a figure on its complete points: claim, published, ours, verdict. Exit 1 when one fails.
+
+    Example: python cli.py check fig8 --calibration scaled --json
+    """
+    from exps import commands
+
+    options = _options(backend, calibration, traces, seed, quick)
+    if not commands.check(figure, _selection(model, system, rps), options, results, _reporter(), as_json):
+        raise typer.Exit(1)
+
+
+@app.command()
+def simulate(
+    trace: Annotated[Path, typer.Argument(help=TRACE_HELP)],
+    system: Annotated[str, typer.Option("--system", help="One system, as in vtc or order=vtc,spec=adaserve.")],
+    model: Annotated[str, typer.Option("--model", help="A model with a profile, as in llama-2-7b.")],
+    hardware: Annotated[str, typer.Option("--hardware", help="Hardware with a profile, as in a10g or 4xa100-80g.")],
+    out: Annotated[Path, typer.Option("--out", help="New folder for the records.")],
+    kv_tokens: Annotated[
+        int | None, typer.Option("--kv-tokens", min=1, help="Tokens of KV cache; default: what the hardware leaves.")
+    ] = None,
+    calibration: Annotated[
+        str | None, typer.Option("--calibration", help="A calibration of this model and hardware; default: the first.")
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Serve your own trace on the simulator and show metrics overall and by client.
+
+    Example: python cli.py simulate trace.csv --system vtc --model llama-2-7b --hardware a10g --out results/mine
+    """
+    from exps import simulate as simulation
+    from exps.simulation import Setup
+
+    named = calibration or simulation.first_calibration(model, hardware)
+    simulation.command(trace, Setup(system, model, hardware, named, seed, kv_tokens), out, _reporter())
+
+
+@app.command()
+def validate(
+    folder: Annotated[Path, typer.Argument(help="Recorded runs: index.csv and one csv.gz a run.")],
+    as_json: AsJson = False,
+    repeats: Annotated[int, typer.Option("--repeats", min=0, help="Perturbed repeats to draw a band.")] = 0,
+) -> None:
+    """Simulate recorded runs and show throughput, TTFT and service difference: recorded, simulated, error.
+
+    Example: python cli.py validate recordings/vtc --repeats 10
+    """
+    import exps.validate
+
+    exps.validate.command(folder, as_json, repeats)
+
+
+@app.command()
+def fit(
+    vtc: Annotated[Path | None, typer.Option("--vtc", help="Recorded runs and the profiled cost table.")] = None,
+    adaserve: Annotated[Path | None, typer.Option("--adaserve", help="AdaServe's traces.")] = None,
+) -> None:
+    """Fit the simulator's profiles to their stated calibration sets.
+
+    Example: python cli.py fit --vtc recordings/vtc --adaserve traces
+    """
+    import exps.fitting
+
+    exps.fitting.command(vtc, adaserve)
+
+
+@app.command()
+def setup(
+    traces: Annotated[bool, typer.Option("--traces", help="Download the papers' traces.")] = False,
+    into: Annotated[Path, typer.Option("--into", help="Folder of the downloads.")] = Path("traces"),
+    paper: Annotated[list[str] | None, typer.Option("--paper", help="adaserve, vtc, fairserve, azure.")] = None,
+) -> None:
+    """Fetch what is not in the repository: the papers' original traces, each file checked by SHA-256.
+
+    Example: python cli.py setup --traces --paper adaserve
+    """
+    from exps import fetch
+
+    fetch.command(traces, into, paper, _reporter())
+
+
+@app.command()
+def doctor(results: Results = RESULTS, as_json: AsJson = False) -> None:
+    """Look whether this machine can do it: Python, packages, memory, disk, and a verdict for each figure and backend.
+
+    Example: python cli.py doctor --json
+    """
+    from exps.doctor import examine, show
+
+    show(_reporter(), examine(results), as_json)
+
+
+def _reporter() -> Any:
+    from exps.report import Reporter
+
+    return Reporter()
+
+
+def _options(backend: str, calibration: str | None, traces: Path | None, seed: int, quick: bool) -> Options:
+    from exps.figure import Options
+    from exps.registry import resolve_backend
+
+    return Options(resolve_backend(backend), calibration, seed, traces, quick)
+
+
+def _selection(models: list[str] | None, systems: list[str] | None, rps: str | None) -> Selection:
+    from exps.figure import Selection
+    from exps.registry import parse_values, split_names, split_systems
+
+    return Selection(split_names(models or []), split_systems(systems or []), parse_values(rps) if rps else ())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit code. Bad input is one sentence on stderr and 2, an interrupt 130."""
+    from engine.errors import InputError
+
+    try:
+        return app(arguments, standalone_mode=False) or 0
+    except InputError as error:
+        message = str(error)
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        from exps.usage import sentence
+
+        message = sentence(error)
+    print(message, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

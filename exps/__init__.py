@@ -1,0 +1,1 @@
+"""The papers' experiments: figures as data, their workloads, runner, records, metrics and claims."""

@@ -1,0 +1,1 @@
+"""Figures of AdaServe (EuroSys 2026)."""

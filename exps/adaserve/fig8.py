@@ -1,0 +1,74 @@
+"""AdaServe, Figure 8: SLO attainment over the request rate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exps.adaserve.claims import CLAIMS
+from exps.adaserve.evaluation import CALIBRATIONS, PLATFORMS, RATES, SYSTEMS
+from exps.figure import Figure, Options, Platform, Sweep
+from exps.metrics.sweep import sweep_table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+QUICK_S, TRACE_S = 60.0, 360.0
+
+
+def timetable(platform: Platform, rps: float, options: Options) -> pl.DataFrame:
+    """The workload of one rate, with the SLOs of this platform's baseline latency."""
+    from exps.workload.adaserve import fig8_timetable
+
+    if platform.baseline_s is None:
+        raise ValueError(f"{platform.name} has no baseline latency")
+    duration_s = QUICK_S if options.quick else TRACE_S
+    return fig8_timetable(rps, platform.baseline_s, options.seed, options.traces, duration_s=duration_s)
+
+
+def draw_rates(
+    metrics: pl.DataFrame,
+    caption: str,
+    path: Path,
+    figure: str,
+    columns: tuple[str, str],
+    label: str,
+    top: float | None,
+) -> list[Path]:
+    """One metric over the rate, a panel a model. ``columns``: the metric's name in ours and in the published values."""
+    from exps.published import read_published
+    from plots.curves import Axis, Panels, sweep_curves
+
+    ours, theirs = columns
+    paths = sweep_curves(
+        metrics,
+        read_published("adaserve", figure).rename({theirs: ours}),
+        x=Axis("rps", "Requests per second"),
+        y=Axis(ours, label, limits=(0, top)),
+        path=path,
+        panels=Panels("model", {platform.name: platform.title for platform in PLATFORMS}),
+        footer=caption,
+    )
+    return list(paths)
+
+
+def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+    columns = ("attainment_pct", "slo_attainment_pct")
+    return draw_rates(metrics, caption, folder / f"fig8-{suffix}", "fig8", columns, "SLO attainment (%)", 100)
+
+
+FIG8 = Figure(
+    id="adaserve/fig8",
+    title="SLO attainment over the request rate",
+    platforms=PLATFORMS,
+    systems=SYSTEMS,
+    sweep=Sweep("rps", RATES),
+    calibrations=CALIBRATIONS,
+    timetable=timetable,
+    measure=sweep_table,
+    draw=draw,
+    claims=CLAIMS,
+    point_seconds=0.8,
+    point_bytes=120_000,
+    has_traces=True,
+)

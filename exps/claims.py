@@ -1,0 +1,90 @@
+"""Claims: testable statements of a paper, and what our numbers say about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import polars as pl
+
+HOLDS, FAILS, NOT_JUDGED = "holds", "fails", "not judged"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``status`` is HOLDS, FAILS or NOT_JUDGED; ``ours`` is what our numbers are, or what is missing."""
+
+    status: str
+    ours: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """``published``: the paper's numbers by model. ``judge`` sees the figure's metrics of one model."""
+
+    id: str
+    statement: str
+    published: Mapping[str, str]
+    tolerance: str
+    judge: Callable[[pl.DataFrame], Verdict]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One row of a claims table; ``points`` tells a partial judgement, as in "15 of 72 points"."""
+
+    claim: str
+    model: str
+    statement: str
+    published: str
+    tolerance: str
+    ours: str
+    verdict: str
+    points: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def verdict(holds: bool, ours: str) -> Verdict:
+    """HOLDS or FAILS, with our numbers."""
+    return Verdict(HOLDS if holds else FAILS, ours)
+
+
+def missing(what: str) -> Verdict:
+    """NOT_JUDGED for want of something."""
+    return Verdict(NOT_JUDGED, f"needs {what}")
+
+
+def judge(
+    claims: Sequence[Claim], metrics: pl.DataFrame, coverage: Mapping[str, tuple[int, int]], quick: bool = False
+) -> list[Judgement]:
+    """Every claim for every model of ``coverage`` (model: points present, points of the whole figure).
+
+    A ``quick`` run shows its numbers and judges nothing: its workloads are too short for the paper's statements.
+    """
+    rows = []
+    for model, (present, whole) in coverage.items():
+        of_model = metrics.filter(pl.col("model") == model)
+        points = "" if present >= whole else f"partial: {present} of {whole} points"
+        for claim in claims:
+            found = claim.judge(of_model)
+            rows.append(
+                Judgement(
+                    claim=claim.id,
+                    model=model,
+                    statement=claim.statement,
+                    published=claim.published.get(model, "-"),
+                    tolerance=claim.tolerance,
+                    ours=found.ours,
+                    verdict=NOT_JUDGED if quick else found.status,
+                    points=points,
+                )
+            )
+    return rows
+
+
+def any_fails(judgements: Sequence[Judgement]) -> bool:
+    """Whether a claim failed; one that could not be judged did not."""
+    return any(row.verdict == FAILS for row in judgements)

@@ -1,0 +1,137 @@
+"""What the figure commands do: run, plot and check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from engine.errors import InputError
+from exps.claims import Judgement, any_fails, judge
+from exps.figure import Figure, Options, Selection
+from exps.manifest import cores
+from exps.records import check_writable, storage
+from exps.registry import ALL, expand, find_figures, options_for
+from exps.report import Reporter, provenance
+from exps.runner import Job, Plan, complete_records, estimate_s, execute, make_plan, unique_jobs, variant
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the complete points of a plan say."""
+
+    plan: Plan
+    metrics: pl.DataFrame
+    judgements: list[Judgement]
+    caption: str
+
+
+def run(name: str, selection: Selection, options: Options, root: Path, workers: int | None, report: Reporter) -> None:
+    """Run what is missing of a figure, or of all, and show claims and pictures. InputError for bad input or disks."""
+    plans = plan_figures(name, selection, options, root)
+    check_writable(root)
+    workers = workers or cores()
+    jobs = unique_jobs(plans)
+    report.plans(plans, estimate_s(jobs, workers))
+    done = execute_with_progress(jobs, root, workers, report)
+    for plan in plans:
+        refreshed = replace(plan, jobs=tuple(replace(job, done=job.done or job.folder in done) for job in plan.jobs))
+        findings = find(refreshed)
+        report.claims(findings.plan.figure, findings.judgements, findings.caption)
+        report.pictures(draw(findings))
+
+
+def execute_with_progress(jobs: Sequence[Job], root: Path, workers: int, report: Reporter) -> set[Path]:
+    """The folders that were recorded. An interrupt passes on after a word about what is kept."""
+    done: set[Path] = set()
+
+    def on_done(job: Job) -> None:
+        done.add(job.folder)
+        advance()
+
+    with report.progress(len(jobs)) as advance:
+        try:
+            execute(jobs, root, workers, on_done)
+        except KeyboardInterrupt:
+            report.interrupted(len(done), len(jobs))
+            raise
+    return done
+
+
+def plot(name: str, selection: Selection, options: Options, root: Path, report: Reporter) -> None:
+    """Draw the complete points again."""
+    for findings in _found(name, selection, options, root):
+        report.pictures(draw(findings))
+
+
+def check(name: str, selection: Selection, options: Options, root: Path, report: Reporter, as_json: bool) -> bool:
+    """Judge the claims on the complete points; True when none fails."""
+    found = _found(name, selection, options, root)
+    if as_json:
+        report.claims_json([(item.plan.figure, item.judgements, item.caption) for item in found])
+    else:
+        for item in found:
+            report.claims(item.plan.figure, item.judgements, item.caption)
+    return not any(any_fails(item.judgements) for item in found)
+
+
+def plan_figures(name: str, selection: Selection, options: Options, root: Path) -> list[Plan]:
+    """A plan a figure. For "all", figures take what applies to them of the selection and the options."""
+    lenient = name == ALL
+    plans = []
+    for figure in find_figures(name):
+        wanted = _applicable(figure, selection) if lenient else selection
+        own = options_for(figure, options, lenient)
+        if wanted is not None:
+            plans.append(make_plan(figure, expand(figure, wanted, own.quick), own, root))
+    if not plans:
+        raise InputError(f"no figure has the models {', '.join(selection.models)}; `cli.py list` shows what there is.")
+    return plans
+
+
+def find(plan: Plan) -> Findings:
+    """Metrics, judgements and caption of the complete points. InputError when there are none."""
+    records = complete_records(plan)
+    figure = plan.figure
+    if not records:
+        raise InputError(
+            f"no complete points of {figure.id} for these options below {plan.root};"
+            f" make them with `cli.py run {figure.id}` and the same options."
+        )
+    metrics = figure.measure(records)
+    coverage = {}
+    for platform in {record.point.platform.name: record.point.platform for record in records}.values():
+        whole = {(system, x) for system in figure.systems for x in figure.sweep.values[platform.name]}
+        of_platform = [record.point for record in records if record.point.platform == platform]
+        coverage[platform.name] = (len({(point.system, point.x) for point in of_platform} & whole), len(whole))
+    caption = provenance(plan.options, sorted({record.point.platform.hardware for record in records}))
+    return Findings(plan, metrics, judge(figure.claims, metrics, coverage, plan.options.quick), caption)
+
+
+def draw(findings: Findings) -> list[Path]:
+    """The pictures, in root/paper/figure."""
+    plan = findings.plan
+    folder = plan.root / plan.figure.id
+    with storage(plan.root):
+        folder.mkdir(parents=True, exist_ok=True)
+        return plan.figure.draw(findings.metrics, findings.caption, folder, variant(plan.options))
+
+
+def _found(name: str, selection: Selection, options: Options, root: Path) -> list[Findings]:
+    """Findings of each figure; of "all", those that have points."""
+    plans = plan_figures(name, selection, options, root)
+    if name == ALL:
+        plans = [plan for plan in plans if any(job.done for job in plan.jobs)] or plans
+    return [find(plan) for plan in plans]
+
+
+def _applicable(figure: Figure, selection: Selection) -> Selection | None:
+    """The part of a selection that a figure knows, or None when it has none of the models."""
+    known = {platform.name for platform in figure.platforms}
+    models = tuple(name for name in selection.models if name in known)
+    if selection.models and not models:
+        return None
+    rps = selection.rps if figure.sweep.axis == "rps" else ()
+    return replace(selection, models=models, rps=rps)

@@ -1,0 +1,117 @@
+"""A figure is data: what is swept, for which systems, and how its numbers are measured, judged and drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exps.claims import Claim
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from exps.records import Record
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A model of a figure and the hardware that serves it; ``name`` is what a person types."""
+
+    name: str
+    model: str
+    hardware: str
+    title: str
+    baseline_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The axis of a figure and its values by platform name. ``quick``: values of a quick run, else three of them."""
+
+    axis: str
+    values: Mapping[str, tuple[float, ...]]
+    quick: tuple[float, ...] = ()
+
+    def of(self, platform: str, quick: bool) -> tuple[float, ...]:
+        values = self.values[platform]
+        if not quick or (len(values) <= 3 and not self.quick):
+            return values
+        return self.quick or (values[0], values[len(values) // 2], values[-1])
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run chooses beside its points. ``calibration`` None is the figure's own; ``traces`` replaces the drawn
+    workload; ``quick`` means 60-s workloads."""
+
+    backend: str = "sim"
+    calibration: str | None = None
+    seed: int = 0
+    traces: Path | None = None
+    quick: bool = False
+
+    @property
+    def workload_source(self) -> str:
+        return "the artifact's traces" if self.traces else "the statistics of the specification"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which points of a figure: platform names, systems and axis values; empty means the figure's own."""
+
+    models: tuple[str, ...] = ()
+    systems: tuple[str, ...] = ()
+    rps: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of one paper.
+
+    ``timetable(platform, x, options)`` makes the workload of a point, the same for every system.
+    ``measure(records)`` turns complete points into the metrics frame that ``claims`` judge.
+    ``draw(metrics, caption, folder, suffix)`` writes folder/figN-suffix.pdf and .png and returns their paths.
+    ``point_seconds`` and ``point_bytes`` are what a point costs on one core and on disk.
+    ``has_traces``: the paper's artifact ships its workload. ``points_of``: the figure whose points this one draws from.
+    """
+
+    id: str
+    title: str
+    platforms: tuple[Platform, ...]
+    systems: tuple[str, ...]
+    sweep: Sweep
+    calibrations: tuple[str, ...]
+    timetable: Callable[[Platform, float, Options], pl.DataFrame]
+    measure: Callable[[Sequence[Record]], pl.DataFrame]
+    draw: Callable[[pl.DataFrame, str, Path, str], list[Path]]
+    claims: tuple[Claim, ...] = ()
+    point_seconds: float = 1.0
+    point_bytes: int = 100_000
+    record_steps: bool = False
+    kv_tokens: int | None = None
+    has_traces: bool = False
+    points_of: str | None = None
+
+    @property
+    def points_folder(self) -> str:
+        return self.points_of or self.id
+
+    def size(self, platform: Platform) -> int:
+        """Points of the whole figure for one platform."""
+        return len(self.systems) * len(self.sweep.values[platform.name])
+
+
+@dataclass(frozen=True)
+class Point:
+    """One cell of a figure's sweep for one system: the unit that is run, resumed and cached."""
+
+    figure: Figure = field(repr=False)
+    platform: Platform
+    system: str
+    x: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.figure.sweep.axis}-{self.x:.10g}"

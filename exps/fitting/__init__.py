@@ -1,0 +1,20 @@
+"""Fitting the simulator's profiles to their stated calibration sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.errors import InputError
+
+
+def command(vtc: Path | None, adaserve: Path | None) -> None:
+    """`cli.py fit`: fit from VTC's recorded runs, from AdaServe's traces, or both; prints each trial and the files."""
+    from exps.fitting import adaserve as adaserve_fit
+    from exps.fitting import vtc as vtc_fit
+
+    if vtc is None and adaserve is None:
+        raise InputError("Nothing to fit: give --vtc RECORDINGS or --adaserve TRACES.")
+    written = vtc_fit.fit(vtc, print) if vtc else []
+    written += adaserve_fit.fit(adaserve, print) if adaserve else []
+    for path in written:
+        print(f"wrote {path.name}")

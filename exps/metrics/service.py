@@ -1,0 +1,94 @@
+"""Service over time: weighted tokens delivered to each client (VTC sections 1.1 and 5).
+
+Service is delivered at a constant rate over intervals. Two sources give them: ``response_intervals`` spreads a
+response evenly over [first token, completion], as the VTC artifact's plots do; ``step_intervals`` is exact, from
+steps.parquet. Every function below takes either. What takes less than a microsecond arrives at its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+Array = npt.NDArray[np.float64]
+
+MOMENT_S = 1e-6
+
+
+def response_intervals(requests: pl.DataFrame, w_p: float = 1.0, w_q: float = 2.0) -> pl.DataFrame:
+    """One row a finished request: client, start_s, end_s, service = w_p prompt + w_q output tokens."""
+    return requests.filter(pl.col("status") == "finished").select(
+        "client",
+        start_s=pl.col("first_token_s"),
+        end_s=pl.col("finished_s"),
+        service=w_p * pl.col("prompt_tokens") + w_q * pl.col("output_tokens"),
+    )
+
+
+def step_intervals(steps: pl.DataFrame, w_p: float = 1.0, w_q: float = 2.0) -> pl.DataFrame:
+    """One row a stretch of equal steps: client, start_s, end_s, service."""
+    service = w_p * pl.col("prompt_tokens") + w_q * pl.col("output_tokens")
+    return steps.select("client", "start_s", "end_s", service=service)
+
+
+def clients_of(frame: pl.DataFrame) -> list[str]:
+    """The clients of records or intervals, sorted by name."""
+    return list(frame["client"].unique().sort())
+
+
+def delivered(intervals: pl.DataFrame, ticks_s: Array, clients: Sequence[str] | None = None) -> Array:
+    """W_i(0, t), the service delivered to each client by each tick: shape (clients, ticks).
+
+    Rows follow ``clients`` (default: those of the intervals, sorted); a client without an interval has zeros.
+    """
+    names = clients_of(intervals) if clients is None else clients
+    parts = {str(key[0]): part for key, part in intervals.group_by("client")}
+    curves = [_delivered_to_one(parts[name], ticks_s) if name in parts else np.zeros(len(ticks_s)) for name in names]
+    return np.array(curves).reshape(len(names), len(ticks_s))
+
+
+def accumulated_difference(intervals: pl.DataFrame, ticks_s: Array, clients: Sequence[str] | None = None) -> Array:
+    """max_i W_i(0, t) - min_i W_i(0, t) at each tick."""
+    names = clients_of(intervals) if clients is None else clients
+    most = np.full(len(ticks_s), -np.inf)
+    least = np.full(len(ticks_s), np.inf)
+    for name in names:
+        curve = delivered(intervals.filter(pl.col("client") == name), ticks_s, [name])[0]
+        most, least = np.maximum(most, curve), np.minimum(least, curve)
+    return most - least if names else np.zeros(len(ticks_s))
+
+
+def largest_difference(intervals: pl.DataFrame, until_s: float = np.inf, clients: Sequence[str] | None = None) -> float:
+    """The largest accumulated difference up to ``until_s``: curves bend only where an interval starts or ends."""
+    bends = np.unique(np.concatenate([intervals["start_s"].to_numpy(), intervals["end_s"].to_numpy()]))
+    ticks = np.append(bends[bends < until_s], until_s if np.isfinite(until_s) else bends[-1:])
+    return float(accumulated_difference(intervals, ticks, clients).max(initial=0.0))
+
+
+def service_rate(
+    intervals: pl.DataFrame, ticks_s: Array, window_s: float = 60.0, clients: Sequence[str] | None = None
+) -> Array:
+    """Service per second of each client in the window centred on each tick: shape (clients, ticks)."""
+    half = window_s / 2
+    after = delivered(intervals, ticks_s + half, clients)
+    return (after - delivered(intervals, ticks_s - half, clients)) / window_s
+
+
+def _delivered_to_one(intervals: pl.DataFrame, ticks: Array) -> Array:
+    start, end, service = (intervals[name].to_numpy().astype(np.float64) for name in ("start_s", "end_s", "service"))
+    spread = end - start > MOMENT_S
+    rate = np.divide(service, end - start, out=np.zeros_like(service), where=spread)
+    complete = _sum_until(end, service, ticks)
+    running_rate = _sum_until(start, rate, ticks) - _sum_until(end, rate, ticks)
+    running_origin = _sum_until(start, rate * start, ticks) - _sum_until(end, rate * start, ticks)
+    return complete + running_rate * ticks - running_origin
+
+
+def _sum_until(when: Array, amount: Array, ticks: Array) -> Array:
+    """Sum of the amounts at or before each tick."""
+    order = np.argsort(when, kind="stable")
+    totals = np.concatenate([[0.0], np.cumsum(amount[order])])
+    return totals[np.searchsorted(when[order], ticks, side="right")]

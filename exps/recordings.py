@@ -1,0 +1,139 @@
+"""Recorded runs of VTC's artifact: a folder with index.csv and one csv.gz a run."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from engine.errors import InputError
+from exps.workload.timetable import timetable
+
+INDEX_COLUMNS = ("run", "duration_s", "committed_on")
+RUN_COLUMNS = ("client", "prompt_tokens", "output_tokens", "send_time_s", "first_token_latency_s", "request_latency_s")
+EXTRA_PROMPT_TOKENS = 2
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recorded run. ``requests`` has RUN_COLUMNS; latencies of aborted requests are -1."""
+
+    name: str
+    duration_s: float
+    committed_on: str
+    requests: pl.DataFrame
+
+    @property
+    def total_s(self) -> float:
+        """From the start of the run to the last answer, the backlog's drain included."""
+        return float(self.requests.select((pl.col("send_time_s") + pl.col("request_latency_s")).max()).item())
+
+    def records(self) -> pl.DataFrame:
+        """The run in the columns that metrics read; an aborted request counts as rejected."""
+        send = pl.col("send_time_s")
+        served = pl.col("request_latency_s") >= 0
+        return self.requests.select(
+            pl.col("client").cast(pl.String),
+            "prompt_tokens",
+            "output_tokens",
+            status=pl.when(served).then(pl.lit("finished")).otherwise(pl.lit("rejected")),
+            arrival_s=send,
+            first_token_s=pl.when(served).then(send + pl.col("first_token_latency_s")),
+            finished_s=pl.when(served).then(send + pl.col("request_latency_s")),
+            slo_tpot_s=pl.lit(None, pl.Float64),
+            steps=pl.lit(0, pl.Int64),
+            drafted_tokens=pl.lit(0, pl.Int64),
+            accepted_tokens=pl.lit(0, pl.Int64),
+            preemptions=pl.lit(0, pl.Int64),
+        )
+
+    def timetable(self) -> pl.DataFrame:
+        """The recorded arrivals and lengths. The server's tokenizer added two tokens to every prompt (specs: VTC 2)."""
+        rows = self.requests
+        return timetable(
+            {
+                "arrival_s": rows["send_time_s"],
+                "client": rows["client"].cast(pl.String),
+                "prompt_tokens": rows["prompt_tokens"] + EXTRA_PROMPT_TOKENS,
+                "output_tokens": rows["output_tokens"],
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What a run was recorded on. ``system`` None: not built yet; ``label`` names it all the same."""
+
+    label: str
+    system: str | None
+    model: str
+    hardware: str
+    kv_tokens: int
+    calibration: str
+
+
+_ARTIFACT_VTC = "batch=slora,order=vtc(lift_from_empty=false)"
+_ARTIFACT_VTC_TWICE = "batch=slora,order=vtc(lift_from_empty=false,duplicate_charge=true)"
+_DUPLICATE_CHARGE_SINCE = "2024-06-06"
+_SECOND_SESSION_SINCE = "2024-01-01"
+
+SYSTEMS: tuple[tuple[str, str], ...] = (
+    (r"weighted", "vtc-weighted"),
+    (r"profile", "vtc-profile"),
+    (r"^vtc_oracle", "vtc-oracle"),
+    (r"^vtc_(len_)?predict", "vtc-predict"),
+    (r"^vtc_pred", "vtc-pred-50"),
+    (r"^vtc_max", "vtc-max"),
+    (r"^lcf", "lcf"),
+    (r"^(rpm|lshare)", "rpm"),
+    (r"^m?drr", "drr"),
+    (r"^(fcfs|slora)", "fcfs"),
+    (r"^vtc", "vtc"),
+)
+
+
+def environment(name: str, committed_on: str) -> Environment:
+    """What the run called ``name`` was recorded on (specs: VTC 1.5 and 2): the one place that knows."""
+    label = next((label for pattern, label in SYSTEMS if re.search(pattern, name)), name)
+    twice = committed_on >= _DUPLICATE_CHARGE_SINCE
+    built = {"fcfs": "fcfs", "vtc": _ARTIFACT_VTC_TWICE if twice else _ARTIFACT_VTC}
+    session = "session-2024" if committed_on >= _SECOND_SESSION_SINCE else "session-2023"
+    pool = re.search(r"pool_?(\d+)", name)
+    if pool or re.search(r"(^|_)s4(_|$)", name):
+        kv_tokens = int(pool[1]) if pool else 65000
+        return Environment(label, built.get(label), "llama-2-13b", "a100-80g", kv_tokens, "session-2023")
+    return Environment(label, built.get(label), "llama-2-7b", "a10g", 10000, session)
+
+
+def read_recordings(folder: Path) -> list[Recording]:
+    """Every run of ``folder``'s index, in its order. InputError names the file that is missing or malformed."""
+    index = _read_csv(folder / "index.csv", INDEX_COLUMNS)
+    return [
+        Recording(row["run"], float(row["duration_s"]), str(row["committed_on"]), _read_run(folder, row["run"]))
+        for row in index.iter_rows(named=True)
+    ]
+
+
+def _read_run(folder: Path, name: str) -> pl.DataFrame:
+    rows = _read_csv(folder / f"{name}.csv.gz", RUN_COLUMNS)
+    bad = rows.filter(
+        (pl.col("prompt_tokens") < 1) | (pl.col("output_tokens") < 1) | ~pl.col("send_time_s").is_finite()
+        | (pl.col("send_time_s") < 0) | pl.any_horizontal(pl.col(RUN_COLUMNS).is_null())
+    )  # fmt: skip
+    if rows.is_empty() or not bad.is_empty():
+        what = "no requests" if rows.is_empty() else f"a malformed request {bad.row(0)}"
+        raise InputError(f"{folder / f'{name}.csv.gz'}: {what}; record the run again or drop it from index.csv.")
+    return rows.sort("send_time_s", maintain_order=True)
+
+
+def _read_csv(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
+    try:
+        frame = pl.read_csv(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise InputError(f"{path}: {str(error).splitlines()[0]}; a recorded folder has index.csv and RUN.csv.gz.") from error
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise InputError(f"{path}: column {missing[0]!r} is missing; it has {', '.join(frame.columns)}.")
+    return frame

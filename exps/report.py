@@ -1,0 +1,139 @@
+"""What a person sees: plan, progress, claims, tables, paths. Results go to stdout, progress to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from exps.claims import FAILS, HOLDS, Judgement
+from exps.figure import Figure, Options
+from exps.runner import Plan
+
+COLOURS = {HOLDS: "green", FAILS: "bold red"}
+
+
+def provenance(options: Options, hardware: Sequence[str]) -> str:
+    """One line that says where numbers come from, loudly when it is a simulation."""
+    what = "SIMULATION, not a measurement" if options.backend == "sim" else f"backend {options.backend}"
+    parts = [
+        f"{what}: {', '.join(hardware)}",
+        f"calibration {options.calibration}",
+        f"workload from {options.workload_source}",
+        f"seed {options.seed}",
+    ]
+    return "; ".join(parts + ["QUICK run of 60-s workloads, which judges no claim"] * options.quick) + "."
+
+
+class Reporter:
+    """Prints to the two streams of a command. A pipe gets lines wide enough to keep each table row whole."""
+
+    def __init__(self) -> None:
+        self._out = Console(highlight=False, soft_wrap=False, width=None if os.isatty(1) else 160)
+        self._progress = Console(stderr=True)
+
+    def say(self, text: str) -> None:
+        self._out.print(text, markup=False, soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """A line beside the results, to stderr."""
+        self._progress.print(text, markup=False, soft_wrap=True)
+
+    def json(self, value: Any) -> None:
+        self._out.print(json.dumps(value, indent=2, allow_nan=False), markup=False, soft_wrap=True)
+
+    def plans(self, plans: Sequence[Plan], seconds: float) -> None:
+        table = _table("figure", "model", "hardware", "systems", ">points", ">done", ">to do")
+        for plan in plans:
+            for platform in dict.fromkeys(job.point.platform for job in plan.jobs):
+                jobs = [job for job in plan.jobs if job.point.platform == platform]
+                done = sum(job.done for job in jobs)
+                systems = ", ".join(dict.fromkeys(job.point.system for job in jobs))
+                counts = (str(len(jobs)), str(done), str(len(jobs) - done))
+                table.add_row(plan.figure.id, platform.name, platform.hardware, systems, *counts)
+        self._out.print(table)
+        self.say(f"Estimated time: {duration(seconds)}." if seconds else "Every point is complete; nothing to run.")
+
+    @contextmanager
+    def progress(self, total: int) -> Iterator[Callable[[], None]]:
+        """A bar with the time left; yields what to call after each point."""
+        columns = (
+            TextColumn("points"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
+            TimeRemainingColumn(),
+        )  # fmt: skip
+        with Progress(*columns, console=self._progress, disable=total == 0) as bar:
+            task = bar.add_task("points", total=total)
+            yield lambda: bar.advance(task)
+
+    def interrupted(self, done: int, total: int) -> None:
+        self.note(f"Interrupted: {done} of {total} points were completed and are kept; the same command goes on.")
+
+    def claims(self, figure: Figure, judgements: Sequence[Judgement], caption: str) -> None:
+        table = _table("claim", "model", "statement", "published", "ours", "verdict")
+        table.title, table.caption = f"{figure.id}: {figure.title}", caption
+        for row in judgements:
+            verdict = f"[{COLOURS.get(row.verdict, 'yellow')}]{row.verdict}[/]"
+            ours = f"{row.ours} ({row.points})" if row.points else row.ours
+            table.add_row(row.claim, row.model, row.statement, row.published, ours, verdict)
+        self._out.print(table)
+
+    def claims_json(self, figures: Sequence[tuple[Figure, Sequence[Judgement], str]]) -> None:
+        self.json(
+            [
+                {"figure": figure.id, "source": caption, "claims": [row.as_dict() for row in rows]}
+                for figure, rows, caption in figures
+            ]
+        )
+
+    def pictures(self, paths: Sequence[Path]) -> None:
+        for path in paths:
+            self.say(f"Picture: {path}")
+
+    def frame(self, title: str, frame: pl.DataFrame, caption: str | None = None) -> None:
+        """A table of a frame's rows, numbers to four digits."""
+        table = _table(*(name if dtype == pl.String else f">{name}" for name, dtype in frame.schema.items()))
+        table.title, table.caption = title, caption
+        for row in frame.iter_rows():
+            table.add_row(*(cell(value) for value in row))
+        self._out.print(table)
+
+    def values(self, title: str, values: Mapping[str, Any], caption: str | None = None) -> None:
+        """A table of names and values."""
+        table = _table("", ">")
+        table.title, table.caption, table.show_header = title, caption, False
+        for name, value in values.items():
+            table.add_row(name, cell(value))
+        self._out.print(table)
+
+
+def duration(seconds: float) -> str:
+    """ "40 s" or "3 min"."""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def cell(value: Any) -> str:
+    """A value as a person reads it: four digits, a dash for nothing."""
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _table(*columns: str) -> Table:
+    """A table; a column whose name starts with ">" is right-aligned."""
+    table = Table(
+        box=box.SIMPLE_HEAD, title_style="bold", title_justify="left", caption_style="", caption_justify="left"
+    )
+    for name in columns:
+        table.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
+    return table

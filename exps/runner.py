@@ -1,0 +1,183 @@
+"""From a selection to complete points: expand, skip what is complete, run the rest in parallel, record each at once."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from engine.errors import InputError
+from engine.executors.simulated.profiles import load_deployment
+from engine.system import parse_system
+from exps.figure import Figure, Options, Platform, Point
+from exps.manifest import configuration, manifest
+from exps.records import Record, is_complete, read_record, remove_stale, storage, write_record
+from exps.simulation import Setup
+from exps.work import Product, produce, produce_numbered
+
+POOL_START_S = 2.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """A point with all it takes to run it and the folder of its result."""
+
+    point: Point
+    setup: Setup
+    timetable: pl.DataFrame
+    configuration: dict[str, Any]
+    folder: Path
+    done: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs of one figure under ``root``, the results folder."""
+
+    figure: Figure
+    options: Options
+    root: Path
+    jobs: tuple[Job, ...]
+
+    @property
+    def to_do(self) -> list[Job]:
+        return [job for job in self.jobs if not job.done]
+
+
+def make_plan(figure: Figure, points: Sequence[Point], options: Options, root: Path) -> Plan:
+    """One timetable for each (platform, x), shared by all systems, and what is complete already. Writes nothing."""
+    timetables: dict[tuple[str, float], pl.DataFrame] = {}
+    jobs = []
+    for point in points:
+        key = (point.platform.name, point.x)
+        if key not in timetables:
+            timetables[key] = figure.timetable(point.platform, point.x, options)
+        jobs.append(_job(point, options, root, timetables[key]))
+    return Plan(figure, options, root, tuple(jobs))
+
+
+def unique_jobs(plans: Iterable[Plan]) -> list[Job]:
+    """The jobs to do of several plans, each folder once: figures may share points."""
+    return list({job.folder: job for plan in plans for job in plan.to_do}.values())
+
+
+def estimate_s(jobs: Sequence[Job], workers: int) -> float:
+    """Seconds that the jobs will take, from the figures' own estimates."""
+    seconds = sum(job.point.figure.point_seconds for job in jobs)
+    return POOL_START_S + seconds / workers if jobs else 0.0
+
+
+def execute(jobs: Sequence[Job], root: Path, workers: int, on_done: Callable[[Job], None]) -> None:
+    """Run the jobs and record each as it comes; ``on_done`` hears of each recorded one.
+
+    Whatever stops it, recorded points stay. InputError when the disk refuses or a worker is killed.
+    """
+    remove_stale(root)
+    for job, product in _products(jobs, min(workers, len(jobs) or 1)):
+        with storage(root):
+            write_record(job.folder, product.files, manifest(job.configuration, product))
+        on_done(job)
+
+
+def complete_records(plan: Plan) -> list[Record]:
+    """The complete points of a plan, read."""
+    return [read_record(job.folder, job.point) for job in plan.jobs if job.done]
+
+
+def variant(options: Options, hardware: str | None = None) -> str:
+    """The name of what results come from: backend, hardware, calibration, traces, quick."""
+    parts = [options.backend, hardware, options.calibration]
+    parts += ["traces"] * bool(options.traces) + ["quick"] * options.quick
+    return "-".join(part for part in parts if part)
+
+
+def check_setup(setup: Setup) -> None:
+    """InputError unless the system can be built for the model and hardware with this calibration."""
+    deployment = load_deployment(setup.model, setup.hardware)
+    system = parse_system(setup.system)
+    deployment.calibration(setup.calibration)
+    system.build(deployment.policies)
+    if system.speculation.name != "off" and deployment.draft is None:
+        raise InputError(
+            f"{setup.system} speculates, and {setup.model} on {setup.hardware} has no draft model;"
+            " choose a system without speculation, or another model."
+        )
+
+
+def folder_of(point: Point, options: Options, root: Path) -> Path:
+    """root/paper/figure/variant/model/system/point."""
+    place = root / point.figure.points_folder / variant(options, point.platform.hardware)
+    return place / point.platform.name / folder_name(point.system) / point.name
+
+
+def folder_name(system: str) -> str:
+    """A system as the name of a folder; what a file system may not like becomes a digest."""
+    if re.fullmatch(r"[\w=,()-][\w=,().-]{0,99}", system, re.ASCII):
+        return system
+    return f"{re.sub(r'[^A-Za-z0-9=,-]', '_', system)[:60]}-{hashlib.sha256(system.encode()).hexdigest()[:8]}"
+
+
+def setup_of(figure: Figure, platform: Platform, system: str, options: Options) -> Setup:
+    """What runs on what at the points of a figure."""
+    return Setup(
+        system=system,
+        model=platform.model,
+        hardware=platform.hardware,
+        calibration=options.calibration or figure.calibrations[0],
+        seed=options.seed,
+        kv_tokens=figure.kv_tokens,
+        record_steps=figure.record_steps,
+    )
+
+
+def _job(point: Point, options: Options, root: Path, timetable: pl.DataFrame) -> Job:
+    setup = setup_of(point.figure, point.platform, point.system, options)
+    check_setup(setup)
+    asked = configuration(
+        setup,
+        timetable,
+        options.workload_source,
+        point.figure.points_folder,
+        backend=options.backend,
+        quick=options.quick,
+        point={point.figure.sweep.axis: point.x},
+    )
+    folder = folder_of(point, options, root)
+    return Job(point, setup, timetable, asked, folder, is_complete(folder, asked))
+
+
+def _products(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Product]]:
+    """Products as they come, in any order. A pool that is left early is torn down at once."""
+    if workers == 1:
+        yield from ((job, produce(job.timetable, job.setup)) for job in jobs)
+        return
+    pool = Parallel(n_jobs=workers, batch_size=1, return_as="generator_unordered")
+    finished = False
+    try:
+        tasks = (delayed(produce_numbered)(index, job.timetable, job.setup) for index, job in enumerate(jobs))
+        for index, product in pool(tasks):
+            yield jobs[index], product
+        finished = True
+    except TerminatedWorkerError as error:
+        raise InputError(
+            "a worker process was killed, perhaps for want of memory; complete points are kept, so run the same"
+            " command again with --jobs 1."
+        ) from error
+    finally:
+        if not finished:
+            get_reusable_executor().shutdown(wait=False, kill_workers=True)
+
+
+def minutes(figure: Figure, workers: int) -> int:
+    """Minutes that the whole figure takes, rounded up."""
+    points = sum(figure.size(platform) for platform in figure.platforms)
+    return ceil((POOL_START_S + points * figure.point_seconds / workers) / 60)

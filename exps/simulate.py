@@ -1,0 +1,77 @@
+"""The simulate command: a person's own trace on any system, model and hardware."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from engine.errors import InputError
+from engine.executors.simulated.profiles import load_deployment
+from exps.manifest import configuration, manifest
+from exps.metrics.requests import summarize, summarize_by_client
+from exps.records import NAMES, REQUESTS, check_writable, is_complete, remove_stale, storage, write_record
+from exps.registry import canonical_system
+from exps.report import Reporter
+from exps.runner import check_setup
+from exps.simulation import Setup
+from exps.work import produce
+from exps.workload.trace_csv import read_trace_csv
+
+CLIENT_COLUMNS = (
+    "client", "submitted", "finished", "rejected", "attainment_pct", "tokens_per_s", "mean_ttft_s", "p99_ttft_s",
+    "mean_tpot_s", "p99_tpot_s", "mean_e2e_s",
+)  # fmt: skip
+MOST_CLIENTS = 40
+
+
+def command(trace: Path, setup: Setup, out: Path, report: Reporter) -> None:
+    """Serve the trace, write its records to ``out`` and print overall and per-client metrics.
+
+    ``out`` must be new, empty, or an earlier result, which is replaced. InputError on bad input or a bad disk.
+    """
+    timetable = read_trace_csv(trace)
+    setup = replace(setup, system=canonical_system(setup.system))
+    check_setup(setup)
+    _check_replaceable(out)
+    check_writable(out.absolute().parent)
+    remove_stale(out.absolute().parent, pattern="")
+    asked = configuration(setup, timetable, f"trace {trace.name}", backend="sim")
+    if not is_complete(out, asked):
+        product = produce(timetable, setup)
+        with storage(out):
+            write_record(out.absolute(), product.files, manifest(asked, product))
+    _show(trace, setup, out, report)
+
+
+def first_calibration(model: str, hardware: str) -> str:
+    """The calibration to use where none is asked for."""
+    return next(iter(load_deployment(model, hardware).calibrations))
+
+
+def _check_replaceable(out: Path) -> None:
+    """InputError unless ``out`` holds nothing but what an earlier run wrote."""
+    if out.is_dir():
+        foreign = sorted(path.name for path in out.iterdir() if path.name not in NAMES)
+        if foreign:
+            raise InputError(f"{out} holds other files, such as {foreign[0]}; choose a new folder with --out DIR.")
+    elif out.exists():
+        raise InputError(f"{out} is a file; choose a new folder with --out DIR.")
+
+
+def _show(trace: Path, setup: Setup, out: Path, report: Reporter) -> None:
+    requests = pl.read_parquet(out / REQUESTS)
+    source = (
+        f"SIMULATION, not a measurement: {setup.system}, {setup.model} on {setup.hardware}, calibration"
+        f" {setup.calibration}, trace {trace.name}, seed {setup.seed}."
+    )
+    report.values("All requests", summarize(requests), source)
+    clients = summarize_by_client(requests).select(CLIENT_COLUMNS).sort("submitted", "client", descending=[True, False])
+    more = clients.height - MOST_CLIENTS
+    note = f"{more} smaller clients are not shown." if more > 0 else None
+    report.frame("By client", clients.head(MOST_CLIENTS), note)
+    reasons = requests.filter(pl.col("status") == "rejected")["reason"].value_counts(sort=True)
+    for reason, count in reasons.iter_rows():
+        report.say(f"Rejected: {count} requests: {reason}")
+    report.say(f"Records: {out}")

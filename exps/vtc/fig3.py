@@ -1,0 +1,125 @@
+"""VTC, Figure 3: two clients that overload the server; service difference (3a) and service rate (3b) over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from exps.figure import Figure, Options, Platform, Sweep
+from exps.vtc.claims import CLAIMS, PLATFORM, POOL_TOKENS, U
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from exps.records import Record
+
+S1 = Platform(PLATFORM, "llama-2-7b", "a10g", "Llama-2-7B on A10G")
+WINDOW_S = 60.0
+LABELS = {"client-1": "client 1 (1.5 requests/s)", "client-2": "client 2 (3 requests/s)"}
+
+
+def timetable(platform: Platform, duration_s: float, options: Options) -> pl.DataFrame:
+    """Suite ``overload``."""
+    from exps.workload.vtc import overload_timetable
+
+    return overload_timetable(duration_s=duration_s, seed=options.seed)
+
+
+def measure(records: Sequence[Record]) -> pl.DataFrame:
+    """Rows model, system, metric, client, time_s, value; see ``_measure_one`` for the metrics."""
+    import polars as pl
+
+    rows = [row for record in records for row in _measure_one(record)]
+    schema = {"model": pl.String, "system": pl.String, "metric": pl.String, "client": pl.String,
+              "time_s": pl.Float64, "value": pl.Float64}  # fmt: skip
+    return pl.DataFrame(rows, schema, orient="row")
+
+
+def _measure_one(record: Record) -> list[tuple[Any, ...]]:
+    """Of responses spread over [first token, completion], as in the figure: service_difference at 20 ticks and
+    service_per_s of each client in 60-s windows, service_total at the end; exact from steps: largest_difference."""
+    import numpy as np
+
+    from exps.metrics.service import (
+        accumulated_difference,
+        clients_of,
+        delivered,
+        largest_difference,
+        response_intervals,
+        service_rate,
+        step_intervals,
+    )  # fmt: skip
+
+    end_s, clients = record.point.x, clients_of(record.requests)
+    responses = response_intervals(record.requests)
+    key = (record.point.platform.name, record.point.system)
+    ticks = np.linspace(end_s / 20, end_s, 20)
+    middles = np.linspace(end_s / 30, end_s, 30)
+    middles = middles[(middles >= WINDOW_S / 2) & (middles <= end_s - WINDOW_S / 2)]
+    difference = accumulated_difference(responses, ticks, clients)
+    rates, totals = service_rate(responses, middles, WINDOW_S, clients), delivered(responses, ticks[-1:], clients)
+    rows: list[tuple[Any, ...]] = [
+        (*key, "service_difference", None, *pair) for pair in zip(ticks.tolist(), difference.tolist(), strict=True)
+    ]
+    for name, rate, total in zip(clients, rates.tolist(), totals.tolist(), strict=True):
+        rows += [(*key, "service_per_s", name, *pair) for pair in zip(middles.tolist(), rate, strict=True)]
+        rows.append((*key, "service_total", name, end_s, total[0]))
+    if record.steps is not None:
+        largest = largest_difference(step_intervals(record.steps), end_s, clients)
+        rows.append((*key, "largest_difference", None, end_s, largest))
+    return rows
+
+
+def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+    """3a for every system; 3b for VTC where it was run."""
+    import polars as pl
+
+    from exps.published import read_published
+    from plots.curves import Axis, Bound, time_curves
+
+    time = Axis("time_s", "Time (s)", limits=(0, None))
+    differences = metrics.filter(pl.col("metric") == "service_difference").rename({"value": "service_difference"})
+    paths = time_curves(
+        differences,
+        read_published("vtc", "fig3a"),
+        x=time,
+        y=Axis("service_difference", "Service difference", limits=(0, None)),
+        path=folder / f"fig3a-{suffix}",
+        series="system",
+        bound=Bound(2 * U, "2U, the bound of Theorem 4.4"),
+        footer=caption,
+    )
+    rates = metrics.filter((pl.col("metric") == "service_per_s") & (pl.col("system") == "vtc"))
+    if rates.is_empty():
+        return list(paths)
+    return list(paths) + list(
+        time_curves(
+            rates.rename({"value": "service_per_s"}),
+            read_published("vtc", "fig3b").filter(pl.col("system") == "vtc"),
+            x=time,
+            y=Axis("service_per_s", "Service per second", limits=(0, None)),
+            path=folder / f"fig3b-{suffix}",
+            series="client",
+            labels=LABELS,
+            footer=caption,
+        )
+    )
+
+
+FIG3 = Figure(
+    id="vtc/fig3",
+    title="Service of two overloaded clients over time",
+    platforms=(S1,),
+    systems=("vtc", "fcfs"),
+    sweep=Sweep("duration_s", {S1.name: (600.0,)}, quick=(60.0,)),
+    calibrations=("session-2024", "session-2023"),
+    timetable=timetable,
+    measure=measure,
+    draw=draw,
+    claims=CLAIMS,
+    point_seconds=1.5,
+    point_bytes=400_000,
+    record_steps=True,
+    kv_tokens=POOL_TOKENS,
+)

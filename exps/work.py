@@ -1,0 +1,45 @@
+"""What a worker process does: simulate one point and encode its files. Heavy imports wait until it runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from exps.simulation import Setup
+
+
+@dataclass(frozen=True)
+class Product:
+    """The encoded files of a point by name, its number of rows, the simulation's facts, and seconds of wall time."""
+
+    files: Mapping[str, bytes]
+    rows: int
+    facts: Mapping[str, Any]
+    wall_s: float
+
+
+def produce(timetable: pl.DataFrame, setup: Setup) -> Product:
+    """Simulate and encode. ValueError when the records are not one row a submitted request."""
+    from exps.metrics.requests import summarize
+    from exps.records import REQUESTS, STEPS, SUMMARY, json_bytes, parquet_bytes
+    from exps.simulation import simulate
+
+    begin = time.perf_counter()
+    outcome = simulate(timetable, setup)
+    if outcome.requests.height != timetable.height:
+        raise ValueError(f"{setup.system}: {outcome.requests.height} records of {timetable.height} requests")
+    summary = {**summarize(outcome.requests), **outcome.facts}
+    files = {REQUESTS: parquet_bytes(outcome.requests), SUMMARY: json_bytes(summary)}
+    if outcome.steps is not None:
+        files[STEPS] = parquet_bytes(outcome.steps)
+    return Product(files, outcome.requests.height, outcome.facts, time.perf_counter() - begin)
+
+
+def produce_numbered(index: int, timetable: pl.DataFrame, setup: Setup) -> tuple[int, Product]:
+    """``produce``, with the index of the job that asked."""
+    return index, produce(timetable, setup)

@@ -1,0 +1,1 @@
+"""Workloads: generators and trace readers that make the timetable of a run."""

@@ -1,0 +1,53 @@
+"""Vectorised checks of columns that a person wrote: the first bad row, and what was expected there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+MAX_TOKENS = 10**9
+
+
+@dataclass(frozen=True)
+class Rule:
+    """``ok`` is a boolean expression over the frame (null counts as false); ``expected`` completes "it must be ..."."""
+
+    column: str
+    ok: pl.Expr
+    expected: str
+
+
+@dataclass(frozen=True)
+class Violation:
+    """The first row (0-based) at which a rule does not hold."""
+
+    row: int
+    rule: Rule
+
+
+def whole_tokens(column: str) -> Rule:
+    """A length: a whole number from 1 to ``MAX_TOKENS``."""
+    value = pl.col(column)
+    return Rule(column, value.is_between(1, MAX_TOKENS) & (value == value.floor()), "a whole number of at least 1")
+
+
+def arrival(column: str) -> tuple[Rule, Rule]:
+    """A finite time of at least 0, and no time before the row above."""
+    value = pl.col(column)
+    return (
+        Rule(column, value.is_finite() & (value >= 0), "a finite number of at least 0"),
+        Rule(column, (value.diff() >= 0).fill_null(True), "no earlier than in the row above"),
+    )
+
+
+def first_violation(frame: pl.DataFrame, rules: Sequence[Rule]) -> Violation | None:
+    """The earliest row that breaks a rule, and of its broken rules the first; None when all hold."""
+    if frame.height == 0:
+        return None
+    firsts = frame.select(
+        pl.arg_where(~rule.ok.fill_null(False)).first().alias(str(i)) for i, rule in enumerate(rules)
+    ).row(0)
+    broken = [Violation(row, rule) for row, rule in zip(firsts, rules, strict=True) if row is not None]
+    return min(broken, key=lambda violation: violation.row) if broken else None

@@ -1,0 +1,98 @@
+"""The house style: sizes, type, and one fixed colour and marker a system."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib import style
+from matplotlib.figure import Figure
+
+COLUMN_IN, PAGE_IN = 3.33, 7.0
+TEXT_PT, SMALL_PT = 8.0, 6.5
+PNG_DPI = 200
+
+BLACK, ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE = (
+    "#000000",
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#0072B2",
+    "#D55E00",
+    "#CC79A7",
+)
+GREY = "#666666"
+
+RC: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": TEXT_PT,
+    "axes.labelsize": TEXT_PT + 0.5,
+    "axes.titlesize": TEXT_PT + 0.5,
+    "xtick.labelsize": TEXT_PT,
+    "ytick.labelsize": TEXT_PT,
+    "legend.fontsize": TEXT_PT,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 4.0,
+    "lines.markeredgewidth": 0.0,
+    "pdf.fonttype": 42,
+    "figure.dpi": PNG_DPI,
+}
+
+
+def house_style() -> AbstractContextManager[None]:
+    """The house style over matplotlib's own defaults, whatever the machine's settings are."""
+    return style.context(["default", RC])
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a series is drawn and named."""
+
+    label: str
+    colour: str
+    marker: str
+
+
+SYSTEMS = {
+    "adaserve": Look("AdaServe", VERMILLION, "o"),
+    "sarathi": Look("Sarathi-Serve", BLUE, "s"),
+    "vllm": Look("vLLM", BLACK, "D"),
+    "vllm-spec-4": Look("vLLM-Spec (4)", GREEN, "^"),
+    "vllm-spec-6": Look("vLLM-Spec (6)", SKY, "v"),
+    "vllm-spec-8": Look("vLLM-Spec (8)", PURPLE, "X"),
+    "vtc": Look("VTC", BLUE, "o"),
+    "fcfs": Look("FCFS", VERMILLION, "s"),
+}
+OTHERS = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (PURPLE, "D"), (SKY, "v"), (BLACK, "X"), (VERMILLION, "P"))
+
+
+def looks_of(names: Iterable[str]) -> dict[str, Look]:
+    """A look for each name, in the order given: a system's fixed one, for others the next colour and marker."""
+    looks: dict[str, Look] = {}
+    for name in dict.fromkeys(names):
+        colour, marker = OTHERS[sum(known not in SYSTEMS for known in looks) % len(OTHERS)]
+        looks[name] = SYSTEMS.get(name, Look(name, colour, marker))
+    return looks
+
+
+def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
+    """Write ``stem``.pdf (vector, fonts embedded) and ``stem``.png; the same figure gives the same bytes."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    pdf, png = (stem.with_name(f"{stem.name}.{kind}") for kind in ("pdf", "png"))
+    figure.savefig(pdf, metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    figure.savefig(png, dpi=PNG_DPI, metadata={"Software": None})
+    return pdf, png

@@ -1,0 +1,118 @@
+"""Every claim on frames it holds for, fails for, and cannot judge."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from exps.adaserve.claims import CLAIMS as ADASERVE_CLAIMS
+from exps.adaserve.evaluation import RATES
+from exps.claims import FAILS, HOLDS, NOT_JUDGED, any_fails, judge
+from exps.published import read_published
+from exps.vtc.claims import CLAIMS as VTC_CLAIMS
+
+ADASERVE = {claim.id: claim for claim in ADASERVE_CLAIMS}
+VTC = {claim.id: claim for claim in VTC_CLAIMS}
+
+
+def published_sweep() -> pl.DataFrame:
+    attainment = read_published("adaserve", "fig8").rename({"slo_attainment_pct": "attainment_pct"})
+    return attainment.join(read_published("adaserve", "fig9"), on=["model", "system", "rps"])
+
+
+def overload(vtc=lambda t: 2000.0, fcfs=lambda t: 400 * t, largest=9000.0, totals=(379_000.0, 380_000.0)):
+    """The metrics frame of Figure 3 from two curves, VTC's largest difference and its clients' totals."""
+    rows = []
+    for system, curve in (("vtc", vtc), ("fcfs", fcfs)):
+        rows += [("llama", system, "service_difference", None, float(t), float(curve(t))) for t in range(30, 601, 30)]
+    rows.append(("llama", "vtc", "largest_difference", None, 600.0, largest))
+    rows += [("llama", "vtc", "service_total", f"client-{i}", 600.0, total) for i, total in enumerate(totals)]
+    names = ["model", "system", "metric", "client", "time_s", "value"]
+    return pl.DataFrame(rows, names, orient="row", infer_schema_length=None)
+
+
+def change(frame: pl.DataFrame, system: str, column: str, value: float, rps: float | None = None) -> pl.DataFrame:
+    here = pl.col("system") == system
+    if rps is not None:
+        here &= (pl.col("rps") - rps).abs() < 1e-6
+    return frame.with_columns(pl.when(here).then(pl.lit(value)).otherwise(column).alias(column))
+
+
+@pytest.mark.parametrize("model", ["llama", "qwen"])
+@pytest.mark.parametrize("claim", ADASERVE)
+def test_the_published_numbers_hold(claim, model):
+    metrics = published_sweep().filter(pl.col("model") == model)
+    assert ADASERVE[claim].judge(metrics).status == HOLDS
+
+
+@pytest.mark.parametrize(
+    ("claim", "system", "column", "value"),
+    [
+        ("C1", "vllm", "attainment_pct", 97.0),
+        ("C1", "sarathi", "goodput_tokens_per_s", 900.0),
+        ("C2", "vllm", "attainment_pct", 99.0),
+        ("C3", "adaserve", "attainment_pct", 83.0),
+        ("C4", "sarathi", "attainment_pct", 70.0),
+        ("C4", "vllm", "goodput_tokens_per_s", 600.0),
+        ("C5", "vllm-spec-8", "attainment_pct", 90.0),
+    ],
+)
+def test_each_adaserve_claim_can_fail(claim, system, column, value):
+    metrics = change(published_sweep().filter(pl.col("model") == "llama"), system, column, value)
+    assert ADASERVE[claim].judge(metrics).status == FAILS
+
+
+def test_goodput_that_falls_at_the_top_fails_c3():
+    llama = published_sweep().filter(pl.col("model") == "llama")
+    assert ADASERVE["C3"].judge(change(llama, "adaserve", "goodput_tokens_per_s", 800.0, 4.8)).status == FAILS
+
+
+@pytest.mark.parametrize("claim", ["C2", "C3", "C4", "C5"])
+def test_without_the_highest_rate_a_claim_is_not_judged(claim):
+    metrics = published_sweep().filter((pl.col("model") == "qwen") & (pl.col("rps") < 4.1))
+    found = ADASERVE[claim].judge(metrics)
+    assert found.status == NOT_JUDGED
+    assert "4.2" in found.ours
+
+
+@pytest.mark.parametrize("claim", ADASERVE)
+def test_without_a_baseline_or_points_no_crash(claim):
+    metrics = published_sweep()
+    assert ADASERVE[claim].judge(metrics.head(0)).status == NOT_JUDGED
+    found = ADASERVE[claim].judge(metrics.filter((pl.col("system") == "adaserve") & (pl.col("model") == "llama")))
+    assert found.status == (HOLDS if claim == "C3" else NOT_JUDGED)
+
+
+@pytest.mark.parametrize("claim", VTC)
+def test_vtc_claims_hold_for_flat_and_linear(claim):
+    assert VTC[claim].judge(overload()).status == HOLDS
+
+
+@pytest.mark.parametrize(
+    ("claim", "frame"),
+    [
+        ("3a bound", overload(largest=40_001.0)),
+        ("3a flat", overload(vtc=lambda t: 25 * t)),
+        ("3a linear", overload(fcfs=lambda t: min(400 * t, 60_000))),
+        ("3a ratio", overload(vtc=lambda t: 12_500.0)),
+        ("3b equal", overload(totals=(379_000.0, 400_000.0))),
+    ],
+)
+def test_each_vtc_claim_can_fail(claim, frame):
+    assert VTC[claim].judge(frame).status == FAILS
+
+
+@pytest.mark.parametrize("claim", VTC)
+def test_vtc_claims_need_their_systems(claim):
+    assert VTC[claim].judge(overload().head(0)).status == NOT_JUDGED
+
+
+def test_judgements_tell_what_is_partial_and_quick_judges_nothing():
+    metrics = change(published_sweep(), "adaserve", "attainment_pct", 50.0)
+    whole = 6 * len(RATES["llama"])
+    rows = judge(ADASERVE_CLAIMS, metrics, {"llama": (12, whole), "qwen": (60, 60)})
+    assert {row.model: row.points for row in rows} == {"llama": "partial: 12 of 72 points", "qwen": ""}
+    assert any_fails(rows)
+    quick = judge(ADASERVE_CLAIMS, metrics, {"llama": (12, whole)}, quick=True)
+    assert {row.verdict for row in quick} == {NOT_JUDGED}
+    assert not any_fails(quick)

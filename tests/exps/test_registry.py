@@ -1,0 +1,110 @@
+"""Names, values and options as a person types them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.errors import InputError
+from exps.figure import Options, Selection
+from exps.registry import (
+    FIGURES,
+    expand,
+    find_figure,
+    find_figures,
+    options_for,
+    parse_values,
+    resolve_backend,
+    split_systems,
+)
+from exps.runner import folder_name
+
+
+def test_a_bare_name_is_adaserves():
+    assert find_figure("fig8").id == "adaserve/fig8"
+    assert find_figure("vtc/fig3").id == "vtc/fig3"
+    assert [figure.id for figure in find_figures("all")] == list(FIGURES)
+
+
+@pytest.mark.parametrize(("name", "hint"), [("fig88", "fig8"), ("vtc/fg3", "vtc/fig3"), ("adaserve/fig7", "adaserve/fig8")])
+def test_unknown_figures_name_the_nearest(name, hint):
+    with pytest.raises(InputError, match=hint):
+        find_figure(name)
+
+
+def test_expansion_of_the_whole_figure_and_of_a_quick_one():
+    assert len(expand(find_figure("fig8"), Selection())) == 132
+    quick = expand(find_figure("fig8"), Selection(models=("llama",)), quick=True)
+    assert sorted({point.x for point in quick}) == [2.6, 3.8, 4.8]
+    assert [point.name for point in expand(find_figure("vtc/fig3"), Selection(), quick=True)] == ["duration_s-60"] * 2
+
+
+def test_selection_keeps_order_and_drops_repeats():
+    selection = Selection(("qwen",), ("vtc", "vllm", "vtc", "order=vtc, spec=adaserve"), (3.0,))
+    points = expand(find_figure("fig8"), selection)
+    assert [point.system for point in points] == ["vtc", "vllm", "order=vtc,spec=adaserve"]
+    assert {(point.platform.name, point.x) for point in points} == {("qwen", 3.0)}
+
+
+@pytest.mark.parametrize(
+    ("selection", "hint"),
+    [
+        (Selection(models=("lama",)), "llama"),
+        (Selection(systems=("adaserv",)), "adaserve"),
+        (Selection(systems=("order=vtcc",)), "vtc"),
+    ],
+)
+def test_unknown_models_and_systems_name_the_nearest(selection, hint):
+    with pytest.raises(InputError, match=hint):
+        expand(find_figure("fig8"), selection)
+
+
+def test_rates_do_not_apply_everywhere():
+    with pytest.raises(InputError, match="--rps"):
+        expand(find_figure("vtc/fig3"), Selection(rps=(3.0,)))
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [("2.6:3.2:0.2", (2.6, 2.8, 3.0, 3.2)), ("3,4.5", (3.0, 4.5)), ("4", (4.0,)), ("1:1.9:0.5", (1.0, 1.5))],
+)
+def test_ranges(text, values):
+    assert parse_values(text) == values
+
+
+@pytest.mark.parametrize("text", ["", "x", "1:2", "1:2:0", "2:1:0.5", "-1", "nan", "inf", "1:1e9:1e-9", "0"])
+def test_ranges_that_are_none(text):
+    with pytest.raises(InputError, match="--rps"):
+        parse_values(text)
+
+
+def test_systems_as_typed():
+    assert split_systems(["vtc,fcfs", "order=vtc,spec=adaserve"]) == ("vtc", "fcfs", "order=vtc,spec=adaserve")
+
+
+def test_backends():
+    assert resolve_backend("auto") == resolve_backend("sim") == "sim"
+    with pytest.raises(InputError, match="not in this version"):
+        resolve_backend("native")
+    with pytest.raises(InputError, match="vllm"):
+        resolve_backend("vlm")
+
+
+def test_options_are_those_of_the_figure():
+    figure = find_figure("vtc/fig3")
+    assert options_for(figure, Options()).calibration == figure.calibrations[0]
+    with pytest.raises(InputError, match="calibration"):
+        options_for(figure, Options(calibration="scaled"))
+    with pytest.raises(InputError, match="traces"):
+        options_for(figure, Options(traces=Path("traces")))
+    lenient = options_for(figure, Options(calibration="scaled", traces=Path("traces")), lenient=True)
+    assert (lenient.calibration, lenient.traces) == (figure.calibrations[0], None)
+
+
+def test_folder_names_stay_inside_and_apart():
+    assert folder_name("vllm-spec-4") == "vllm-spec-4"
+    assert folder_name("order=vtc,spec=adaserve") == "order=vtc,spec=adaserve"
+    hostile = [folder_name(text) for text in ("..", "vtc(a=../b)", "vtc(a=.._b)", "x" * 300)]
+    assert all("/" not in name and name not in ("..", ".") and len(name) < 120 for name in hostile)
+    assert len(set(hostile)) == len(hostile)

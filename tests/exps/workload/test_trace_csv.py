@@ -1,0 +1,80 @@
+import gzip
+
+import pytest
+
+from engine.errors import InputError
+from exps.workload.timetable import SCHEMA
+from exps.workload.trace_csv import read_trace_csv
+
+HEADER = "arrival_s,client,prompt_tokens,output_tokens"
+
+
+def write(folder, text):
+    path = folder / "trace.csv"
+    path.write_text(text, encoding="utf-8", newline="")
+    return path
+
+
+def test_reads_plain_and_gzip_alike(tmp_path):
+    text = f"slo_tpot_s,category,{HEADER}\n0.05,chat,0.5,a,3,4\n,,0.5, b ,5.0,6\r\n\n"
+    plain = write(tmp_path, text)
+    packed = tmp_path / "trace.csv.gz"
+    packed.write_bytes(gzip.compress(text.encode()))
+    frame = read_trace_csv(plain)
+    assert frame.schema == SCHEMA
+    assert frame.equals(read_trace_csv(packed))
+    assert frame["client"].to_list() == ["a", "b"]
+    assert frame["prompt_tokens"].to_list() == [3, 5]
+    assert frame["slo_tpot_s"].to_list() == [0.05, None]
+    assert frame["category"].to_list() == ["chat", None]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ("", 1, "the file is empty"),
+        (HEADER, 2, "no requests"),
+        ("arrival_s,client,prompt_tokens\n1,a,2", 1, "column output_tokens is missing"),
+        (f"{HEADER},user\n1,a,2,3,u", 1, "unknown column 'user'"),
+        (f"{HEADER}\n1,a,2,3\n2,a,-5,3", 3, "prompt_tokens is '-5'"),
+        (f"{HEADER}\n1,a,0,3", 2, "prompt_tokens is '0'"),
+        (f"{HEADER}\n1,a,NaN,3", 2, "prompt_tokens is 'NaN'"),
+        (f"{HEADER}\n1,a,many,3", 2, "prompt_tokens is 'many'"),
+        (f"{HEADER}\n1,a,2,2.5", 2, "output_tokens is '2.5'"),
+        (f"{HEADER}\n1,a,2,inf", 2, "output_tokens is 'inf'"),
+        (f"{HEADER}\n1,a,2", 2, "output_tokens is empty"),
+        (f"{HEADER}\n1,a,2,3\n1,a,2,3,4", 3, "5 fields"),
+        (f"{HEADER}\n1,,2,3", 2, "client is empty"),
+        (f"{HEADER}\nnan,a,2,3", 2, "arrival_s is 'nan'"),
+        (f"{HEADER}\n-0.1,a,2,3", 2, "arrival_s is '-0.1'"),
+        (f"{HEADER}\n1,a,2,3\n\n2,a,2,3", 3, "arrival_s is empty"),
+        (f"{HEADER}\n2,a,2,3\n1,a,2,3", 3, "no earlier than in the row above"),
+        (f'{HEADER}\n1,"a\nb",2,3\n2,a,2,0', 4, "output_tokens is '0'"),
+        (f"{HEADER}\n2,a,2,0\n1,a,2,3", 2, "output_tokens is '0'"),
+        (f"{HEADER},slo_tpot_s\n1,a,2,3,soon", 2, "slo_tpot_s is 'soon'"),
+    ],
+)
+def test_malformed_is_one_sentence_with_file_and_line(tmp_path, text, line, says):
+    path = write(tmp_path, text)
+    with pytest.raises(InputError) as caught:
+        read_trace_csv(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}, line {line}: ")
+    assert says in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (HEADER.encode() + b"\n1,a\xff,2,3\n", "line 2: the text is not UTF-8"),
+        (gzip.compress(HEADER.encode())[:-6], "cannot be read"),
+        (None, "does not exist"),
+    ],
+)
+def test_unreadable_files(tmp_path, content, says):
+    path = tmp_path / "trace.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=says):
+        read_trace_csv(path)

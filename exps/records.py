@@ -50,13 +50,14 @@ def json_bytes(value: Any) -> bytes:
 
 
 def write_record(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> None:
-    """Make ``folder`` hold exactly the files and a complete manifest with their SHA-256.
+    """Make ``folder`` hold exactly the files and a complete manifest with their SHA-256 and its own.
 
     Everything goes to a temporary sibling, is flushed to the disk and renamed, so that a crash leaves what was there
     before. OSError passes through, and the temporary is removed.
     """
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    complete = json_bytes({**manifest, "status": "complete", "files": digests})
+    whole = {**manifest, "status": "complete", "files": digests}
+    complete = json_bytes({**whole, "sha256": _own_digest(whole)})
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(folder.parent)
     try:
@@ -82,11 +83,13 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 def is_complete(folder: Path, configuration: Mapping[str, Any]) -> bool:
     """Whether the folder holds the whole, unaltered result of exactly this configuration.
 
-    The manifest says so, its configuration is the one asked for, every file has its SHA-256, and there is one row for
-    each request submitted.
+    The manifest says so and is as it was written, its configuration is the one asked for, every file has its SHA-256,
+    and there is one row for each request submitted.
     """
     manifest = read_manifest(folder)
-    if manifest is None or manifest.get("status") != "complete" or manifest.get("configuration") != configuration:
+    if manifest is None or manifest.get("sha256") != _own_digest(manifest):
+        return False
+    if manifest.get("status") != "complete" or manifest.get("configuration") != configuration:
         return False
     digests = manifest.get("files")
     expected = {REQUESTS, SUMMARY} | ({STEPS} if configuration["record_steps"] else set())
@@ -143,6 +146,12 @@ def storage(root: Path) -> Iterator[None]:
         else:
             advice = f"{error.strerror or error}; choose another folder with --results DIR"
         raise InputError(f"cannot write to {root}: {advice}.") from error
+
+
+def _own_digest(manifest: Mapping[str, Any]) -> str:
+    """Of all but the digest itself."""
+    rest = {key: value for key, value in manifest.items() if key != "sha256"}
+    return hashlib.sha256(json_bytes(rest)).hexdigest()
 
 
 def _temporary(parent: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -160,21 +161,22 @@ def _products(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Product]
     if workers == 1:
         yield from ((job, produce(job.timetable, job.setup)) for job in jobs)
         return
-    pool = Parallel(n_jobs=workers, batch_size=1, return_as="generator_unordered")
-    finished = False
+    tasks = (delayed(produce_numbered)(index, job.timetable, job.setup) for index, job in enumerate(jobs))
+    products = Parallel(n_jobs=workers, batch_size=1, return_as="generator_unordered")(tasks)
     try:
-        tasks = (delayed(produce_numbered)(index, job.timetable, job.setup) for index, job in enumerate(jobs))
-        for index, product in pool(tasks):
-            yield jobs[index], product
-        finished = True
+        yield from ((jobs[index], product) for index, product in products)
     except TerminatedWorkerError as error:
         raise InputError(
             "a worker process was killed, perhaps for want of memory; complete points are kept, so run the same"
             " command again with --jobs 1."
         ) from error
+    except BaseException:
+        get_reusable_executor().shutdown(wait=False, kill_workers=True)
+        raise
     finally:
-        if not finished:
-            get_reusable_executor().shutdown(wait=False, kill_workers=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            products.close()
 
 
 def minutes(figure: Figure, workers: int) -> int:

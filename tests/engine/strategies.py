@@ -126,7 +126,8 @@ def serve(
     executor = Spy(cost, acceptance, seed, cold_start_s)
     executor.seen = []
     pool = BlockPool(pool_tokens, batching.block_size)
-    engine = CheckedEngine(ordering or FCFS(), batching, speculation, executor, pool, log or Log())
+    ordering = FCFS() if ordering is None else ordering
+    engine = CheckedEngine(ordering, batching, speculation, executor, pool, log or Log())
     engine.run(requests)
     assert isinstance(engine.observer, Log)
     return Served(engine, engine.observer, executor.seen, list(requests))

@@ -10,9 +10,10 @@ from exps.metrics.requests import summarize, summarize_by_client, with_latencies
 @pytest.fixture
 def requests(make_requests):
     return make_requests(
-        {"client": "a", "arrival_s": 0.0, "first_token_s": 1.0, "finished_s": 3.0, "output_tokens": 5, "slo_tpot_s": 0.5},
-        {"client": "a", "arrival_s": 1.0, "first_token_s": 4.0, "finished_s": 5.0, "output_tokens": 2, "slo_tpot_s": 0.5,
-         "steps": 1, "preemptions": 2},
+        {"client": "a", "arrival_s": 0.0, "first_token_s": 1.0, "finished_s": 3.0, "output_tokens": 5, "steps": 4,
+         "slo_tpot_s": 0.5},
+        {"client": "a", "arrival_s": 1.0, "first_token_s": 4.0, "finished_s": 5.0, "output_tokens": 2, "steps": 1,
+         "slo_tpot_s": 0.5, "preemptions": 2},
         {"client": "b", "arrival_s": 2.0, "first_token_s": 10.0, "finished_s": 10.0, "output_tokens": 1, "steps": 0,
          "slo_tpot_s": 0.1},
         {"client": "b", "arrival_s": 3.0, "first_token_s": None, "finished_s": None, "output_tokens": 0, "steps": 0,

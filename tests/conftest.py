@@ -1,0 +1,29 @@
+"""Small and read-only disks, where this process may mount them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def mount() -> Iterator[Callable[[Path, str], bool]]:
+    """Mounts a memory disk with these options on a folder until the test ends; False where that is not allowed."""
+    mounted: list[Path] = []
+
+    def try_mount(folder: Path, options: str) -> bool:
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        allowed = os.geteuid() == 0 and shutil.which("mount") is not None
+        if not allowed or subprocess.run(command, capture_output=True, check=False).returncode != 0:
+            return False
+        mounted.append(folder)
+        return True
+
+    yield try_mount
+    for folder in mounted:
+        subprocess.run(["umount", str(folder)], check=True)

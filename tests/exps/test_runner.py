@@ -1,0 +1,145 @@
+"""Plans, parallel execution, resume, and a real SIGKILL."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.errors import InputError
+from exps.commands import find, plan_figures
+from exps.figure import Options, Selection
+from exps.runner import Plan, execute, make_plan, unique_jobs
+
+ROOT = Path(__file__).parents[2]
+
+
+def again(plan: Plan) -> Plan:
+    return make_plan(plan.figure, [job.point for job in plan.jobs], plan.options, plan.root)
+
+
+def contents(root: Path, pattern: str = "*.parquet") -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob(pattern))}
+
+
+def test_a_plan_makes_one_timetable_for_all_systems_and_writes_nothing(quick_plan):
+    plan = quick_plan()
+    assert plan.jobs[0].timetable is plan.jobs[1].timetable
+    assert len(plan.to_do) == 2
+    assert not plan.root.exists()
+
+
+def test_complete_points_are_skipped_and_spoilt_ones_run_again(quick_plan):
+    plan = quick_plan()
+    execute(plan.to_do, plan.root, 2, lambda job: None)
+    assert again(plan).to_do == []
+    before = contents(plan.root)
+    victim = plan.jobs[0].folder / "requests.parquet"
+    victim.write_bytes(victim.read_bytes()[:-1])
+    to_do = again(plan).to_do
+    assert [job.point.system for job in to_do] == [plan.jobs[0].point.system]
+    execute(to_do, plan.root, 1, lambda job: None)
+    assert contents(plan.root) == before
+
+
+def test_the_same_points_are_the_same_bytes_whatever_the_workers(quick_plan, tmp_path):
+    plan = quick_plan()
+    execute(plan.to_do, plan.root, 2, lambda job: None)
+    other = make_plan(plan.figure, [job.point for job in plan.jobs], plan.options, tmp_path / "other")
+    execute(other.to_do, other.root, 1, lambda job: None)
+    assert contents(plan.root) == contents(other.root)
+    assert contents(plan.root, "summary.json") == contents(other.root, "summary.json")
+
+
+def test_another_seed_is_another_result(quick_plan):
+    plan = quick_plan()
+    execute(plan.to_do[:1], plan.root, 1, lambda job: None)
+    assert len(quick_plan(seed=1).to_do) == 2
+
+
+def test_figures_that_share_points_run_them_once(tmp_path):
+    selection = Selection(("llama",), ("vllm",), (2.6,))
+    plans = plan_figures("all", selection, Options(quick=True), tmp_path)
+    assert [len(plan.jobs) for plan in plans] == [1, 1, 1]
+    assert len(unique_jobs(plans)) == 2
+
+
+def test_the_folder_tells_what_a_result_is(quick_plan):
+    plan = quick_plan()
+    place = plan.jobs[0].folder.relative_to(plan.root).as_posix()
+    assert place == "adaserve/fig8/sim-4xa100-80g-first-principles-quick/llama/vllm/rps-2.6"
+
+
+def test_a_system_that_cannot_be_built_stops_before_any_work(tmp_path):
+    with pytest.raises(InputError, match="w_x"):
+        plan_figures("fig8", Selection(systems=("order=vtc(w_x=1)",)), Options(quick=True), tmp_path)
+
+
+def test_without_points_there_is_nothing_to_judge(quick_plan):
+    with pytest.raises(InputError, match=r"cli.py run adaserve/fig8"):
+        find(quick_plan())
+
+
+def test_a_failure_in_a_worker_keeps_what_was_recorded(quick_plan, monkeypatch):
+    plan = quick_plan()
+
+    def stop(job):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(plan.to_do, plan.root, 2, stop)
+    assert len(again(plan).to_do) == 1
+
+
+def run_cli(results: Path, *more: str) -> list[str]:
+    command = [sys.executable, "cli.py", "run", "fig8", "--model", "llama", "--quick", "--jobs", "2"]
+    return [*command, "--results", str(results), *more]
+
+
+def test_sigkill_keeps_complete_points_and_the_same_command_goes_on(tmp_path):
+    results = tmp_path / "results"
+    process = subprocess.Popen(
+        run_cli(results), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while len(list(results.rglob("manifest.json"))) < 3 and time.monotonic() < deadline:
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+    def written() -> dict[Path, int]:
+        manifests = [path for path in results.rglob("manifest.json") if ".tmp-" not in str(path)]
+        return {path: path.stat().st_mtime_ns for path in manifests}
+
+    kept = written()
+    assert 3 <= len(kept) < 18
+    finished = subprocess.run(run_cli(results), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    after = written()
+    assert len(after) == 18
+    assert {path: after[path] for path in kept} == kept
+    assert not list(results.rglob(".tmp-*"))
+    clean = tmp_path / "clean"
+    subprocess.run(run_cli(clean), cwd=ROOT, capture_output=True, check=True)
+    assert contents(results) == contents(clean)
+
+
+def test_an_interrupt_is_one_line_and_keeps_complete_points(tmp_path):
+    process = subprocess.Popen(
+        run_cli(tmp_path), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while len(list(tmp_path.rglob("manifest.json"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "the same command goes on" in errors
+    assert "Traceback" not in errors
+    assert not list(tmp_path.rglob(".tmp-*"))

@@ -1,0 +1,193 @@
+"""Exit codes, sentences and output of the command line."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+
+import cli
+from exps.claims import FAILS, HOLDS
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def call(capfd):
+    """Runs a command in this process: exit code, stdout, stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        code = cli.main([str(argument) for argument in arguments])
+        return code, *capfd.readouterr()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def overload(tmp_path_factory):
+    """A results folder with VTC's Figure 3 in it."""
+    results = tmp_path_factory.mktemp("results")
+    assert cli.main(["run", "vtc/fig3", "--results", str(results), "--jobs", "1"]) == 0
+    return results
+
+
+@pytest.fixture
+def trace(tmp_path):
+    path = tmp_path / "trace.csv"
+    rows = [f"{i},{'ab'[i % 2]},100,{20 + i},0.05" for i in range(20)]
+    path.write_text("\n".join(["arrival_s,client,prompt_tokens,output_tokens,slo_tpot_s", *rows, "20,c,90000,10,0.05"]))
+    return path
+
+
+SIMULATE = ("--system", "vtc", "--model", "llama-2-7b", "--hardware", "a10g")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "fig88"], "did you mean fig8"),
+        (["run", "fig8", "--model", "lama"], "did you mean llama"),
+        (["run", "fig8", "--system", "vtcc"], "did you mean vtc"),
+        (["run", "fig8", "--sistem", "vtc"], "did you mean --system"),
+        (["rum", "fig8"], "did you mean run"),
+        (["run", "fig8", "--backend", "native"], "not in this version"),
+        (["run", "fig8", "--backend", "http"], "not in this version"),
+        (["run", "fig8", "--backend", "sym"], "did you mean sim"),
+        (["run", "fig8", "--calibration", "scaledd"], "did you mean scaled"),
+        (["run", "fig8", "--seed", "x"], "--seed"),
+        (["run", "fig8", "--jobs", "0"], "--jobs"),
+        (["run", "fig8", "--traces", "nowhere"], "nowhere"),
+        (["run"], "FIGURE"),
+        (["check", "fig8", "--results", "nowhere"], "cli.py run adaserve/fig8"),
+        (["simulate", "nowhere.csv", *SIMULATE, "--out", "unused"], "nowhere.csv"),
+        (["simulate", "nowhere.csv", "--system", "vtc"], "--model"),
+        (["setup"], "--traces"),
+    ],
+)
+def test_what_is_typed_wrong_is_one_sentence_and_2(call, arguments, words):
+    code, out, errors = call(*arguments)
+    assert code == 2
+    assert words in errors
+    assert len(errors.strip().splitlines()) == 1
+    assert out == ""
+    assert not Path("unused").exists()
+
+
+def test_help_is_quick_and_names_every_command():
+    begin = time.perf_counter()
+    shown = subprocess.run([sys.executable, "cli.py", "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert time.perf_counter() - begin < 1.5
+    for command in ("list", "run", "plot", "check", "simulate", "validate", "fit", "setup", "doctor"):
+        assert f"  {command} " in shown.stdout
+
+
+def test_help_loads_no_heavy_package():
+    code = "import sys, cli; cli.main(['--help']); print([m for m in ('numpy', 'polars', 'rich') if m in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert shown.stdout.splitlines()[-1] == "[]"
+
+
+def test_every_option_has_a_help_text():
+    from typer.main import get_command
+
+    commands = get_command(cli.app).commands.values()
+    silent = [(command.name, option.name) for command in commands for option in command.params if not option.help]
+    assert silent == []
+    assert all("Example" in (command.help or "") for command in commands)
+
+
+def test_list(call):
+    code, out, _ = call("list", "--json")
+    figures = {row["figure"]: row for row in json.loads(out)["figures"]}
+    assert code == 0
+    assert figures["adaserve/fig8"]["points"] == 132
+    assert figures["adaserve/fig9"]["points_of"] == "adaserve/fig8"
+    code, out, _ = call("list")
+    assert code == 0
+    assert "vtc/fig3" in out
+
+
+def test_doctor_changes_nothing(call, tmp_path):
+    code, out, _ = call("doctor", "--json", "--results", tmp_path / "results")
+    found = json.loads(out)
+    assert code == 0
+    assert {(row["figure"], row["backend"]): row["ok"] for row in found["figures"]}["vtc/fig3", "sim"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_run_shows_plan_claims_source_and_picture(call, overload):
+    code, out, _ = call("run", "vtc/fig3", "--results", overload)
+    assert code == 0
+    for words in ("Every point is complete", "3a bound", "SIMULATION", "a10g", "calibration", "fig3a-sim"):
+        assert words in out
+
+
+def test_check_exits_with_1_only_when_a_claim_fails(call, overload):
+    code, out, _ = call("check", "vtc/fig3", "--results", overload, "--json")
+    verdicts = {row["claim"]: row["verdict"] for row in json.loads(out)[0]["claims"]}
+    assert code == (1 if FAILS in verdicts.values() else 0)
+    assert verdicts["3a bound"] == HOLDS
+
+
+def test_a_failing_claim_is_1(call, overload, monkeypatch):
+    from exps import commands
+    from exps.claims import Judgement
+
+    row = Judgement("C", "llama", "s", "p", "t", "o", FAILS, "")
+    monkeypatch.setattr(commands, "judge", lambda *_: [row])
+    assert call("check", "vtc/fig3", "--results", overload)[0] == 1
+    assert call("run", "vtc/fig3", "--results", overload)[0] == 0
+
+
+def test_plot_draws_again(call, overload):
+    for picture in (overload / "vtc" / "fig3").glob("*.pdf"):
+        picture.unlink()
+    code, out, _ = call("plot", "vtc/fig3", "--results", overload)
+    assert code == 0
+    assert (overload / "vtc" / "fig3" / "fig3a-sim-session-2024.pdf").exists()
+    assert "Picture" in out
+
+
+def test_compositions_run_in_any_figure(call, tmp_path):
+    composition = ("--system", "vllm", "--system", "order=vtc,spec=adaserve")
+    code, _, _ = call("run", "fig8", "--model", "llama", "--rps", "3", "--quick", *composition, "--results", tmp_path)
+    assert code == 0
+    assert {path.parent.name for path in tmp_path.rglob("rps-3")} == {"vllm", "order=vtc,spec=adaserve"}
+
+
+def test_simulate_writes_records_and_counts_the_rejected(call, trace, tmp_path):
+    code, out, _ = call("simulate", trace, *SIMULATE, "--out", tmp_path / "out")
+    assert code == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"requests.parquet", "summary.json", "manifest.json"}
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert (summary["submitted"], summary["rejected"]) == (21, 1)
+    assert "Rejected: 1 requests" in out
+    assert "By client" in out
+
+
+def test_simulate_never_replaces_other_peoples_files(call, trace, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("")
+    code, _, errors = call("simulate", trace, *SIMULATE, "--out", tmp_path / "mine")
+    assert code == 2
+    assert "thesis.txt" in errors
+    assert (tmp_path / "mine" / "thesis.txt").exists()
+
+
+def test_a_read_only_results_folder_stops_before_any_work(call, tmp_path, mount, monkeypatch):
+    if os.geteuid() != 0:
+        tmp_path.chmod(0o500)
+    elif not mount(tmp_path, "ro"):
+        refusal = OSError(errno.EROFS, os.strerror(errno.EROFS))
+        monkeypatch.setattr("exps.records._write_flushed", Mock(side_effect=refusal))
+    code, out, errors = call("run", "vtc/fig3", "--quick", "--results", tmp_path)
+    assert code == 2
+    assert "read-only" in errors
+    assert out == ""

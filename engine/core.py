@@ -23,7 +23,10 @@ class Observer(Protocol):
         """A request finished or was rejected."""
 
     def step_done(self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int]) -> None:
-        """A step computed so many prompt tokens and produced so many output tokens for each client."""
+        """A step computed so many prompt tokens and produced so many output tokens for each client.
+
+        What is computed again after a pre-emption does not count again.
+        """
 
 
 class Engine:
@@ -128,7 +131,7 @@ class Engine:
 
     def _commit_decode(self, plan: StepPlan, result: StepResult, end: float) -> Mapping[str, int]:
         batch = self.running.batch
-        output: Mapping[str, int] = batch.by_client
+        output: Mapping[str, int] = dict(batch.by_client) if plan.prefill else batch.by_client
         if plan.trees is None or result.accepted is None:
             rows = batch.advance()
         else:
@@ -149,8 +152,11 @@ class Engine:
         ended = []
         for chunk in plan.prefill:
             request = chunk.request
-            prompt[request.client] = prompt.get(request.client, 0) + chunk.tokens
             request.prefilled += chunk.tokens
+            fresh = min(request.prefilled, request.prompt_tokens) - request.prompt_served
+            if fresh > 0:
+                request.prompt_served += fresh
+                prompt[request.client] = prompt.get(request.client, 0) + fresh
             if request.prefilled == request.prefill_tokens:
                 first[request.client] = first.get(request.client, 0) + 1
                 self.running.prefilling.remove(request)

@@ -33,6 +33,7 @@ class Request:
     reason: str | None = None
     generated: int = 0
     prefilled: int = 0
+    prompt_served: int = 0
     blocks: int = 0
     admitted_s: float | None = None
     first_token_s: float | None = None

@@ -76,7 +76,10 @@ def parse_system(text: str) -> System:
     base = None
     if "=" not in parts[0].split("(")[0]:
         base = _preset(parts.pop(0))
-    choices = dict(_parse_part(part, text) for part in parts)
+    pairs = [_parse_part(part, text) for part in parts]
+    choices = dict(pairs)
+    if len(choices) < len(pairs):
+        raise InputError(f"system {text!r} chooses twice for one of order, batch and spec; keep one of the two.")
     for key in ("spec", "order"):
         if base is None and key in choices and choices[key].name in PRESETS:
             base = PRESETS[choices[key].name]

@@ -11,11 +11,20 @@ import polars as pl
 from engine.errors import InputError
 from exps.claims import Judgement, any_fails, judge
 from exps.figure import Figure, Options, Selection
-from exps.manifest import cores
 from exps.records import check_writable, storage
 from exps.registry import ALL, expand, find_figures, options_for
 from exps.report import Reporter, provenance
-from exps.runner import Job, Plan, complete_records, estimate_s, execute, make_plan, unique_jobs, variant
+from exps.runner import (
+    Job,
+    Plan,
+    complete_records,
+    estimate_s,
+    execute,
+    make_plan,
+    unique_jobs,
+    useful_workers,
+    variant,
+)
 
 
 @dataclass(frozen=True)
@@ -32,8 +41,8 @@ def run(name: str, selection: Selection, options: Options, root: Path, workers: 
     """Run what is missing of a figure, or of all, and show claims and pictures. InputError for bad input or disks."""
     plans = plan_figures(name, selection, options, root)
     check_writable(root)
-    workers = workers or cores()
     jobs = unique_jobs(plans)
+    workers = workers or useful_workers(jobs)
     report.plans(plans, estimate_s(jobs, workers))
     done = execute_with_progress(jobs, root, workers, report)
     for plan in plans:

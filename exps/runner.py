@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -20,7 +23,7 @@ from engine.errors import InputError
 from engine.executors.simulated.profiles import load_deployment
 from engine.system import parse_system
 from exps.figure import Figure, Options, Platform, Point
-from exps.manifest import configuration, manifest
+from exps.manifest import configuration, cores, manifest
 from exps.records import Record, is_complete, read_record, remove_stale, storage, write_record
 from exps.simulation import Setup
 from exps.work import Product, produce, produce_numbered
@@ -77,6 +80,12 @@ def estimate_s(jobs: Sequence[Job], workers: int) -> float:
     return POOL_START_S + seconds / workers if jobs else 0.0
 
 
+def useful_workers(jobs: Sequence[Job]) -> int:
+    """All cores, or this process alone where starting others would take longer than they save."""
+    alone = sum(job.point.figure.point_seconds for job in jobs)
+    return cores() if estimate_s(jobs, cores()) < alone else 1
+
+
 def execute(jobs: Sequence[Job], root: Path, workers: int, on_done: Callable[[Job], None]) -> None:
     """Run the jobs and record each as it comes; ``on_done`` hears of each recorded one.
 
@@ -105,8 +114,7 @@ def check_setup(setup: Setup) -> None:
     """InputError unless the system can be built for the model and hardware with this calibration."""
     deployment = load_deployment(setup.model, setup.hardware)
     system = parse_system(setup.system)
-    deployment.calibration(setup.calibration)
-    system.build(deployment.policies)
+    system.build(deployment.policies_under(setup.calibration))
     if system.speculation.name != "off" and deployment.draft is None:
         raise InputError(
             f"{setup.system} speculates, and {setup.model} on {setup.hardware} has no draft model;"
@@ -162,7 +170,8 @@ def _products(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Product]
         yield from ((job, produce(job.timetable, job.setup)) for job in jobs)
         return
     tasks = (delayed(produce_numbered)(index, job.timetable, job.setup) for index, job in enumerate(jobs))
-    products = Parallel(n_jobs=workers, batch_size=1, return_as="generator_unordered")(tasks)
+    with _deaf_to_interrupts():
+        products = Parallel(n_jobs=workers, batch_size=1, return_as="generator_unordered")(tasks)
     try:
         yield from ((jobs[index], product) for index, product in products)
     except TerminatedWorkerError as error:
@@ -177,6 +186,19 @@ def _products(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Product]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             products.close()
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes that start in here ignore Ctrl-C for good: the terminal sends it to all, and one is to answer."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def minutes(figure: Figure, workers: int) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from engine.core import Engine
+from engine.errors import InputError
 from engine.executors.simulated.executor import SimulatedExecutor
 from engine.executors.simulated.profiles import Deployment, load_deployment
 from engine.kv_cache import BlockPool
@@ -48,20 +49,28 @@ def simulate(timetable: pl.DataFrame, setup: Setup, deployment: Deployment | Non
     """
     system = parse_system(setup.system)
     deployment = deployment or load_deployment(setup.model, setup.hardware)
-    ordering, batching, speculation = system.build(deployment.policies)
+    ordering, batching, speculation = system.build(deployment.policies_under(setup.calibration))
     executor = SimulatedExecutor(
         deployment.step_cost(system.speculation.name, setup.calibration),
-        deployment.acceptance,
+        deployment.calibration(setup.calibration).acceptance,
         seed=setup.seed,
         cold_start_s=setup.cold_start_s,
     )
-    pool = BlockPool(setup.kv_tokens or deployment.kv_tokens, batching.block_size)
+    pool = _pool(setup, deployment, batching.block_size)
     recorder = Recorder(timetable.height, setup.record_steps)
     engine = Engine(ordering, batching, speculation, executor, pool, recorder)
     engine.run(requests_of(timetable))
     engine.check()
     facts = {"kv_tokens": pool.tokens, "steps": engine.steps, "simulated_s": executor.clock.now}
     return Outcome(recorder.requests(timetable), recorder.steps(), facts)
+
+
+def _pool(setup: Setup, deployment: Deployment, block_size: int) -> BlockPool:
+    tokens = deployment.kv_tokens if setup.kv_tokens is None else setup.kv_tokens
+    try:
+        return BlockPool(tokens, block_size)
+    except ValueError as error:
+        raise InputError(f"{error}; give a larger --kv-tokens.") from error
 
 
 def requests_of(timetable: pl.DataFrame) -> Iterator[Request]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,5 +44,19 @@ def produce(timetable: pl.DataFrame, setup: Setup) -> Product:
 
 
 def produce_numbered(index: int, timetable: pl.DataFrame, setup: Setup) -> tuple[int, Product]:
-    """``produce``, with the index of the job that asked."""
+    """``produce`` in a worker process, with the index of the job that asked."""
+    _end_with_parent()
     return index, produce(timetable, setup)
+
+
+@cache
+def _end_with_parent() -> None:
+    """End this process soon after its parent was killed, which a pool's workers would outlive by minutes."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -98,7 +98,8 @@ def test_every_option_has_a_help_text():
     from typer.main import get_command
 
     commands = get_command(cli.app).commands.values()
-    silent = [(command.name, option.name) for command in commands for option in command.params if not option.help]
+    options = [(command.name, option) for command in commands for option in command.params if option.opts[0][0] == "-"]
+    silent = [(command, option.name) for command, option in options if not option.help]
     assert silent == []
     assert all("Example" in (command.help or "") for command in commands)
 

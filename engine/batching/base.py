@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.batch import Batch
 from engine.kv_cache import BlockPool
@@ -33,7 +34,7 @@ class Running:
         self.ordering.on_admit(request, now)
 
     def grow(self, tokens: int) -> None:
-        """Give every row of the batch room for ``tokens`` more tokens. The caller made sure that there is room."""
+        """Give every row room for ``tokens`` more tokens, or to its end. The caller made sure that there is room."""
         batch, pool = self.batch, self.pool
         if pool.block_size == 1 and tokens == 1:
             pool.take(len(batch.requests))
@@ -43,9 +44,9 @@ class Running:
         pool.take(int(missing.sum()))
         batch.blocks += missing
 
-    def _missing(self, tokens: int) -> np.ndarray:
-        size = self.pool.block_size
-        return np.maximum((self.batch.context + (tokens + size - 1)) // size - self.batch.blocks, 0)
+    def _missing(self, tokens: int) -> NDArray[np.int64]:
+        size, ahead = self.pool.block_size, np.minimum(tokens, self.batch.left)
+        return np.maximum((self.batch.context + ahead + size - 1) // size - self.batch.blocks, 0)
 
     def make_room(self, tokens: int) -> None:
         """Pre-empt the last admitted requests until every other row has room for ``tokens`` more, then grow."""
@@ -108,3 +109,10 @@ class Batching(ABC):
 def whole_prefill(request: Request) -> Chunk:
     """The rest of a request's prefill as one chunk."""
     return Chunk(request, request.prefilled, request.prefill_tokens - request.prefilled)
+
+
+def require_positive(**parameters: float) -> None:
+    """Raise ValueError for the first parameter that is not above 0."""
+    for name, value in parameters.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be above 0, not {value}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.batching.base import Batching, Running
+from engine.batching.base import Batching, Running, require_positive
 from engine.kv_cache import BlockPool
 from engine.plan import Chunk, DraftShape, StepPlan
 from engine.request import Request
@@ -17,6 +17,7 @@ class Sarathi(Batching):
     def __init__(
         self, token_budget: int = 2048, max_sequences: int = 2048, watermark: float = 0.01, block_size: int = 16
     ):
+        require_positive(token_budget=token_budget, max_sequences=max_sequences, block_size=block_size)
         self.token_budget = token_budget
         self.max_sequences = max_sequences
         self.watermark = watermark
@@ -43,8 +44,8 @@ class Sarathi(Batching):
 
     def _fill(self, running: Running, budget: int, now: float) -> list[Chunk]:
         chunks: list[Chunk] = []
-        for request in running.prefilling:
-            budget = self._chunk(request, budget, chunks)
+        for started in running.prefilling:
+            budget = self._chunk(started, budget, chunks)
         pool = running.pool
         while budget > 0 and running.sequences() < self.max_sequences and (request := running.ordering.next(now)):
             blocks = pool.blocks(request.prefill_tokens)

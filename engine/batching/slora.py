@@ -8,14 +8,16 @@ from collections.abc import Iterable
 import numpy as np
 
 from engine.batch import Batch
-from engine.batching.base import Batching, Running, whole_prefill
+from engine.batching.base import Batching, Running, require_positive, whole_prefill
 from engine.kv_cache import BlockPool
 from engine.plan import DECODE, Chunk, DraftShape, StepPlan
 from engine.request import Request
 
 
 class SLoRA(Batching):
-    """Non-preemptive: a request enters only if the pool can hold the batch at its future peak (specs: VTC 1.3).
+    """A request enters only if the pool can hold the batch at its future peak, so none is pre-empted (specs: VTC 1.3).
+
+    Draft tokens are not part of that peak: with speculation the newest request may have to give way.
 
     A running batch decodes ``decodes_between_admissions`` steps after each admission before it tries the next one.
     A mini-batch holds at most max(pool / 6, ``longest_request``) prompt tokens; each distinct client present takes
@@ -33,6 +35,7 @@ class SLoRA(Batching):
         poll_s: float = 0.01,
         late_arrivals: bool = True,
     ):
+        require_positive(longest_request=longest_request, max_sequences=max_sequences)
         self.decodes_between_admissions = decodes_between_admissions
         self.longest_request = longest_request
         self.adapter_tokens = adapter_tokens
@@ -134,7 +137,7 @@ class PeakUse:
         self._version = -1
         self._index()
 
-    def with_request(self, request: Request) -> int:
+    def with_request(self, request: Request) -> float:
         """Peak use in tokens if ``request`` were admitted now."""
         last, origin = self._place(request)
         place = bisect_right(self._descending, -last)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.batching.base import Batching, Running, whole_prefill
+from engine.batching.base import Batching, Running, require_positive, whole_prefill
 from engine.kv_cache import BlockPool
 from engine.plan import Chunk, DraftShape, StepPlan
 from engine.request import Request
@@ -18,6 +18,7 @@ class VLLM(Batching):
     def __init__(
         self, max_sequences: int = 512, max_batched_tokens: int = 2048, watermark: float = 0.01, block_size: int = 16
     ):
+        require_positive(max_sequences=max_sequences, max_batched_tokens=max_batched_tokens, block_size=block_size)
         self.max_sequences = max_sequences
         self.max_batched_tokens = max_batched_tokens
         self.watermark = watermark

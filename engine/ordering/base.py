@@ -34,7 +34,7 @@ class Ordering(ABC):
 
     @abstractmethod
     def on_admit(self, request: Request, now: float) -> None:
-        """Take the request that ``next`` returned out of the queue and charge its prompt."""
+        """Take the request that ``next`` returned out of the queue and charge its prompt, once in its life."""
 
     @abstractmethod
     def __len__(self) -> int:

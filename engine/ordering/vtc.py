@@ -62,7 +62,8 @@ class VTC(Ordering):
         client = request.client
         self._lines[client].popleft()
         self._waiting -= 1
-        self.counters[client] += self.w_p * request.prompt_tokens / self.weights.get(client, 1.0)
+        if not request.preemptions:
+            self.counters[client] += self.w_p * request.prompt_tokens / self.weights.get(client, 1.0)
         if not self._lines[client]:
             self._last_to_leave = client
 

@@ -37,6 +37,8 @@ class AdaServe(Speculation):
         slo_selection: bool = True,
         throughput_selection: bool = True,
     ):
+        if budget < 1 or depth_budget < 1 or width_budget < 1 or c1 < 0:
+            raise ValueError(f"budgets must be above 0 and c1 at least 0, not {budget}, {depth_budget}, {width_budget}, {c1}")
         self.budget, self.depth_budget, self.width_budget = budget, depth_budget, width_budget
         self.depth, self.width, self.c1, self.c2 = tuple(depth), tuple(width), c1, c2
         self.n_max_share = n_max_share

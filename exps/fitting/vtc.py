@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,7 @@ def landmarks(run: Recording) -> NDArray[np.float64]:
     decode_s = rows["request_latency_s"] - rows["first_token_latency_s"]
     seconds = (decode_s / rows["output_tokens"]).to_numpy()
     edges = [round(edge * seconds.size) for edge in SLICES]
-    slices = [seconds[start:end].mean() for start, end in zip(edges, edges[1:], strict=False)]
+    slices = [seconds[start:end].mean() for start, end in pairwise(edges)]
     return np.array([run.total_s, ramp, *slices])
 
 

@@ -9,10 +9,10 @@ import polars as pl
 from joblib import Parallel, delayed
 
 from engine.executors.simulated.profiles import Deployment, load_deployment
-from exps.validate.perturb import perturbed_cold_start, perturbed_deployment, perturbed_timetable
 from exps.metrics.requests import summarize, summarize_by_client
 from exps.metrics.service import largest_difference, response_intervals
 from exps.recordings import Environment, Recording
+from exps.validate.perturb import perturbed_cold_start, perturbed_deployment, perturbed_timetable
 from exps.validate.replay import replay
 
 
@@ -53,7 +53,7 @@ def measure(run: Recording) -> Measures:
     records = run.records()
     clients = summarize_by_client(records)
     return Measures(
-        throughput_rps=float((records["status"] == "finished").sum() / run.total_s),
+        throughput_rps=records.filter(pl.col("status") == "finished").height / run.total_s,
         mean_ttft_s=float(summarize(records)["mean_ttft_s"]),
         client_ttft_s=dict(clients.select("client", "mean_ttft_s").drop_nulls().iter_rows()),
         largest_difference=largest_difference(response_intervals(records), run.duration_s),

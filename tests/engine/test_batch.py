@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.batch import Batch
+from engine.request import Request
 from tests.engine.strategies import make_request
 
 OPERATION = st.one_of(
@@ -20,7 +21,7 @@ OPERATION = st.one_of(
 @settings(max_examples=60, deadline=None)
 @given(st.lists(OPERATION, max_size=40))
 def test_columns_follow_the_requests(operations: list[tuple[str, int, int]]) -> None:
-    batch, made = Batch(), []
+    batch, made = Batch(), list[Request]()
     produced: dict[int, int] = {}
     for name, x, y in operations:
         n = len(batch)

@@ -58,9 +58,7 @@ COMPOSITIONS: dict[str, Callable[[], Policies]] = {
 @pytest.mark.parametrize("name", COMPOSITIONS)
 @settings(max_examples=40, deadline=None)
 @given(requests=workloads(), pool_tokens=st.integers(60, 260))
-def test_random_requests_are_served_once_and_leak_nothing(
-    name: str, requests: list[Request], pool_tokens: int
-) -> None:
+def test_random_requests_are_served_once_and_leak_nothing(name: str, requests: list[Request], pool_tokens: int) -> None:
     ordering, batching, speculation = COMPOSITIONS[name]()
     served = serve(requests, batching, ordering, speculation, pool_tokens)
     assert_served(served)

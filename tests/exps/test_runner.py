@@ -14,7 +14,8 @@ import pytest
 from engine.errors import InputError
 from exps.commands import find, plan_figures
 from exps.figure import Options, Selection
-from exps.runner import Plan, execute, make_plan, unique_jobs
+from exps.manifest import cores
+from exps.runner import Plan, execute, make_plan, unique_jobs, useful_workers
 
 ROOT = Path(__file__).parents[2]
 
@@ -101,21 +102,28 @@ def run_cli(results: Path, *more: str) -> list[str]:
     return [*command, "--results", str(results), *more]
 
 
+def recorded(results: Path) -> list[Path]:
+    return [path for path in results.rglob("manifest.json") if ".tmp-" not in str(path)]
+
+
+def wait_for_points(results: Path, count: int) -> None:
+    deadline = time.monotonic() + 60
+    while len(recorded(results)) < count and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 def test_sigkill_keeps_complete_points_and_the_same_command_goes_on(tmp_path):
     results = tmp_path / "results"
     process = subprocess.Popen(
         run_cli(results), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    deadline = time.monotonic() + 60
-    while len(list(results.rglob("manifest.json"))) < 3 and time.monotonic() < deadline:
-        assert process.poll() is None, "the run ended before it could be killed"
-        time.sleep(0.01)
+    wait_for_points(results, 3)
+    assert process.poll() is None, "the run ended before it could be killed"
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
     def written() -> dict[Path, int]:
-        manifests = [path for path in results.rglob("manifest.json") if ".tmp-" not in str(path)]
-        return {path: path.stat().st_mtime_ns for path in manifests}
+        return {path: path.stat().st_mtime_ns for path in recorded(results)}
 
     kept = written()
     assert 3 <= len(kept) < 18
@@ -130,16 +138,21 @@ def test_sigkill_keeps_complete_points_and_the_same_command_goes_on(tmp_path):
     assert contents(results) == contents(clean)
 
 
-def test_an_interrupt_is_one_line_and_keeps_complete_points(tmp_path):
+@pytest.mark.parametrize("send", [os.kill, os.killpg])
+def test_an_interrupt_is_one_line_and_keeps_complete_points(tmp_path, send):
     process = subprocess.Popen(
         run_cli(tmp_path), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    deadline = time.monotonic() + 60
-    while len(list(tmp_path.rglob("manifest.json"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGINT)
+    wait_for_points(tmp_path, 2)
+    send(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "the same command goes on" in errors
     assert "Traceback" not in errors
     assert not list(tmp_path.rglob(".tmp-*"))
+
+
+def test_a_few_short_points_start_no_pool(quick_plan):
+    jobs = quick_plan().to_do
+    assert useful_workers(jobs[:1]) == 1
+    assert useful_workers(jobs * 100) == cores()

@@ -53,7 +53,7 @@ class AcceptanceSampler:
         first = self._first[self._rng.integers(0, self._first.size, (requests, depth, width))]
         parent = np.zeros((requests, depth, width), np.int64)
         if width == 1:
-            return Candidates(np.cumprod(first, axis=1), parent)
+            return Candidates(np.multiply.accumulate(first, axis=1), parent)
         children = self._siblings(first)
         probability = np.empty((requests, depth, width))
         probability[:, 0] = children[:, 0, 0]

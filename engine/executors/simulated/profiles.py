@@ -54,13 +54,16 @@ class Model:
 class Calibration:
     """One named set of fitted numbers. ``scale``: step cost by speculation ("off", "chain", "adaserve").
 
-    ``step_factor`` multiplies the decode steps and ``host_s`` is added to every step.
+    ``step_factor`` multiplies the decode steps and ``host_s`` is added to every step. ``acceptance`` and ``policies``
+    hold what was fitted of the draft model and of the policies' parameters.
     """
 
     fitted_on: str
     scale: Mapping[str, float] = field(default_factory=dict)
     step_factor: float = 1.0
     host_s: float = 0.0
+    acceptance: AcceptanceModel | None = None
+    policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,6 @@ class Deployment:
     context_s: float
     prefill: TiledPrefill | None
     draft: DraftCost | None
-    acceptance: AcceptanceModel | None
     calibrations: Mapping[str, Calibration]
     policies: Mapping[str, Mapping[str, Any]]
     baseline_tpot_s: float
@@ -85,6 +87,10 @@ class Deployment:
         if name not in self.calibrations:
             raise InputError(f"unknown calibration {name!r}; {nearest(name, list(self.calibrations))}.")
         return self.calibrations[name]
+
+    def policies_under(self, calibration: str) -> dict[str, dict[str, Any]]:
+        """Parameters by policy name: the deployment's, and over them the calibration's."""
+        return _merge(self.policies, self.calibration(calibration).policies)
 
     def step_cost(self, speculation: str, calibration: str) -> StepCost:
         """The cost of a step of an engine that speculates in this way ("off", "chain", "adaserve")."""
@@ -137,7 +143,7 @@ def load_model(name: str) -> Model:
 
 def load_hardware(name: str) -> tuple[Hardware, int]:
     """The profile behind "a10g" or "4xa100-80g", and the number of GPUs."""
-    count, device = re.fullmatch(r"(?:(\d+)x)?(.*)", name).groups()  # type: ignore[union-attr]
+    count, device = re.fullmatch(r"(?:([1-9]\d*)x)?(.*)", name).groups()  # type: ignore[union-attr]
     return from_table(Hardware, _load("hardware", "hardware", device), f"profile of {device}"), int(count or 1)
 
 
@@ -150,7 +156,7 @@ def load_deployment(model: str, hardware: str) -> Deployment:
     kv_tokens = measured.kv_tokens or _free_kv_tokens(shape, device, gpus, where)
     line = from_table(Line, measured.forward, where) if measured.forward else roofline(shape, device, gpus)
     context_s = shape.kv_bytes_per_token / (gpus * device.bandwidth_bytes_per_s * device.bandwidth_share)
-    calibrations = {name: from_table(Calibration, entry, where) for name, entry in measured.calibration.items()}
+    calibrations = {name: _calibration(entry, where) for name, entry in measured.calibration.items()}
     return Deployment(
         model=shape,
         hardware=device,
@@ -160,7 +166,6 @@ def load_deployment(model: str, hardware: str) -> Deployment:
         context_s=measured.context_s or context_s,
         prefill=from_table(TiledPrefill, measured.prefill, where) if measured.prefill else None,
         draft=_draft_cost(measured, device),
-        acceptance=from_table(AcceptanceModel, measured.acceptance, where) if measured.acceptance else None,
         calibrations=calibrations or {"first-principles": UNCALIBRATED},
         policies=measured.policies,
         baseline_tpot_s=measured.baseline_tpot_s or line(1),
@@ -194,9 +199,13 @@ class _Measured:
     draft_step_s: float = 0.0
     forward: Mapping[str, Any] = field(default_factory=dict)
     prefill: Mapping[str, Any] = field(default_factory=dict)
-    acceptance: Mapping[str, Any] = field(default_factory=dict)
     policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     calibration: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def _calibration(table: Mapping[str, Any], where: str) -> Calibration:
+    acceptance = from_table(AcceptanceModel, table["acceptance"], where) if "acceptance" in table else None
+    return from_table(Calibration, {**table, "acceptance": acceptance}, where)
 
 
 def _draft_cost(measured: _Measured, device: Hardware) -> DraftCost | None:

@@ -132,7 +132,8 @@ class PlainVTC:
         self.last: str | None = None
 
     def least(self) -> str | None:
-        return min((client for client in self.counters if self.lines[client]), key=self.counters.__getitem__, default=None)
+        waiting = [client for client in self.counters if self.lines[client]]
+        return min(waiting, key=self.counters.__getitem__, default=None)
 
     def enqueue(self, request: Request, front: bool = False) -> None:
         client = request.client

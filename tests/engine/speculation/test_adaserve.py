@@ -142,19 +142,16 @@ def test_the_slo_step_takes_the_fewest_and_no_more_than_n_max(
 
 def fewest_nodes(probability: np.ndarray, need: float) -> int:
     """The fewest nodes whose probabilities and the root's reach ``need``; all of them when that is not enough."""
-    total, count = 1.0, 0
-    for p in sorted(probability[probability > 0].tolist(), reverse=True):
-        if total >= need:
-            break
-        total, count = total + p, count + 1
-    return count
+    likeliest = np.sort(probability[probability > 0])[::-1]
+    for count, total in enumerate([0.0, *np.cumsum(likeliest)]):
+        if 1.0 + total >= need:
+            return count
+    return len(likeliest)
 
 
 @settings(max_examples=150, deadline=None)
 @given(BEAMS, st.integers(0, 60), st.data())
-def test_the_throughput_step_takes_the_likeliest_of_all(
-    candidates: Candidates, room: int, data: st.DataObject
-) -> None:
+def test_the_throughput_step_takes_the_likeliest_of_all(candidates: Candidates, room: int, data: st.DataObject) -> None:
     probability = candidates.probability
     before = select_for_slo(probability, data.draw(needs(len(probability))), 12, 4)
     chosen = select_for_throughput(probability, before, room)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engine.batching.vllm import VLLM
 from engine.executors.simulated.acceptance import AcceptanceModel, AcceptanceSampler
 from engine.plan import DraftShape
 from engine.request import Request
 from engine.speculation.base import Progress
 from engine.speculation.chain import Chain
 from tests.engine.strategies import assert_served, make_request, serve
-from engine.batching.vllm import VLLM
 
 
 @pytest.mark.parametrize("tokens", [1, 4, 8])

@@ -1,0 +1,105 @@
+"""What every executor must do. A test class inherits ``ExecutorContract`` and says how to make one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import pytest
+
+from engine.batch import Batch
+from engine.executors.base import Executor
+from engine.plan import DECODE, Candidates, Chunk, DraftShape, StepPlan, TokenTrees
+from tests.engine.strategies import make_request
+
+SHAPES = [DraftShape(1, 1, 99), DraftShape(4, 1, 99), DraftShape(3, 2, 99), DraftShape(5, 3, 99)]
+
+
+class ExecutorContract(ABC):
+    """Plans run and take time, drafts are valid beams, acceptance stays inside the trees, the batch is left alone."""
+
+    @abstractmethod
+    def make_executor(self) -> Executor:
+        """A fresh executor that can draft."""
+
+    @pytest.fixture
+    def executor(self) -> Executor:
+        return self.make_executor()
+
+    @pytest.fixture
+    def batch(self) -> Batch:
+        batch = Batch()
+        for i in range(5):
+            batch.add(make_request(i, prompt=8 + i, output=2 + 3 * i, generated=1, first_token_s=0.0, prefilled=8 + i))
+        return batch
+
+    def test_the_clock_never_goes_back(self, executor: Executor) -> None:
+        clock = executor.clock
+        start = clock.now
+        clock.wait_until(start - 1)
+        assert clock.now >= start
+        clock.wait_until(start + 0.01)
+        assert clock.now >= start + 0.01
+        before = clock.now
+        clock.advance(0.5)
+        assert clock.now >= before
+
+    def test_a_prefill_takes_time_and_accepts_nothing(self, executor: Executor) -> None:
+        result = executor.forward(StepPlan(prefill=[Chunk(make_request(99, prompt=12), 0, 12)]), Batch())
+        assert result.elapsed_s > 0 and result.accepted is None
+
+    def test_a_prefill_may_come_in_chunks(self, executor: Executor) -> None:
+        request = make_request(99, prompt=12)
+        for done, tokens in ((0, 5), (5, 7)):
+            assert executor.forward(StepPlan(prefill=[Chunk(request, done, tokens)]), Batch()).elapsed_s > 0
+
+    @pytest.mark.parametrize("plan", [DECODE, StepPlan(decode=True)])
+    def test_a_decode_gives_every_row_one_token(self, executor: Executor, batch: Batch, plan: StepPlan) -> None:
+        before = state(batch)
+        result = executor.forward(plan, batch)
+        assert result.elapsed_s > 0
+        assert result.accepted is None or result.accepted.tolist() == [1] * len(batch)
+        assert state(batch) == before
+
+    @pytest.mark.parametrize("shape", SHAPES)
+    def test_drafts_are_valid_beams(self, executor: Executor, batch: Batch, shape: DraftShape) -> None:
+        before = state(batch)
+        candidates = executor.draft(batch, shape)
+        assert candidates.probability.shape == (len(batch), shape.depth, shape.width)
+        assert_valid_beam(candidates)
+        assert state(batch) == before
+
+    @pytest.mark.parametrize("shape", SHAPES)
+    @pytest.mark.parametrize("deepest", [0, 1, 99])
+    def test_acceptance_stays_inside_the_tree(
+        self, executor: Executor, batch: Batch, shape: DraftShape, deepest: int
+    ) -> None:
+        candidates = executor.draft(batch, shape)
+        selected = candidates.probability > 0
+        selected[:, deepest:] = False
+        before = state(batch)
+        result = executor.forward(StepPlan(decode=True, draft=shape, trees=TokenTrees(candidates, selected)), batch)
+        assert result.accepted is not None and result.elapsed_s > 0
+        assert (result.accepted >= 1).all() and (result.accepted <= batch.left).all()
+        assert (result.accepted <= 1 + min(deepest, shape.depth)).all()
+        assert state(batch) == before
+
+
+def state(batch: Batch) -> tuple[object, ...]:
+    columns = tuple(getattr(batch, name).tolist() for name in Batch.COLUMNS)
+    return columns, batch.tick, batch.version, dict(batch.by_client)
+
+
+def assert_valid_beam(candidates: Candidates) -> None:
+    """Probabilities descend in a layer and along a path; siblings stand in order of rank; parents exist."""
+    probability, parent = candidates.probability, candidates.parent
+    _, depth, width = probability.shape
+    assert (probability >= 0).all() and (probability <= 1).all()
+    assert (np.diff(probability, axis=2) <= 0).all()
+    assert (parent >= 0).all() and (parent < width).all() and not parent[:, 0].any()
+    for layer in range(1, depth):
+        above = np.take_along_axis(probability[:, layer - 1], parent[:, layer], axis=1)
+        assert (probability[:, layer] <= above).all()
+        for place in range(width):
+            children = np.where(parent[:, layer] == place, probability[:, layer], 0).sum(axis=1)
+            assert (children <= probability[:, layer - 1, place] * (1 + 1e-12)).all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -48,7 +49,7 @@ def run(name: str, selection: Selection, options: Options, root: Path, workers: 
     for plan in plans:
         refreshed = replace(plan, jobs=tuple(replace(job, done=job.done or job.folder in done) for job in plan.jobs))
         findings = find(refreshed)
-        report.claims(findings.plan.figure, findings.judgements, findings.caption)
+        show_findings(findings, report)
         report.pictures(draw(findings))
 
 
@@ -79,10 +80,10 @@ def check(name: str, selection: Selection, options: Options, root: Path, report:
     """Judge the claims on the complete points; True when none fails."""
     found = _found(name, selection, options, root)
     if as_json:
-        report.claims_json([(item.plan.figure, item.judgements, item.caption) for item in found])
+        report.json([as_document(item) for item in found])
     else:
         for item in found:
-            report.claims(item.plan.figure, item.judgements, item.caption)
+            show_findings(item, report)
     return not any(any_fails(item.judgements) for item in found)
 
 
@@ -117,6 +118,30 @@ def find(plan: Plan) -> Findings:
         coverage[platform.name] = (len({(point.system, point.x) for point in of_platform} & whole), len(whole))
     caption = provenance(plan.options, sorted({record.point.platform.hardware for record in records}))
     return Findings(plan, metrics, judge(figure.claims, metrics, coverage, plan.options.quick), caption)
+
+
+def show_findings(findings: Findings, report: Reporter) -> None:
+    """The claims, and the distance to the published values where there are any."""
+    figure = findings.plan.figure
+    report.claims(figure, findings.judgements, findings.caption)
+    if (distance := _distance(findings)) is not None:
+        report.frame("Distance to the published values", distance, findings.caption)
+
+
+def as_document(findings: Findings) -> dict[str, Any]:
+    """What `check --json` says of one figure."""
+    distance = _distance(findings)
+    return {
+        "figure": findings.plan.figure.id,
+        "source": findings.caption,
+        "claims": [row.as_dict() for row in findings.judgements],
+        "distance_to_published": [] if distance is None else distance.to_dicts(),
+    }
+
+
+def _distance(findings: Findings) -> pl.DataFrame | None:
+    figure, options = findings.plan.figure, findings.plan.options
+    return None if figure.deviation is None or options.quick else figure.deviation(findings.metrics)
 
 
 def draw(findings: Findings) -> list[Path]:

@@ -89,9 +89,7 @@ def show(report: Reporter, found: dict[str, Any], as_json: bool) -> None:
         return
     import polars as pl
 
-    checks = [
-        {"check": row["name"], "ok": "yes" if row["ok"] else "NO", "found": row["found"]} for row in found["checks"]
-    ]
+    checks = [{"check": row["name"], "ok": "yes" if row["ok"] else "NO", "found": row["found"]} for row in found["checks"]]
     report.frame("Machine", pl.DataFrame(checks))
     verdicts = [{key: str(row[key]) for key in ("figure", "backend", "reason")} for row in found["figures"]]
     report.frame("Figures", pl.DataFrame(verdicts))

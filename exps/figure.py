@@ -73,6 +73,7 @@ class Figure:
     ``timetable(platform, x, options)`` makes the workload of a point, the same for every system.
     ``measure(records)`` turns complete points into the metrics frame that ``claims`` judge.
     ``draw(metrics, caption, folder, suffix)`` writes folder/figN-suffix.pdf and .png and returns their paths.
+    ``deviation(metrics)``, where values are published, tells how far ours are from them (exps.deviation).
     ``point_seconds`` and ``point_bytes`` are what a point costs on one core and on disk.
     ``has_traces``: the paper's artifact ships its workload. ``points_of``: the figure whose points this one draws from.
     """
@@ -87,6 +88,7 @@ class Figure:
     measure: Callable[[Sequence[Record]], pl.DataFrame]
     draw: Callable[[pl.DataFrame, str, Path, str], list[Path]]
     claims: tuple[Claim, ...] = ()
+    deviation: Callable[[pl.DataFrame], pl.DataFrame] | None = None
     point_seconds: float = 1.0
     point_bytes: int = 100_000
     record_steps: bool = False

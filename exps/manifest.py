@@ -120,9 +120,7 @@ def _processor() -> str:
     info = Path("/proc/cpuinfo")
     if sys.platform == "linux" and info.exists():
         lines = info.read_text().splitlines()
-        return next(
-            (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine()
-        )
+        return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
     return platform.processor() or platform.machine()
 
 

@@ -86,14 +86,6 @@ class Reporter:
             table.add_row(row.claim, row.model, row.statement, row.published, ours, verdict)
         self._out.print(table)
 
-    def claims_json(self, figures: Sequence[tuple[Figure, Sequence[Judgement], str]]) -> None:
-        self.json(
-            [
-                {"figure": figure.id, "source": caption, "claims": [row.as_dict() for row in rows]}
-                for figure, rows, caption in figures
-            ]
-        )
-
     def pictures(self, paths: Sequence[Path]) -> None:
         for path in paths:
             self.say(f"Picture: {path}")
@@ -131,9 +123,7 @@ def cell(value: Any) -> str:
 
 def _table(*columns: str) -> Table:
     """A table; a column whose name starts with ">" is right-aligned."""
-    table = Table(
-        box=box.SIMPLE_HEAD, title_style="bold", title_justify="left", caption_style="", caption_justify="left"
-    )
+    table = Table(box=box.SIMPLE_HEAD, title_style="bold", title_justify="left", caption_style="", caption_justify="left")
     for name in columns:
         table.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
     return table

@@ -7,8 +7,8 @@ import re
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -16,7 +16,6 @@ from typing import Any
 
 import polars as pl
 from joblib import Parallel, delayed
-from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from engine.errors import InputError
@@ -92,10 +91,11 @@ def execute(jobs: Sequence[Job], root: Path, workers: int, on_done: Callable[[Jo
     Whatever stops it, recorded points stay. InputError when the disk refuses or a worker is killed.
     """
     remove_stale(root)
-    for job, product in _products(jobs, min(workers, len(jobs) or 1)):
-        with storage(root):
-            write_record(job.folder, product.files, manifest(job.configuration, product))
-        on_done(job)
+    with closing(_products(jobs, min(workers, len(jobs) or 1))) as products:
+        for job, product in products:
+            with storage(root):
+                write_record(job.folder, product.files, manifest(job.configuration, product))
+            on_done(job)
 
 
 def complete_records(plan: Plan) -> list[Record]:
@@ -164,7 +164,7 @@ def _job(point: Point, options: Options, root: Path, timetable: pl.DataFrame) ->
     return Job(point, setup, timetable, asked, folder, is_complete(folder, asked))
 
 
-def _products(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Product]]:
+def _products(jobs: Sequence[Job], workers: int) -> Generator[tuple[Job, Product], None, None]:
     """Products as they come, in any order. A pool that is left early is torn down at once."""
     if workers == 1:
         yield from ((job, produce(job.timetable, job.setup)) for job in jobs)
@@ -179,9 +179,6 @@ def _products(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Product]
             "a worker process was killed, perhaps for want of memory; complete points are kept, so run the same"
             " command again with --jobs 1."
         ) from error
-    except BaseException:
-        get_reusable_executor().shutdown(wait=False, kill_workers=True)
-        raise
     finally:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

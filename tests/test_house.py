@@ -66,9 +66,7 @@ def test_make_says_what_python_lacks(tmp_path, script, words):
     if script is not None:
         python.write_text(f"#!/bin/sh\n{script}\n")
         python.chmod(0o755)
-    found = subprocess.run(
-        ["make", "fig8", f"PYTHON={python}"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    found = subprocess.run(["make", "fig8", f"PYTHON={python}"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert found.returncode != 0
     assert words in found.stderr
     assert not (tmp_path / ".venv").exists()

@@ -57,6 +57,15 @@ def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list
     return draw_rates(metrics, caption, folder / f"fig8-{suffix}", "fig8", columns, "SLO attainment (%)", 100)
 
 
+def distance(metrics: pl.DataFrame) -> pl.DataFrame:
+    """Points of attainment between ours and Figure 8's."""
+    from exps.deviation import deviation
+    from exps.published import read_published
+
+    published = read_published("adaserve", "fig8").rename({"slo_attainment_pct": "attainment_pct"})
+    return deviation(metrics, published, "rps", "attainment_pct")
+
+
 FIG8 = Figure(
     id="adaserve/fig8",
     title="SLO attainment over the request rate",
@@ -68,6 +77,7 @@ FIG8 = Figure(
     measure=sweep_table,
     draw=draw,
     claims=CLAIMS,
+    deviation=distance,
     point_seconds=0.8,
     point_bytes=120_000,
     has_traces=True,

@@ -17,4 +17,4 @@ def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list
     return draw_rates(metrics, caption, folder / f"fig9-{suffix}", "fig9", columns, "Goodput (tokens/s)", None)
 
 
-FIG9 = replace(FIG8, id="adaserve/fig9", title="Goodput over the request rate", draw=draw, points_of=FIG8.id)
+FIG9 = replace(FIG8, id="adaserve/fig9", title="Goodput over the request rate", draw=draw, deviation=None, points_of=FIG8.id)

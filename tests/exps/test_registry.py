@@ -27,9 +27,7 @@ def test_a_bare_name_is_adaserves():
     assert [figure.id for figure in find_figures("all")] == list(FIGURES)
 
 
-@pytest.mark.parametrize(
-    ("name", "hint"), [("fig88", "fig8"), ("vtc/fg3", "vtc/fig3"), ("adaserve/fig7", "adaserve/fig8")]
-)
+@pytest.mark.parametrize(("name", "hint"), [("fig88", "fig8"), ("vtc/fg3", "vtc/fig3"), ("adaserve/fig7", "adaserve/fig8")])
 def test_unknown_figures_name_the_nearest(name, hint):
     with pytest.raises(InputError, match=hint):
         find_figure(name)

@@ -30,7 +30,7 @@ Systems = Annotated[
 Backend = Annotated[str, typer.Option("--backend", help="auto or sim; native, vllm and http are not in this version.")]
 Calibration = Annotated[
     str | None,
-    typer.Option("--calibration", help="first-principles or scaled; default: the figure's first (see list)."),
+    typer.Option("--calibration", help="first-principles or scaled; default: the figure's first, as list shows."),
 ]
 Traces = Annotated[
     Path | None, typer.Option("--traces", help="Folder with the artifact's traces, in place of the drawn workload.")

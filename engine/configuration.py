@@ -32,7 +32,7 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str) -> T:
     known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
     for key in table:
         if key not in known:
-            raise InputError(f"{where}: unknown key {key!r}; {nearest(key, known)}.")
+            raise InputError(f"{where}: unknown key {key!r}; {nearest(key, known)}")
     try:
         return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in table.items()})
     except (TypeError, ValueError) as error:
@@ -40,6 +40,6 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str) -> T:
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """A hint for a mistyped name: the known names closest to ``word``, or all of them."""
+    """The end of a sentence about a mistyped name: the known names closest to ``word``, or all of them."""
     close = get_close_matches(word, known, n=3, cutoff=0.4)
-    return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(sorted(known))}"
+    return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(sorted(known))}."

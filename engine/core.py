@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from math import ceil
+from math import ceil, inf
 from typing import Protocol
 
 from engine.batching.base import Batching, Running
@@ -51,21 +51,26 @@ class Engine:
         self._arrivals: deque[Request] = deque()
         self._source: Iterator[Request] = iter(())
         self._seen_until = self.clock.now
+        self._next_arrival_s = inf
 
     def submit(self, request: Request) -> None:
         """Hand in a request for its ``arrival_s``, which must not lie before that of an earlier one."""
         self._arrivals.append(request)
+        self._next_arrival_s = self._arrivals[0].arrival_s
 
     def run(self, requests: Iterable[Request] = ()) -> None:
         """Serve ``requests`` (sorted by arrival, read as they are needed) and everything submitted, to the end."""
         self._source = iter(requests)
+        self._peek()
         while self.step() or self._wait():
             pass
 
     def step(self) -> bool:
         """Plan, execute and commit one step. Returns False when there is nothing to run now."""
         start = self.clock.now
-        self._take_arrivals(start)
+        visible = self._seen_until if self.batching.late_arrivals else start
+        if self._next_arrival_s <= visible:
+            self._take_arrivals(visible, start)
         running, batch = self.running, self.running.batch
         draft = self.speculation.shape(len(batch)) if self.speculation and batch.requests else None
         plan = self.batching.plan(running, draft, start)
@@ -84,8 +89,7 @@ class Engine:
         """Raise AssertionError when an invariant of the engine is broken."""
         self.running.check()
 
-    def _take_arrivals(self, now: float) -> None:
-        visible = self._seen_until if self.batching.late_arrivals else now
+    def _take_arrivals(self, visible: float, now: float) -> None:
         while (request := self._peek()) is not None and request.arrival_s <= visible:
             self._arrivals.popleft()
             reason = self.batching.refuse(request, self.running.pool) or self.ordering.on_arrival(request, now)
@@ -94,12 +98,11 @@ class Engine:
                 self.observer.request_done(request)
 
     def _peek(self) -> Request | None:
-        if not self._arrivals:
-            request = next(self._source, None)
-            if request is None:
-                return None
+        if not self._arrivals and (request := next(self._source, None)):
             self._arrivals.append(request)
-        return self._arrivals[0]
+        first = self._arrivals[0] if self._arrivals else None
+        self._next_arrival_s = first.arrival_s if first else inf
+        return first
 
     def _wait(self) -> bool:
         """Sleep until the next arrival can be seen. Returns False when none will come."""

@@ -89,7 +89,7 @@ def parse_system(text: str) -> System:
 
 def _preset(name: str) -> System:
     if name not in PRESETS:
-        raise InputError(f"unknown system {name!r}; {nearest(name, list(PRESETS))}.")
+        raise InputError(f"unknown system {name!r}; {nearest(name, list(PRESETS))}")
     return PRESETS[name]
 
 
@@ -99,7 +99,7 @@ def _parse_part(part: str, text: str) -> tuple[str, Choice]:
         raise InputError(f"{part!r} in system {text!r} is not a choice; write order=, batch= or spec=, as in order=vtc.")
     key, name, inside = match.groups()
     if name not in _REGISTRIES[key]:
-        raise InputError(f"unknown {_FIELDS[key]} policy {name!r}; {nearest(name, list(_REGISTRIES[key]))}.")
+        raise InputError(f"unknown {_FIELDS[key]} policy {name!r}; {nearest(name, list(_REGISTRIES[key]))}")
     pairs = [pair.split("=", 1) for pair in (inside or "").split(",") if pair]
     if any(len(pair) != 2 for pair in pairs):
         raise InputError(f"{part!r} in system {text!r}: write parameters as name=value, as in {key}={name}(x=1).")

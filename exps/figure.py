@@ -23,7 +23,6 @@ class Platform:
     model: str
     hardware: str
     title: str
-    baseline_s: float | None = None
 
 
 @dataclass(frozen=True)

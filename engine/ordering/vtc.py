@@ -72,8 +72,12 @@ class VTC(Ordering):
         if self.duplicate_charge:
             charge *= 0 if first else 1 + (finished > 0)
         counters, weights = self.counters, self.weights
-        for client, tokens in by_client.items():
-            counters[client] += charge * tokens / weights[client] if client in weights else charge * tokens
+        if not weights:
+            for client, tokens in by_client.items():
+                counters[client] += charge * tokens
+        else:
+            for client, tokens in by_client.items():
+                counters[client] += charge * tokens / weights.get(client, 1.0)
 
     def __len__(self) -> int:
         return self._waiting

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from exps.figure import Platform
 
-LLAMA = Platform("llama", "llama-3.1-70b", "4xa100-80g", "Llama-3.1-70B on 4 x A100-80G", baseline_s=0.030)
-QWEN = Platform("qwen", "qwen2.5-32b", "2xa100-80g", "Qwen2.5-32B on 2 x A100-80G", baseline_s=0.028)
+LLAMA = Platform("llama", "llama-3.1-70b", "4xa100-80g", "Llama-3.1-70B on 4 x A100-80G")
+QWEN = Platform("qwen", "qwen2.5-32b", "2xa100-80g", "Qwen2.5-32B on 2 x A100-80G")
 PLATFORMS = (LLAMA, QWEN)
 
 ADASERVE = "adaserve"
@@ -17,4 +17,4 @@ RATES = {
     LLAMA.name: tuple(round(2.6 + 0.2 * i, 1) for i in range(12)),
     QWEN.name: tuple(round(2.4 + 0.2 * i, 1) for i in range(10)),
 }
-CALIBRATIONS = ("first-principles", "scaled")
+CALIBRATIONS = ("scaled", "first-principles")

@@ -18,12 +18,12 @@ QUICK_S, TRACE_S = 60.0, 360.0
 
 def timetable(platform: Platform, rps: float, options: Options) -> pl.DataFrame:
     """The workload of one rate, with the SLOs of this platform's baseline latency."""
+    from engine.executors.simulated.profiles import load_deployment
     from exps.workload.adaserve import fig8_timetable
 
-    if platform.baseline_s is None:
-        raise ValueError(f"{platform.name} has no baseline latency")
+    baseline_s = load_deployment(platform.model, platform.hardware).baseline_tpot_s
     duration_s = QUICK_S if options.quick else TRACE_S
-    return fig8_timetable(rps, platform.baseline_s, options.seed, options.traces, duration_s=duration_s)
+    return fig8_timetable(rps, baseline_s, options.seed, options.traces, duration_s=duration_s)
 
 
 def draw_rates(

@@ -20,7 +20,7 @@ from engine.executors.simulated.cost import Line, TiledPrefill
 from engine.executors.simulated.profiles import Calibration, Deployment, load_deployment
 from exps.fitting.store import store
 from exps.recordings import Environment, Recording, environment, read_recordings
-from exps.validate.perturb import perturbed_timetable
+from exps.validate.perturb import perturbed_cold_start, perturbed_timetable
 from exps.validate.replay import replay
 
 PROFILE = "a10g_llama2_7b_cost_profile.json"
@@ -30,7 +30,7 @@ A100_RUN = "vtc_s4_pool35000_len512"
 CALIBRATION_RUNS = (*FIRST_SESSION, *SECOND_SESSION, A100_RUN)
 SLICES = (0.0, 0.02, 0.1, 0.4, 0.7, 0.9, 0.98, 1.0)
 WEIGHTS = np.array([3.0, 0.3, *[1.0] * 7])
-REPEATS = 4
+REPEATS = 8
 COMMAND = "cli.py fit vtc"
 
 Report = Callable[[str], None]
@@ -149,7 +149,8 @@ def fit_server(base: Deployment, runs: Mapping[str, Recording], report: Report) 
 
 def _replayed_marks(tried: Deployment, run: Recording, seed: int) -> NDArray[np.float64]:
     rng = np.random.default_rng(seed)
-    return landmarks(replay(run, _place(run), tried, seed, perturbed_timetable(run.timetable(), rng)))
+    timetable = perturbed_timetable(run.timetable(), rng)
+    return landmarks(replay(run, _place(run), tried, seed, timetable, perturbed_cold_start(rng)))
 
 
 def _place(run: Recording) -> Environment:

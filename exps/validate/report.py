@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+import polars as pl
 
 from engine.errors import InputError
 from exps.fitting.vtc import CALIBRATION_RUNS
-from exps.recordings import Recording, environment, read_recordings
+from exps.recordings import environment, read_recordings
+from exps.report import Reporter
 from exps.validate.measures import Comparison, compare, judgements
 
 
-def validate(folder: Path, as_json: bool, repeats: int, console: Console | None = None) -> None:
+def validate(folder: Path, as_json: bool, repeats: int, report: Reporter) -> None:
     """Replay every recorded run of ``folder`` whose system is built, and print how far the simulator is off."""
-    console = console or Console()
     recordings = read_recordings(folder)
     places = {run.name: environment(run.name, run.committed_on) for run in recordings}
     skipped = {run.name: places[run.name].label for run in recordings if places[run.name].system is None}
     runs = [run for run in recordings if run.name not in skipped]
     if not runs:
         raise InputError(f"{folder}: none of its {len(skipped)} runs is of a system that is built; see `cli.py list`.")
-    comparisons = _compare_all(runs, repeats, console if not as_json else None)
+    with report.progress(len(runs)) as advance:
+        comparisons = []
+        for run in runs:
+            comparisons.append(compare(run, places[run.name], repeats))
+            advance()
     if as_json:
-        print(json.dumps(as_document(comparisons, skipped), indent=2))
+        report.json(as_document(comparisons, skipped))
     else:
-        _print(comparisons, skipped, console)
-
-
-def _compare_all(runs: list[Recording], repeats: int, console: Console | None) -> list[Comparison]:
-    comparisons = []
-    for run in runs:
-        if console:
-            console.print(f"[dim]replaying {run.name} ({run.requests.height} requests)[/dim]")
-        comparisons.append(compare(run, environment(run.name, run.committed_on), repeats))
-    return comparisons
+        _print(comparisons, skipped, report)
 
 
 def is_calibration(comparison: Comparison) -> bool:
@@ -83,44 +76,42 @@ def _spread(comparisons: list[Comparison]) -> dict[str, dict[str, float]]:
     return {name: {"median": errors[name].median(), "worst": errors[name].max()} for name in errors.columns}  # type: ignore[dict-item]
 
 
-def _print(comparisons: list[Comparison], skipped: dict[str, str], console: Console) -> None:
-    table = Table(title="Recorded and simulated", caption="* the simulator was calibrated on this run")
-    table.add_column("run")
-    for name in ("requests/s", "mean TTFT s", "worst client TTFT", "largest difference", "repeats' band"):
-        table.add_column(name, justify="right")
-    for comparison in comparisons:
-        worst = max(comparison.client_errors().values(), key=abs, default=0.0)
-        band = "-" if comparison.band is None else " .. ".join(f"{edge:,.0f}" for edge in comparison.band)
-        table.add_row(
-            comparison.run + " *" * is_calibration(comparison),
-            _cell(comparison, "throughput_rps", "{:.3f}"),
-            _cell(comparison, "mean_ttft_s", "{:.2f}"),
-            f"{worst:+.1%}",
-            _cell(comparison, "largest_difference", "{:,.0f}"),
-            band,
-        )
-    console.print(table)
-    _print_clients(comparisons, console)
+def _print(comparisons: list[Comparison], skipped: dict[str, str], report: Reporter) -> None:
+    rows = [_row(comparison) for comparison in comparisons]
+    caption = "* the simulator was calibrated on this run. Recorded, simulated, error in percent; ttft in seconds."
+    report.frame("Recorded and simulated", pl.DataFrame(rows), caption)
+    _print_clients(comparisons, report)
     for run, system in skipped.items():
-        console.print(f"skipped: {run} ({system} is not built yet)")
-    for name, chosen in (("validation runs", [c for c in comparisons if not is_calibration(c)]), ("all runs", comparisons)):
+        report.say(f"skipped: {run} ({system} is not built yet)")
+    validation = [comparison for comparison in comparisons if not is_calibration(comparison)]
+    for name, chosen in (("validation runs", validation), ("all runs", comparisons)):
         parts = [f"{key} {v['median']:.2%} (worst {v['worst']:.2%})" for key, v in _spread(chosen).items()]
-        console.print(f"median error, {name} ({len(chosen)}): {', '.join(parts) or 'none'}")
+        report.say(f"median error, {name} ({len(chosen)}): {', '.join(parts) or 'none'}")
 
 
-def _cell(comparison: Comparison, metric: str, form: str) -> str:
-    recorded, simulated = getattr(comparison.recorded, metric), getattr(comparison.simulated, metric)
-    return f"{form.format(recorded)} / {form.format(simulated)} {comparison.error(metric):+.1%}"
+def _row(comparison: Comparison) -> dict[str, Any]:
+    row: dict[str, Any] = {"run": comparison.run + " *" * is_calibration(comparison)}
+    for metric, name in (("throughput_rps", "requests/s"), ("mean_ttft_s", "ttft"), ("largest_difference", "difference")):
+        row[name] = getattr(comparison.recorded, metric)
+        row[f"{name} sim."] = getattr(comparison.simulated, metric)
+        row[f"{name} %"] = round(100 * comparison.error(metric), 2)
+    row["band of repeats"] = " .. ".join(f"{edge:,.0f}" for edge in comparison.band or ()) or "-"
+    return row
 
 
-def _print_clients(comparisons: list[Comparison], console: Console, most: int = 6) -> None:
+def _print_clients(comparisons: list[Comparison], report: Reporter, most: int = 6) -> None:
     """Mean TTFT by client, for runs with few clients; `--json` has all of them."""
-    table = Table(title=f"Mean TTFT by client (runs of at most {most} clients)")
-    for name in ("run", "client", "recorded s", "simulated s", "error"):
-        table.add_column(name, justify="left" if name in ("run", "client") else "right")
-    for comparison in comparisons:
-        errors = comparison.client_errors()
-        for client, error in errors.items() if len(errors) <= most else ():
-            recorded, simulated = comparison.recorded.client_ttft_s[client], comparison.simulated.client_ttft_s[client]
-            table.add_row(comparison.run, client, f"{recorded:.2f}", f"{simulated:.2f}", f"{error:+.1%}")
-    console.print(table)
+    rows = [
+        {
+            "run": comparison.run,
+            "client": client,
+            "recorded s": comparison.recorded.client_ttft_s[client],
+            "simulated s": comparison.simulated.client_ttft_s[client],
+            "error %": round(100 * error, 1),
+        }
+        for comparison in comparisons
+        if len(comparison.client_errors()) <= most
+        for client, error in comparison.client_errors().items()
+    ]
+    if rows:
+        report.frame(f"Mean TTFT by client (runs of at most {most} clients)", pl.DataFrame(rows))

@@ -37,7 +37,7 @@ def find_emission(traces_dir: Path, figure: str, rps: float, output_cap: int) ->
     Raises InputError that names the patterns looked for.
     """
     folder = FIGURE_FOLDERS[figure]
-    name = f"rps{rps:.1f}_ol{output_cap}"
+    name = f"rps{rps:.1f}_ol{output_cap}" if round(rps, 1) == round(rps, 9) else f"rps{rps:g}_ol{output_cap}"
     json_name, csv_name = f"emission_{name}.json", f"{folder.replace(',', '_')}_{name}.csv"
     json_folders = (Path(), Path(folder), Path("exps") / folder, Path(ARTIFACT) / "exps" / folder)
     csv_folders = (Path(), Path("adaserve"))
@@ -47,7 +47,7 @@ def find_emission(traces_dir: Path, figure: str, rps: float, output_cap: int) ->
         if (traces_dir / candidate).is_file():
             return traces_dir / candidate
     raise InputError(
-        f"No emission file for {rps:.1f} requests/s and {output_cap} output tokens below {traces_dir}: looked for"
+        f"No emission file for {rps:g} requests/s and {output_cap} output tokens below {traces_dir}: looked for"
         f" {json_name} there and in {', '.join(str(place) for place in json_folders[1:])}, and for {csv_name}[.gz]"
         f" there and in {csv_folders[1]}; download the artifact's with `cli.py setup --traces`."
     )

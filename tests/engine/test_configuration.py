@@ -48,4 +48,4 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
 
 def test_nearest_names_come_first() -> None:
     assert nearest("vllm-spec", ["vllm-spec-4", "fcfs"]) == "did you mean vllm-spec-4?"
-    assert nearest("zzz", ["b", "a"]) == "known: a, b"
+    assert nearest("zzz", ["b", "a"]) == "known: a, b."

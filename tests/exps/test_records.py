@@ -71,7 +71,7 @@ def test_fewer_rows_than_requests_are_noticed_even_with_matching_hashes(job):
     assert not is_complete(job.folder, job.configuration)
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"calibration": "scaled"}, {"code": "other"}, {"workload": {}}])
+@pytest.mark.parametrize("change", [{"seed": 1}, {"calibration": "first-principles"}, {"code": "other"}, {"workload": {}}])
 def test_another_configuration_is_another_point(job, change):
     assert not is_complete(job.folder, {**job.configuration, **change})
 
@@ -79,7 +79,7 @@ def test_another_configuration_is_another_point(job, change):
 def test_the_manifest_tells_where_numbers_come_from(job):
     manifest = read_record(job.folder, job.point).manifest
     asked = manifest["configuration"]
-    assert (asked["seed"], asked["calibration"], asked["hardware"]) == (0, "first-principles", "4xa100-80g")
+    assert (asked["seed"], asked["calibration"], asked["hardware"]) == (0, "scaled", "4xa100-80g")
     assert asked["workload"]["source"] == "the statistics of the specification"
     assert manifest["rows"] == asked["workload"]["requests"] == job.timetable.height
     assert {"python", "numpy", "polars"} <= set(manifest["versions"])

@@ -73,7 +73,7 @@ def test_figures_that_share_points_run_them_once(tmp_path):
 def test_the_folder_tells_what_a_result_is(quick_plan):
     plan = quick_plan()
     place = plan.jobs[0].folder.relative_to(plan.root).as_posix()
-    assert place == "adaserve/fig8/sim-4xa100-80g-first-principles-quick/llama/vllm/rps-2.6"
+    assert place == "adaserve/fig8/sim-4xa100-80g-scaled-quick/llama/vllm/rps-2.6"
 
 
 def test_a_system_that_cannot_be_built_stops_before_any_work(tmp_path):

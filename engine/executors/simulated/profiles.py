@@ -85,7 +85,7 @@ class Deployment:
     def calibration(self, name: str) -> Calibration:
         """The named calibration. InputError when this deployment has none of that name."""
         if name not in self.calibrations:
-            raise InputError(f"unknown calibration {name!r}; {nearest(name, list(self.calibrations))}.")
+            raise InputError(f"unknown calibration {name!r}; {nearest(name, list(self.calibrations))}")
         return self.calibrations[name]
 
     def policies_under(self, calibration: str) -> dict[str, dict[str, Any]]:
@@ -127,7 +127,7 @@ def _known(folder: str) -> list[str]:
 
 def _load(folder: str, kind: str, name: str) -> dict[str, Any]:
     if name not in _known(folder):
-        raise InputError(f"unknown {kind} {name!r}; {nearest(name, _known(folder))}.")
+        raise InputError(f"unknown {kind} {name!r}; {nearest(name, _known(folder))}")
     return read_toml(ROOT / folder / f"{name}.toml")
 
 

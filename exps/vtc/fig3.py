@@ -20,10 +20,11 @@ LABELS = {"client-1": "client 1 (1.5 requests/s)", "client-2": "client 2 (3 requ
 
 
 def timetable(platform: Platform, duration_s: float, options: Options) -> pl.DataFrame:
-    """Suite ``overload``."""
+    """Suite ``overload``; the server's tokenizer adds its tokens to each prompt (specification, section 2)."""
+    from exps.recordings import EXTRA_PROMPT_TOKENS
     from exps.workload.vtc import overload_timetable
 
-    return overload_timetable(duration_s=duration_s, seed=options.seed)
+    return overload_timetable(prompt_tokens=256 + EXTRA_PROMPT_TOKENS, duration_s=duration_s, seed=options.seed)
 
 
 def measure(records: Sequence[Record]) -> pl.DataFrame:
@@ -98,7 +99,7 @@ def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list
             rates.rename({"value": "service_per_s"}),
             read_published("vtc", "fig3b").filter(pl.col("system") == "vtc"),
             x=time,
-            y=Axis("service_per_s", "Service per second", limits=(0, None)),
+            y=Axis("service_per_s", "Service per second", limits=(0, 1000)),
             path=folder / f"fig3b-{suffix}",
             series="client",
             labels=LABELS,

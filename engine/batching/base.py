@@ -24,14 +24,15 @@ class Running:
     batch: Batch = field(default_factory=Batch)
     prefilling: list[Request] = field(default_factory=list)
 
-    def admit(self, request: Request, blocks: int, now: float) -> None:
-        """Take ``request``, which ``ordering.next`` returned, with its first blocks."""
-        self.pool.take(blocks)
-        request.blocks = blocks
+    def admit(self, request: Request, now: float) -> None:
+        """Take ``request``, which ``ordering.next`` returned, with the blocks of its whole prefill."""
+        request.blocks = self.pool.blocks(request.prefill_tokens)
+        self.pool.take(request.blocks)
         request.status = RUNNING
         if request.admitted_s is None:
             request.admitted_s = now
         self.ordering.on_admit(request, now)
+        self.prefilling.append(request)
 
     def grow(self, tokens: int) -> None:
         """Give every row room for ``tokens`` more tokens, or to its end. The caller made sure that there is room."""
@@ -104,6 +105,35 @@ class Batching(ABC):
 
         ``draft`` is the shape that speculation wants for the rows of the batch, None without speculation.
         """
+
+
+class PagedBatching(Batching):
+    """Admission by paged KV: at most ``max_sequences`` run, and ``watermark`` of the pool stays free when one enters."""
+
+    def __init__(self, max_sequences: int, watermark: float, block_size: int):
+        require_positive(max_sequences=max_sequences, block_size=block_size)
+        self.max_sequences = max_sequences
+        self.watermark = watermark
+        self.block_size = block_size
+
+    def refuse(self, request: Request, pool: BlockPool) -> str | None:
+        longest = request.prompt_tokens + request.output_tokens
+        if pool.blocks(longest) > pool.capacity - self._reserve(pool):
+            return f"{longest} tokens do not fit a pool of {pool.tokens}"
+        return None
+
+    def next_to_admit(self, running: Running, now: float) -> Request | None:
+        """The request that ordering offers, if there is a seat and room for its whole prefill."""
+        if running.sequences() >= self.max_sequences:
+            return None
+        request = running.ordering.next(now)
+        pool = running.pool
+        if request is None or pool.blocks(request.prefill_tokens) > pool.free - self._reserve(pool):
+            return None
+        return request
+
+    def _reserve(self, pool: BlockPool) -> int:
+        return int(self.watermark * pool.capacity)
 
 
 def whole_prefill(request: Request) -> Chunk:

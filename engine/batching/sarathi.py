@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from engine.batching.base import Batching, Running, require_positive
-from engine.kv_cache import BlockPool
+from engine.batching.base import PagedBatching, Running, require_positive
 from engine.plan import Chunk, DraftShape, StepPlan
 from engine.request import Request
 
 
-class Sarathi(Batching):
+class Sarathi(PagedBatching):
     """A step decodes (or verifies) the whole batch and fills the rest of ``token_budget`` with prefill chunks.
 
     ``max_sequences`` running requests; ``watermark`` share of the pool that admission leaves free.
@@ -17,17 +16,9 @@ class Sarathi(Batching):
     def __init__(
         self, token_budget: int = 2048, max_sequences: int = 2048, watermark: float = 0.01, block_size: int = 16
     ):
-        require_positive(token_budget=token_budget, max_sequences=max_sequences, block_size=block_size)
+        super().__init__(max_sequences, watermark, block_size)
+        require_positive(token_budget=token_budget)
         self.token_budget = token_budget
-        self.max_sequences = max_sequences
-        self.watermark = watermark
-        self.block_size = block_size
-
-    def refuse(self, request: Request, pool: BlockPool) -> str | None:
-        longest = request.prompt_tokens + request.output_tokens
-        if pool.blocks(longest) > pool.capacity - self._reserve(pool):
-            return f"{longest} tokens do not fit a pool of {pool.tokens}"
-        return None
 
     def plan(self, running: Running, draft: DraftShape | None, now: float) -> StepPlan | None:
         if running.batch:
@@ -39,20 +30,12 @@ class Sarathi(Batching):
             return None
         return StepPlan(prefill=chunks, decode=decoding > 0, draft=draft if decoding else None)
 
-    def _reserve(self, pool: BlockPool) -> int:
-        return int(self.watermark * pool.capacity)
-
     def _fill(self, running: Running, budget: int, now: float) -> list[Chunk]:
         chunks: list[Chunk] = []
         for started in running.prefilling:
             budget = self._chunk(started, budget, chunks)
-        pool = running.pool
-        while budget > 0 and running.sequences() < self.max_sequences and (request := running.ordering.next(now)):
-            blocks = pool.blocks(request.prefill_tokens)
-            if blocks > pool.free - self._reserve(pool):
-                break
-            running.admit(request, blocks, now)
-            running.prefilling.append(request)
+        while budget > 0 and (request := self.next_to_admit(running, now)) is not None:
+            running.admit(request, now)
             budget = self._chunk(request, budget, chunks)
         return chunks
 

@@ -85,8 +85,7 @@ class SLoRA(Batching):
                 break
             if len(batch) + len(chunks) >= self.max_sequences:
                 break
-            running.admit(request, pool.blocks(request.prefill_tokens), now)
-            running.prefilling.append(request)
+            running.admit(request, now)
             chunks.append(whole_prefill(request))
             budget -= request.prompt_tokens
             if newcomer:

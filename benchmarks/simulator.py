@@ -15,15 +15,14 @@ import resource
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
-from engine.executors.simulated.profiles import Deployment, load_deployment
 from exps.simulation import Setup, simulate
 from exps.workload.timetable import timetable
 
+SIXTY_FOUR = "adaserve,batch=sarathi(token_budget=1024,max_sequences=64)"
 VIDUR = "Vidur on one core of such a host, metrics off: 13,800 steps/s, 490 requests/s"
 
 
@@ -65,14 +64,14 @@ def in_own_process(case: dict[str, object]) -> dict[str, float]:
 def measure(system: str, requests: int, clients: int, load: float = 0.98) -> dict[str, object]:
     """Simulate once, after a warm-up. ``load``: offered requests over what the A10G serves (1.72 requests/s)."""
     if system == "adaserve":
-        setup, deployment = Setup(system, "llama-3.1-70b", "4xa100-80g", "first-principles"), sixty_four()
+        setup = Setup(SIXTY_FOUR, "llama-3.1-70b", "4xa100-80g", "first-principles")
         work = requests_at(requests, clients, 1e6)
     else:
-        setup, deployment = Setup(system, "llama-2-7b", "a10g", "session-2024"), load_deployment("llama-2-7b", "a10g")
+        setup = Setup(system, "llama-2-7b", "a10g", "session-2024")
         work = requests_at(requests, clients, load * 1.72)
-    simulate(work.head(200), setup, deployment)
+    simulate(work.head(200), setup)
     start = time.perf_counter()
-    outcome = simulate(work, setup, deployment)
+    outcome = simulate(work, setup)
     elapsed = time.perf_counter() - start
     assert (outcome.requests["status"] == "finished").all()
     return {
@@ -84,12 +83,6 @@ def measure(system: str, requests: int, clients: int, load: float = 0.98) -> dic
         "steps_per_s": outcome.facts["steps"] / elapsed,
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
-
-
-def sixty_four() -> Deployment:
-    """Llama-3.1-70B with 64 requests at a time."""
-    deployment = load_deployment("llama-3.1-70b", "4xa100-80g")
-    return replace(deployment, policies={**deployment.policies, "sarathi": {"max_sequences": 64}})
 
 
 def requests_at(count: int, clients: int, rate: float) -> pl.DataFrame:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.batch import Batch
 from engine.plan import DECODE, Chunk, StepPlan
+
+TABULATED = 1025
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,20 @@ class TiledPrefill:
 
 @dataclass(frozen=True)
 class DraftCost:
-    """The draft model: ``step_s`` a draft step whatever its width, ``token_s`` a prompt token to prefill."""
+    """The draft model: ``step_s`` a draft step whatever its width, ``token_s`` a prompt token to prefill.
+
+    A prefill rides on the first draft step where there is one, and is a forward of its own where there is none.
+    """
 
     step_s: float
     token_s: float
 
-    def prefill(self, tokens: int) -> float:
-        return max(self.step_s, self.token_s * tokens) if tokens else 0.0
+    def seconds(self, depth: int, prefill_tokens: int) -> float:
+        """Seconds of ``depth`` draft steps and the prefill of ``prefill_tokens`` prompt tokens."""
+        prefill_s = self.token_s * prefill_tokens
+        if depth:
+            return self.step_s * depth + prefill_s
+        return max(self.step_s, prefill_s) if prefill_tokens else 0.0
 
 
 @dataclass(frozen=True)
@@ -68,40 +77,36 @@ class StepCost:
     expands_batch: bool = False
     host_s: float = 0.0
     scale: float = 1.0
+    _decode: Sequence[float] = field(init=False, repr=False)
+    _context_s: float = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        decode = [self.scale * self.line(n) + self.host_s for n in range(1025)]
+        decode = [self.scale * self.line(n) + self.host_s for n in range(TABULATED)]
         object.__setattr__(self, "_decode", decode)
         object.__setattr__(self, "_context_s", self.scale * self.context_s)
-
-    _decode: Sequence[float] = ()
-    _context_s: float = 0.0
 
     def seconds(self, plan: StepPlan, batch: Batch) -> float:
         """Seconds of ``plan`` on the rows of ``batch``."""
         n = len(batch.requests)
-        if plan is DECODE and n < 1025:
+        if plan is DECODE and n < TABULATED:
             return self._decode[n] + self._context_s * batch.context_tokens
         if not plan.decode:
             return self._prefill(plan.prefill)
         new, read = n, batch.context_tokens
-        drafting = 0.0
+        depth = 0
         if plan.trees is not None and plan.draft is not None:
+            depth = plan.draft.depth
             new += int(plan.trees.selected.sum())
-            read *= plan.draft.depth + 1 if self.expands_batch else 1
-            drafting = self._drafting(plan.draft.depth)
+            read *= depth + 1 if self.expands_batch else 1
         chunked = sum(chunk.tokens for chunk in plan.prefill)
         read += sum(chunk.done for chunk in plan.prefill)
-        drafting += self._draft_prefill(chunked)
+        drafting = self._drafting(depth, chunked)
         return self.scale * (self.line(new + chunked) + self.context_s * read + drafting) + self.host_s
 
     def _prefill(self, chunks: Sequence[Chunk]) -> float:
         tokens, done = sum(chunk.tokens for chunk in chunks), sum(chunk.done for chunk in chunks)
         forward = self.prefill(tokens) if self.prefill else self.line(tokens)
-        return self.scale * (forward + self.context_s * done + self._draft_prefill(tokens)) + self.host_s
+        return self.scale * (forward + self.context_s * done + self._drafting(0, tokens)) + self.host_s
 
-    def _drafting(self, depth: int) -> float:
-        return self.draft.step_s * depth if self.draft else 0.0
-
-    def _draft_prefill(self, tokens: int) -> float:
-        return self.draft.prefill(tokens) if self.draft else 0.0
+    def _drafting(self, depth: int, prefill_tokens: int) -> float:
+        return self.draft.seconds(depth, prefill_tokens) if self.draft else 0.0

@@ -87,5 +87,7 @@ def test_an_expanded_batch_reads_its_context_once_for_each_token_of_the_chain() 
     assert more == pytest.approx(2 * 4 * 0.001 * 50)
 
 
-def test_a_short_draft_prefill_costs_a_draft_step() -> None:
-    assert [DraftCost(0.5, 0.05).prefill(tokens) for tokens in (0, 1, 10, 20)] == [0.0, 0.5, 0.5, 1.0]
+def test_a_draft_prefill_rides_on_a_draft_step_or_is_one() -> None:
+    draft = DraftCost(step_s=0.5, token_s=0.05)
+    assert [draft.seconds(0, tokens) for tokens in (0, 1, 10, 20)] == [0.0, 0.5, 0.5, 1.0]
+    assert draft.seconds(3, 0) == 1.5 and draft.seconds(3, 20) == 2.5

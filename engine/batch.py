@@ -26,8 +26,8 @@ class Batch:
     COLUMNS = ("context", "left", "blocks", "drafted", "accepted", "joined", "output")
 
     def __init__(self) -> None:
-        self._data = np.zeros((len(self.COLUMNS), 64), np.int64)
-        self._times = np.zeros((2, 64))
+        self._data: Ints = np.zeros((len(self.COLUMNS), 64), np.int64)
+        self._times: NDArray[np.float64] = np.zeros((2, 64))
         self.requests: list[Request] = []
         self.by_client: dict[str, int] = {}
         self.context_tokens = 0

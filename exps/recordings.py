@@ -117,14 +117,20 @@ def read_recordings(folder: Path) -> list[Recording]:
 
 
 def _read_run(folder: Path, name: str) -> pl.DataFrame:
-    rows = _read_csv(folder / f"{name}.csv.gz", RUN_COLUMNS)
+    path = folder / f"{name}.csv.gz"
+    rows = _read_csv(path, RUN_COLUMNS)
+    if rows.is_empty():
+        raise InputError(f"{path}: no requests; record the run again or drop it from index.csv.")
+    try:
+        rows = rows.with_columns(pl.col(RUN_COLUMNS[1:3]).cast(pl.Int64), pl.col(RUN_COLUMNS[3:]).cast(pl.Float64))
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"{path}: {str(error).splitlines()[0]}; lengths and seconds are numbers.") from error
     bad = rows.filter(
         (pl.col("prompt_tokens") < 1) | (pl.col("output_tokens") < 1) | ~pl.col("send_time_s").is_finite()
         | (pl.col("send_time_s") < 0) | pl.any_horizontal(pl.col(RUN_COLUMNS).is_null())
     )  # fmt: skip
-    if rows.is_empty() or not bad.is_empty():
-        what = "no requests" if rows.is_empty() else f"a malformed request {bad.row(0)}"
-        raise InputError(f"{folder / f'{name}.csv.gz'}: {what}; record the run again or drop it from index.csv.")
+    if not bad.is_empty():
+        raise InputError(f"{path}: a malformed request {bad.row(0)}; record the run again or drop it from index.csv.")
     return rows.sort("send_time_s", maintain_order=True)
 
 

@@ -8,12 +8,13 @@ steps.parquet. Every function below takes either. What takes less than a microse
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[np.floating[Any]]
 
 MOMENT_S = 1e-6
 

@@ -1,0 +1,59 @@
+"""Fits find the numbers that made their data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.configuration import read_toml
+from engine.executors.simulated import profiles
+from exps.fitting.adaserve import PAIRS, Trees, chain_acceptance, published_rates
+from exps.fitting.store import store
+from exps.fitting.vtc import fit_decode, fit_prefill, profile_rows
+
+
+def made_profile() -> dict[str, dict[str, tuple[int, float, float]]]:
+    """A cost profile in the artifact's form, from known numbers: 30 ms + 0.05 ms a request + 1 us a token; 40 + 27 ms."""
+    profile: dict[str, dict[str, tuple[int, float, float]]] = {}
+    for given, large in ((8, 130), (64, 110), (256, 90), (512, 70)):
+        for produced, batch in ((64, 20), (128, 40), (192, 60), (256, large)):
+            step = 0.030 + 5e-5 * batch + 1e-6 * batch * (given + (produced + 1) / 2) + (0.01 if batch > 64 else 0)
+            prefill = 0.040 + 0.027 * float(np.ceil(given * batch / 128))
+            profile.setdefault(str(given), {})[str(produced)] = (batch, prefill / batch, produced * step / batch)
+    return profile
+
+
+def test_the_decode_line_and_the_prefill_are_found_again() -> None:
+    rows = profile_rows(made_profile())
+    line, prefill = fit_decode(rows), fit_prefill(rows)
+    assert line(1) == pytest.approx(0.030 + 5e-5, rel=1e-3) and line(64) == pytest.approx(0.030 + 64 * 5e-5, rel=1e-3)
+    assert line(100) == pytest.approx(0.030 + 100 * 5e-5 + 0.01, rel=0.02)
+    assert (prefill.fixed_s, prefill.tile_s) == (pytest.approx(0.040), pytest.approx(0.027))
+
+
+def test_chain_acceptance_is_figure_12s_level_over_four() -> None:
+    assert [chain_acceptance(pair) for pair in PAIRS] == [pytest.approx(0.842, abs=0.003), pytest.approx(0.742, abs=0.003)]
+    assert [len(published_rates(pair)) for pair in PAIRS] == [12, 10]
+
+
+def test_what_is_stored_is_what_the_simulator_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trees = Trees(mean=0.8, later_share=0.4, c1=25.0)
+    table = {"fitted_by": "a test", "calibration": {"one": {"fitted_on": "nothing", "scale": {"off": 0.9}, **trees.table()}}}
+    for folder in ("hardware", "models", "deployments"):
+        (tmp_path / folder).symlink_to(profiles.ROOT / folder)
+    path = store("llama-3.1-70b@4xa100-80g", table, tmp_path / "fitted")
+    assert read_toml(path) == table
+    monkeypatch.setattr(profiles, "ROOT", tmp_path)
+    deployment = profiles.load_deployment("llama-3.1-70b", "4xa100-80g")
+    acceptance = deployment.calibration("one").acceptance
+    assert acceptance is not None and (acceptance.mean, acceptance.later_share) == (0.8, 0.4)
+    assert deployment.policies_under("one")["adaserve"]["c1"] == 25 and deployment.step_cost("off", "one").scale == 0.9
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_the_scaled_calibration_declares_three_numbers_a_model(pair: object) -> None:
+    deployment = profiles.load_deployment(pair.model, pair.hardware)  # type: ignore[attr-defined]
+    assert set(deployment.calibration("scaled").scale) == {"off", "chain", "adaserve"}
+    assert not deployment.calibration("first-principles").scale

@@ -23,11 +23,9 @@ from exps.workload.adaserve import fig8_timetable
 COMMAND = "cli.py fit adaserve"
 CONCENTRATION = 1.5
 LATER_SHARES = (0.2, 0.3, 0.4, 0.5, 0.6)
-C1S = (20.0, 30.0, 40.0)
-TREE_SCALES = (0.84, 0.88, 0.92, 0.96, 1.0, 1.04, 1.08)
-SCALES = tuple(round(0.86 + 0.02 * i, 2) for i in range(9))
+C1S = (10.0, 20.0, 30.0, 40.0)
+SCALES = tuple(round(0.86 + 0.02 * i, 2) for i in range(14))
 FINE_STEPS = (-0.01, 0.0, 0.01)
-TOKENS_APART, POINTS_APART = 0.2, 2.0
 FAMILIES = {
     "off": ("vllm", "sarathi"),
     "chain": ("vllm-spec-4", "vllm-spec-6", "vllm-spec-8"),
@@ -59,40 +57,38 @@ def fit(traces: Path, report: Report, into: Path | None = None) -> list[Path]:
 
 
 def fit_pair(pair: Pair, traces: Path, report: Report) -> dict[str, Any]:
-    """The fitted numbers of one pair: acceptance and c1 of both calibrations, and the three scales of the scaled one."""
+    """The fitted numbers of one pair: acceptance and c1, which both calibrations share, and the scaled one's three scales."""
     base = load_deployment(pair.model, pair.hardware)
     timetables = {rps: fig8_timetable(rps, base.baseline_tpot_s, 0, traces) for rps in published_rates(pair)}
-    plain, scaled = fit_trees(pair, base, timetables, report)
-    scale = {family: fit_scale(pair, base, plain, family, timetables, report) for family in ("off", "chain")}
-    scale["adaserve"] = scaled.scale
+    trees = fit_trees(pair, base, timetables, report)
+    scale = {family: fit_scale(pair, base, trees, family, timetables, report) for family in FAMILIES}
     return {
         "fitted_by": COMMAND,
         "calibration": {
-            "first-principles": {"fitted_on": "Figure 12; nothing of Figures 8 to 11 or 14 to 16", **plain.table()},
-            "scaled": {"fitted_on": "Figure 12; lower half of Figure 8's rates", "scale": scale, **scaled.table()},
+            "first-principles": {"fitted_on": "Figure 12; nothing of Figures 8 to 11 or 14 to 16", **trees.table()},
+            "scaled": {"fitted_on": "Figure 12; scale: lower half of Figure 8's rates", "scale": scale, **trees.table()},
         },
     }
 
 
 @dataclass(frozen=True)
 class Trees:
-    """A trial of AdaServe: how siblings share what the first leaves, c1, and the scale of its steps."""
+    """How likely the first child of a node is, how its siblings share the rest, and AdaServe's c1."""
 
     mean: float
     later_share: float
     c1: float
-    scale: float = 1.0
 
     def table(self) -> dict[str, Any]:
         """The tables of a calibration that hold these numbers."""
         acceptance = {"mean": self.mean, "concentration": CONCENTRATION, "later_share": self.later_share}
         return {"acceptance": acceptance, "policies": {"adaserve": {"c1": self.c1}}}
 
-    def applied_to(self, base: Deployment, family: str = "adaserve") -> Deployment:
-        """``base`` with one calibration, ``trial``, that scales one engine family's steps."""
+    def applied_to(self, base: Deployment, scale: Mapping[str, float] | None = None) -> Deployment:
+        """``base`` with one calibration, ``trial``, that scales the steps of the engine families in ``scale``."""
         acceptance = AcceptanceModel(self.mean, CONCENTRATION, self.later_share)
         policies = {"adaserve": {"c1": self.c1}}
-        trial = Calibration("", {family: self.scale}, acceptance=acceptance, policies=policies)
+        trial = Calibration("", scale or {}, acceptance=acceptance, policies=policies)
         return replace(base, calibrations={"trial": trial})
 
 
@@ -111,53 +107,23 @@ def chain_acceptance(pair: Pair) -> float:
     return round(float(np.mean([*_published("fig12", pair, "vllm-spec-4").values()])) / 4, 3)
 
 
-def fit_trees(
-    pair: Pair, base: Deployment, timetables: Mapping[float, pl.DataFrame], report: Report
-) -> tuple[Trees, Trees]:
-    """AdaServe's numbers from first principles and scaled, over a grid, at every other rate.
-
-    The first takes the unscaled cell nearest to AdaServe's curve in Figure 12. The second takes the cell nearest to that
-    curve and to Figure 8's lower half together, an error of ``TOKENS_APART`` there weighing as much as one of
-    ``POINTS_APART`` here; then its scale is refined.
-    """
+def fit_trees(pair: Pair, base: Deployment, timetables: Mapping[float, pl.DataFrame], report: Report) -> Trees:
+    """The cell of a grid of later_share and c1 that is nearest to AdaServe's curve in Figure 12, with nothing scaled."""
+    target = _published("fig12", pair, "adaserve")
     mean = chain_acceptance(pair)
-    cells = [Trees(mean, share, c1, scale) for share, c1, scale in product(LATER_SHARES, C1S, TREE_SCALES)]
-    errors = _tree_errors(pair, base, cells, timetables)
-    plain = min((cell for cell in cells if cell.scale == 1), key=lambda cell: errors[cell][0])
-    joint = min(cells, key=lambda cell: _joint(errors[cell]))
-    fine = [replace(joint, scale=round(joint.scale + step, 2)) for step in (-0.02, -0.01, 0.0, 0.01, 0.02)]
-    errors |= _tree_errors(pair, base, fine, timetables)
-    scaled = min(fine, key=lambda cell: _joint(errors[cell]))
-    for name, cell in (("first-principles", plain), ("scaled", scaled)):
-        report(f"{pair.name} {name}: {cell}, rms {errors[cell][0]:.2f} tokens, {errors[cell][1]:.1f} points")
-    return plain, scaled
-
-
-def _joint(errors: tuple[float, float]) -> float:
-    return (errors[0] / TOKENS_APART) ** 2 + (errors[1] / POINTS_APART) ** 2
-
-
-def _tree_errors(
-    pair: Pair, base: Deployment, cells: list[Trees], timetables: Mapping[float, pl.DataFrame]
-) -> dict[Trees, tuple[float, float]]:
-    """For each trial the rms errors of Figure 12 (tokens, every other rate) and of Figure 8 (points, lower half)."""
-    rates = published_rates(pair)
-    chosen = rates[::2]
-    low = sum(rps < rates[len(rates) // 2] for rps in chosen)
-    tokens, points = (
-        np.array([_published(figure, pair, "adaserve")[rps] for rps in chosen]) for figure in ("fig12", "fig8")
-    )
-    runs = [(cell.applied_to(base), pair, "adaserve", timetables[rps]) for cell in cells for rps in chosen]
-    ours = np.array(_measure_all(runs)).reshape(len(cells), len(chosen), 2)
-    far_tokens = np.sqrt(np.mean((ours[:, :, 0] - tokens) ** 2, axis=1))
-    far_points = np.sqrt(np.mean((ours[:, :low, 1] - points[:low]) ** 2, axis=1))
-    return dict(zip(cells, zip(far_tokens.tolist(), far_points.tolist(), strict=True), strict=True))
+    cells = [Trees(mean, share, c1) for share, c1 in product(LATER_SHARES, C1S)]
+    runs = [(cell.applied_to(base), pair, "adaserve", timetables[rps]) for cell in cells for rps in target]
+    tokens = np.array(_measure_all(runs))[:, 0].reshape(len(cells), len(target))
+    errors = np.sqrt(np.mean((tokens - np.array([*target.values()])) ** 2, axis=1))
+    best = int(np.argmin(errors))
+    report(f"{pair.name}: {cells[best]}, rms {errors[best]:.2f} tokens on Figure 12")
+    return cells[best]
 
 
 def fit_scale(
     pair: Pair, base: Deployment, trees: Trees, family: str, timetables: Mapping[float, pl.DataFrame], report: Report
 ) -> float:
-    """One step-cost scale of a baseline's engine family, by least squares on attainment at the lower half of the rates."""
+    """One step-cost scale of an engine family, by least squares on attainment at the lower half of the rates."""
     rates = published_rates(pair)
     low = rates[: len(rates) // 2]
     cells = [(system, rps) for system in FAMILIES[family] for rps in low]
@@ -165,7 +131,7 @@ def fit_scale(
 
     def errors(scales: Iterable[float]) -> dict[float, float]:
         scales = list(scales)
-        trials = [replace(trees, scale=scale).applied_to(base, family) for scale in scales]
+        trials = [trees.applied_to(base, {family: scale}) for scale in scales]
         runs = [(trial, pair, system, timetables[rps]) for trial in trials for system, rps in cells]
         ours = np.array(_measure_all(runs))[:, 1].reshape(len(scales), len(cells))
         rms = np.sqrt(np.mean((ours - published) ** 2, axis=1))

@@ -18,7 +18,11 @@ ROOT = Path(__file__).parent / "profiles"
 
 @dataclass(frozen=True)
 class Hardware:
-    """One accelerator: memory and its bandwidth, 16-bit matrix rate, link, and the shares of them that kernels reach."""
+    """One accelerator: memory and its bandwidth, 16-bit matrix rate, link, and the shares of them that kernels reach.
+
+    ``kv_share`` is the share of the bandwidth at which attention reads the KV cache. It was measured on the A10G and is
+    carried over to the others.
+    """
 
     memory_bytes: float
     bandwidth_bytes_per_s: float
@@ -27,6 +31,7 @@ class Hardware:
     launch_s: float
     bandwidth_share: float
     flops_share: float
+    kv_share: float
     source: str
 
 
@@ -155,7 +160,7 @@ def load_deployment(model: str, hardware: str) -> Deployment:
     measured = from_table(_Measured, _merge(_table("deployments", where), _table("fitted", where)), where)
     kv_tokens = measured.kv_tokens or _free_kv_tokens(shape, device, gpus, where)
     line = from_table(Line, measured.forward, where) if measured.forward else roofline(shape, device, gpus)
-    context_s = shape.kv_bytes_per_token / (gpus * device.bandwidth_bytes_per_s * device.bandwidth_share)
+    context_s = shape.kv_bytes_per_token / (gpus * device.bandwidth_bytes_per_s * device.kv_share)
     calibrations = {name: _calibration(entry, where) for name, entry in measured.calibration.items()}
     return Deployment(
         model=shape,

@@ -57,3 +57,11 @@ def test_the_scaled_calibration_declares_three_numbers_a_model(pair: object) -> 
     deployment = profiles.load_deployment(pair.model, pair.hardware)  # type: ignore[attr-defined]
     assert set(deployment.calibration("scaled").scale) == {"off", "chain", "adaserve"}
     assert not deployment.calibration("first-principles").scale
+
+
+def test_the_share_at_which_attention_reads_is_the_a10gs_fitted_one() -> None:
+    measured = profiles.load_deployment("llama-2-7b", "a10g")
+    rate = measured.model.kv_bytes_per_token / measured.context_s
+    share = rate / measured.hardware.bandwidth_bytes_per_s
+    for name in ("a10g", "a100-80g", "h200"):
+        assert profiles.load_hardware(name)[0].kv_share == pytest.approx(share, abs=0.005)

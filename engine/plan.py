@@ -25,7 +25,7 @@ class DraftShape:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """A beam of draft tokens for each of n requests (specs: AdaServe section 4.2, "candidate trees").
+    """A beam of draft tokens for each of n requests: the candidate trees of AdaServe.
 
     ``probability[i, l, j]``: path probability from the root to node j of layer l, descending in j; 0 marks an empty place.
     ``parent[i, l, j]``: place in layer l - 1 of its parent (0 in the first layer, whose parent is the root).

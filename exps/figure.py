@@ -53,7 +53,7 @@ class Options:
 
     @property
     def workload_source(self) -> str:
-        return "the artifact's traces" if self.traces else "the statistics of the specification"
+        return "the artifact's traces" if self.traces else "the traces' statistics"
 
 
 @dataclass(frozen=True)

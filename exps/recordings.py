@@ -50,7 +50,7 @@ class Recording:
         )
 
     def timetable(self) -> pl.DataFrame:
-        """The recorded arrivals and lengths. The server's tokenizer added two tokens to every prompt (specs: VTC 2)."""
+        """The recorded arrivals and lengths. The server's tokenizer added two tokens to every prompt."""
         rows = self.requests
         return timetable(
             {
@@ -95,7 +95,7 @@ SYSTEMS: tuple[tuple[str, str], ...] = (
 
 
 def environment(name: str, committed_on: str) -> Environment:
-    """What the run called ``name`` was recorded on (specs: VTC 1.5 and 2): the one place that knows."""
+    """What the run called ``name`` was recorded on: the one place that knows."""
     label = next((label for pattern, label in SYSTEMS if re.search(pattern, name)), name)
     twice = committed_on >= _DUPLICATE_CHARGE_SINCE
     built = {"fcfs": "fcfs", "vtc": _ARTIFACT_VTC_TWICE if twice else _ARTIFACT_VTC}

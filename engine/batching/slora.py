@@ -15,7 +15,7 @@ from engine.request import Request
 
 
 class SLoRA(Batching):
-    """A request enters only if the pool can hold the batch at its future peak, so none is pre-empted (specs: VTC 1.3).
+    """A request enters only if the pool can hold the batch at its future peak, so none is pre-empted.
 
     Draft tokens are not part of that peak: with speculation the newest request may have to give way.
 
@@ -95,7 +95,7 @@ class SLoRA(Batching):
 
 
 def peak_tokens(has: Iterable[int], left: Iterable[int]) -> int:
-    """The most KV tokens that requests will hold together if each runs to its end (specs: VTC 1.3, item 5).
+    """The most KV tokens that requests will hold together if each runs to its end: S-LoRA's fit test.
 
     ``has`` tokens now, ``left`` tokens still to come. When the request with k-th most left ends, the first k hold
     left_k * k + sum of their ``has``. The plain form of ``PeakUse``.

@@ -1,4 +1,4 @@
-"""Virtual token counter (Sheng et al., OSDI 2024, Algorithm 2): the client with the least service goes next."""
+"""Virtual token counter (Sheng et al., OSDI 2024): the client with the least service goes next."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class AdaServe(Speculation):
         self.slo_selection, self.throughput_selection = slo_selection, throughput_selection
 
     def shape(self, requests: int) -> DraftShape:
-        """d = clip(floor(B1 / (n + c1)) - 1), w = clip(floor(B2 / n) + c2) (paper section 4.3)."""
+        """d = clip(floor(B1 / (n + c1)) - 1), w = clip(floor(B2 / n) + c2), the paper's adaptive depth and width."""
         n = max(requests, 1)
         depth = min(max(int(self.depth_budget / (n + self.c1)) - 1, self.depth[0]), self.depth[1])
         width = min(max(self.width_budget // n + self.c2, self.width[0]), self.width[1])

@@ -1,4 +1,4 @@
-"""Claims C1 to C5 over the sweep of request rates (AdaServe, Figures 8 and 9; specification section 4).
+"""Claims C1 to C5 over the sweep of request rates (AdaServe, Figures 8 and 9).
 
 A metrics frame has one row a point: model, system, rps, attainment_pct, goodput_tokens_per_s. The paper's own plots
 break strict dominance by up to 1.5 points and 1.5 %, which is the tolerance here.

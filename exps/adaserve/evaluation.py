@@ -1,4 +1,4 @@
-"""What the figures of AdaServe's evaluation share (section 3): models, systems, rates."""
+"""What the figures of AdaServe's evaluation share: models, systems, rates."""
 
 from __future__ import annotations
 

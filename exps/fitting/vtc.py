@@ -1,4 +1,4 @@
-"""Fitting Llama-2-7B on an A10G and Llama-2-13B on an A100 to the recordings of VTC's artifact (specs: VTC 7)."""
+"""Fitting Llama-2-7B on an A10G and Llama-2-13B on an A100 to the recordings of VTC's artifact."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class Server:
 def fit_server(base: Deployment, runs: Mapping[str, Recording], report: Report) -> Server:
     """Least squares on total times, decode times by slice, and the TTFT of the ramp, of the three calibration runs.
 
-    Equal lengths lock a run into one of several groupings of its batch (specs: VTC 7), so each run is replayed with
+    Equal lengths lock a run into one of several groupings of its batch, so each run is replayed with
     ``REPEATS`` small perturbations, the same for every trial, and the mean is compared.
     """
     chosen = [runs[name] for name in (*FIRST_SESSION, *SECOND_SESSION)]

@@ -16,8 +16,8 @@ Over the requests of a run, or of one of its clients:
 | mean_tokens_per_verification | sum of (output_tokens - 1) / sum of steps, of requests with steps; bonus tokens count |
 | acceptance_pct | 100 x accepted_tokens / drafted_tokens; null when nothing was drafted |
 
-attained: finished and tpot_s <= slo_tpot_s (AdaServe section 1). span: last finished_s - first arrival_s of the whole
-run, so that it includes draining the backlog (VTC section 5). Rates are 0 when nothing finished. Percentiles
+attained: finished and tpot_s <= slo_tpot_s (as in AdaServe). span: last finished_s - first arrival_s of the whole
+run, so that it includes draining the backlog (as in VTC). Rates are 0 when nothing finished. Percentiles
 interpolate linearly.
 """
 

@@ -1,4 +1,4 @@
-"""Service over time: weighted tokens delivered to each client (VTC sections 1.1 and 5).
+"""Service over time: weighted tokens delivered to each client, VTC's measure of fairness.
 
 Service is delivered at a constant rate over intervals. Two sources give them: ``response_intervals`` spreads a
 response evenly over [first token, completion], as the VTC artifact's plots do; ``step_intervals`` is exact, from

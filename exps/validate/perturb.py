@@ -1,4 +1,4 @@
-"""Small doubts: how much of a run hangs on half a decode step or one percent of cost (specs: VTC 7, "lock-in")."""
+"""Small doubts: how much of a run hangs on half a decode step or one percent of cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims on VTC's Figure 3: two overloaded clients (specification section 4, rows 3a and 3b).
+"""Claims on VTC's Figure 3: two overloaded clients.
 
 A metrics frame has the rows of exps.vtc.fig3.measure: model, system, metric, client, time_s, value.
 """

@@ -20,7 +20,7 @@ LABELS = {"client-1": "client 1 (1.5 requests/s)", "client-2": "client 2 (3 requ
 
 
 def timetable(platform: Platform, duration_s: float, options: Options) -> pl.DataFrame:
-    """Suite ``overload``; the server's tokenizer adds its tokens to each prompt (specification, section 2)."""
+    """Suite ``overload``; the server's tokenizer adds its tokens to each prompt."""
     from exps.recordings import EXTRA_PROMPT_TOKENS
     from exps.workload.vtc import overload_timetable
 

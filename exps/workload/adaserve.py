@@ -1,4 +1,4 @@
-"""AdaServe's workload: three categories of requests with three SLOs (specs/adaserve.md sections 3 and 8)."""
+"""AdaServe's workload: three categories of requests with three SLOs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CATEGORIES = (Category("coding", 1.2, 0.6), Category("chat", -50.0, 0.2), Catego
 class AnswerLengths:
     """True answer lengths: the cap with probability ``at_cap``, else uniform from ``shortest`` to the cap.
 
-    The traces do not hold them; this form agrees with the published goodput per attained request (spec section 8.3).
+    The traces do not hold them; this form agrees with the published goodput per attained request.
     """
 
     cap: int = 256

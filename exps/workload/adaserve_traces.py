@@ -1,7 +1,7 @@
 """AdaServe's emission files: the artifact's JSON, or the same columns as CSV.
 
 An emission file says when a request arrives, how long its prompt is, and its SLO as ``slo_ratio``: a positive multiple
-of the model's baseline latency, or minus the milliseconds (specs/adaserve.md section 1). Prompts' text is not read.
+of the model's baseline latency, or minus the milliseconds. Prompts' text is not read.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""VTC's synthetic workloads (specs/vtc.md section 3)."""
+"""VTC's synthetic workloads, as its artifact's suites define them."""
 
 from __future__ import annotations
 

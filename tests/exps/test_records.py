@@ -80,7 +80,7 @@ def test_the_manifest_tells_where_numbers_come_from(job):
     manifest = read_record(job.folder, job.point).manifest
     asked = manifest["configuration"]
     assert (asked["seed"], asked["calibration"], asked["hardware"]) == (0, "scaled", "4xa100-80g")
-    assert asked["workload"]["source"] == "the statistics of the specification"
+    assert asked["workload"]["source"] == "the traces' statistics"
     assert manifest["rows"] == asked["workload"]["requests"] == job.timetable.height
     assert {"python", "numpy", "polars"} <= set(manifest["versions"])
     assert manifest["machine"]["cores"] >= 1

@@ -1,4 +1,4 @@
-"""AdaServe: the paper's worked example, its shape table, and the properties of its selection (specs: AdaServe 2)."""
+"""AdaServe: the paper's worked example, its shape table, and the properties of its selection."""
 
 from __future__ import annotations
 

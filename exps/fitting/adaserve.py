@@ -14,6 +14,8 @@ from joblib import Parallel, delayed
 
 from engine.executors.simulated.acceptance import AcceptanceModel
 from engine.executors.simulated.profiles import Calibration, Deployment, load_deployment
+from exps.adaserve.evaluation import PLATFORMS
+from exps.figure import Platform
 from exps.fitting.store import store
 from exps.metrics.requests import summarize
 from exps.published import read_published
@@ -35,33 +37,18 @@ FAMILIES = {
 Report = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A model of the paper with its deployment."""
-
-    name: str
-    model: str
-    hardware: str
-
-    @property
-    def file(self) -> str:
-        return f"{self.model}@{self.hardware}"
-
-
-PAIRS = (Pair("llama", "llama-3.1-70b", "4xa100-80g"), Pair("qwen", "qwen2.5-32b", "2xa100-80g"))
-
-
 def fit(traces: Path, report: Report, into: Path | None = None) -> list[Path]:
-    """Fit both pairs on the artifact's traces; returns the files written."""
-    return [store(pair.file, fit_pair(pair, traces, report), into) for pair in PAIRS]
+    """Fit both platforms on the artifact's traces; returns the files written."""
+    fitted = {f"{p.model}@{p.hardware}": fit_platform(p, traces, report) for p in PLATFORMS}
+    return [store(pair, table, into) for pair, table in fitted.items()]
 
 
-def fit_pair(pair: Pair, traces: Path, report: Report) -> dict[str, Any]:
-    """The fitted numbers of one pair: acceptance and c1, which both calibrations share, and the scaled one's three scales."""
-    base = load_deployment(pair.model, pair.hardware)
-    timetables = {rps: fig8_timetable(rps, base.baseline_tpot_s, 0, traces) for rps in published_rates(pair)}
-    trees = fit_trees(pair, base, timetables, report)
-    scale = {family: fit_scale(pair, base, trees, family, timetables, report) for family in FAMILIES}
+def fit_platform(platform: Platform, traces: Path, report: Report) -> dict[str, Any]:
+    """The fitted numbers of a platform: acceptance and c1 for both calibrations, three scales for the scaled one."""
+    base = load_deployment(platform.model, platform.hardware)
+    timetables = {rps: fig8_timetable(rps, base.baseline_tpot_s, 0, traces) for rps in published_rates(platform)}
+    trees = fit_trees(platform, base, timetables, report)
+    scale = {family: fit_scale(platform, base, trees, family, timetables, report) for family in FAMILIES}
     return {
         "fitted_by": COMMAND,
         "calibration": {
@@ -92,47 +79,47 @@ class Trees:
         return replace(base, calibrations={"trial": trial})
 
 
-def published_rates(pair: Pair) -> list[float]:
+def published_rates(platform: Platform) -> list[float]:
     """The request rates of Figure 8, ascending."""
-    return sorted(_published("fig8", pair, "adaserve"))
+    return sorted(_published("fig8", platform, "adaserve"))
 
 
-def _published(figure: str, pair: Pair, system: str) -> dict[float, float]:
-    rows = read_published("adaserve", figure).filter(pl.col("model") == pair.name, pl.col("system") == system)
+def _published(figure: str, platform: Platform, system: str) -> dict[float, float]:
+    rows = read_published("adaserve", figure).filter(pl.col("model") == platform.name, pl.col("system") == system)
     return dict(zip(rows["rps"].to_list(), rows[rows.columns[-1]].to_list(), strict=True))
 
 
-def chain_acceptance(pair: Pair) -> float:
+def chain_acceptance(platform: Platform) -> float:
     """Figure 12's level of the shortest chain, vLLM-Spec(4), over its four positions: the chance that one is accepted."""
-    return round(float(np.mean([*_published("fig12", pair, "vllm-spec-4").values()])) / 4, 3)
+    return round(float(np.mean([*_published("fig12", platform, "vllm-spec-4").values()])) / 4, 3)
 
 
-def fit_trees(pair: Pair, base: Deployment, timetables: Mapping[float, pl.DataFrame], report: Report) -> Trees:
+def fit_trees(platform: Platform, base: Deployment, timetables: Mapping[float, pl.DataFrame], report: Report) -> Trees:
     """The cell of a grid of later_share and c1 that is nearest to AdaServe's curve in Figure 12, with nothing scaled."""
-    target = _published("fig12", pair, "adaserve")
-    mean = chain_acceptance(pair)
+    target = _published("fig12", platform, "adaserve")
+    mean = chain_acceptance(platform)
     cells = [Trees(mean, share, c1) for share, c1 in product(LATER_SHARES, C1S)]
-    runs = [(cell.applied_to(base), pair, "adaserve", timetables[rps]) for cell in cells for rps in target]
+    runs = [(cell.applied_to(base), platform, "adaserve", timetables[rps]) for cell in cells for rps in target]
     tokens = np.array(_measure_all(runs))[:, 0].reshape(len(cells), len(target))
     errors = np.sqrt(np.mean((tokens - np.array([*target.values()])) ** 2, axis=1))
     best = int(np.argmin(errors))
-    report(f"{pair.name}: {cells[best]}, rms {errors[best]:.2f} tokens on Figure 12")
+    report(f"{platform.name}: {cells[best]}, rms {errors[best]:.2f} tokens on Figure 12")
     return cells[best]
 
 
 def fit_scale(
-    pair: Pair, base: Deployment, trees: Trees, family: str, timetables: Mapping[float, pl.DataFrame], report: Report
+    platform: Platform, base: Deployment, trees: Trees, family: str, timetables: Mapping[float, pl.DataFrame], report: Report
 ) -> float:
     """One step-cost scale of an engine family, by least squares on attainment at the lower half of the rates."""
-    rates = published_rates(pair)
+    rates = published_rates(platform)
     low = rates[: len(rates) // 2]
     cells = [(system, rps) for system in FAMILIES[family] for rps in low]
-    published = np.array([_published("fig8", pair, system)[rps] for system, rps in cells])
+    published = np.array([_published("fig8", platform, system)[rps] for system, rps in cells])
 
     def errors(scales: Iterable[float]) -> dict[float, float]:
         scales = list(scales)
         trials = [trees.applied_to(base, {family: scale}) for scale in scales]
-        runs = [(trial, pair, system, timetables[rps]) for trial in trials for system, rps in cells]
+        runs = [(trial, platform, system, timetables[rps]) for trial in trials for system, rps in cells]
         ours = np.array(_measure_all(runs))[:, 1].reshape(len(scales), len(cells))
         rms = np.sqrt(np.mean((ours - published) ** 2, axis=1))
         return dict(zip(scales, rms.tolist(), strict=True))
@@ -141,11 +128,11 @@ def fit_scale(
     middle = min(coarse, key=coarse.__getitem__)
     fine = errors(round(middle + step, 2) for step in FINE_STEPS)
     best = min(fine, key=fine.__getitem__)
-    report(f"{pair.name} scaled: {family} x {best}, rms {fine[best]:.1f} points on the lower rates")
+    report(f"{platform.name} scaled: {family} x {best}, rms {fine[best]:.1f} points on the lower rates")
     return best
 
 
-Run = tuple[Deployment, Pair, str, pl.DataFrame]
+Run = tuple[Deployment, Platform, str, pl.DataFrame]
 
 
 def _measure_all(runs: list[Run]) -> list[tuple[float, float]]:
@@ -153,7 +140,7 @@ def _measure_all(runs: list[Run]) -> list[tuple[float, float]]:
     return list(Parallel(n_jobs=-1)(delayed(_measure)(*run) for run in runs))
 
 
-def _measure(deployment: Deployment, pair: Pair, system: str, timetable: pl.DataFrame) -> tuple[float, float]:
-    setup = Setup(system, pair.model, pair.hardware, "trial")
+def _measure(deployment: Deployment, platform: Platform, system: str, timetable: pl.DataFrame) -> tuple[float, float]:
+    setup = Setup(system, platform.model, platform.hardware, "trial")
     metrics = summarize(simulate(timetable, setup, deployment).requests)
     return metrics["mean_tokens_per_verification"] or 0.0, metrics["attainment_pct"]

@@ -9,7 +9,9 @@ import pytest
 
 from engine.configuration import read_toml
 from engine.executors.simulated import profiles
-from exps.fitting.adaserve import PAIRS, Trees, chain_acceptance, published_rates
+from exps.adaserve.evaluation import PLATFORMS
+from exps.figure import Platform
+from exps.fitting.adaserve import Trees, chain_acceptance, published_rates
 from exps.fitting.store import store
 from exps.fitting.vtc import fit_decode, fit_prefill, profile_rows
 
@@ -34,8 +36,9 @@ def test_the_decode_line_and_the_prefill_are_found_again() -> None:
 
 
 def test_chain_acceptance_is_figure_12s_level_over_four() -> None:
-    assert [chain_acceptance(pair) for pair in PAIRS] == [pytest.approx(0.842, abs=0.003), pytest.approx(0.742, abs=0.003)]
-    assert [len(published_rates(pair)) for pair in PAIRS] == [12, 10]
+    llama, qwen = (chain_acceptance(platform) for platform in PLATFORMS)
+    assert llama == pytest.approx(0.842, abs=0.003) and qwen == pytest.approx(0.742, abs=0.003)
+    assert [len(published_rates(platform)) for platform in PLATFORMS] == [12, 10]
 
 
 def test_what_is_stored_is_what_the_simulator_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,9 +55,9 @@ def test_what_is_stored_is_what_the_simulator_reads(tmp_path: Path, monkeypatch:
     assert deployment.policies_under("one")["adaserve"]["c1"] == 25 and deployment.step_cost("off", "one").scale == 0.9
 
 
-@pytest.mark.parametrize("pair", PAIRS)
-def test_the_scaled_calibration_declares_three_numbers_a_model(pair: object) -> None:
-    deployment = profiles.load_deployment(pair.model, pair.hardware)  # type: ignore[attr-defined]
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_the_scaled_calibration_declares_three_numbers_a_model(platform: Platform) -> None:
+    deployment = profiles.load_deployment(platform.model, platform.hardware)
     assert set(deployment.calibration("scaled").scale) == {"off", "chain", "adaserve"}
     assert not deployment.calibration("first-principles").scale
 

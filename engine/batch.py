@@ -17,7 +17,7 @@ class Batch:
 
     Columns (int64, length n): ``context`` tokens in the target's KV cache, ``left`` output tokens still to come,
     ``blocks`` KV blocks held, ``drafted`` and ``accepted`` draft tokens, ``joined`` the tick at which the row came,
-    ``output`` the length of the whole answer.
+    ``output`` the length of the whole answer, as far as it is known.
     Columns (float64): ``since_s`` when the first token came, ``slo_tpot_s`` (inf: no SLO).
     ``tick`` counts decode steps, ``version`` changes whenever the rows change or advance unevenly, ``by_client`` counts
     the rows of each client.
@@ -65,8 +65,8 @@ class Batch:
         """Take rows out, in row order, with the columns written back into the requests."""
         gone = [self.requests[row] for row in rows]
         rows_of = self._data[:, rows].T.tolist()
-        for request, (_, left, blocks, drafted, accepted, joined, _) in zip(gone, rows_of, strict=True):
-            request.generated = request.output_tokens - left
+        for request, (_, left, blocks, drafted, accepted, joined, output) in zip(gone, rows_of, strict=True):
+            request.generated = output - left
             request.blocks, request.drafted_tokens, request.accepted_tokens = blocks, drafted, accepted
             request.steps += self.tick - joined
             self._forget_client(request.client)
@@ -94,14 +94,20 @@ class Batch:
         return np.flatnonzero(self.left == 0) if self._steps_to_finish == 0 else None
 
     def advance_by(self, tokens: Ints, drafted: Ints) -> Ints:
-        """``tokens[i]`` >= 1 tokens for row i, of which the last is the bonus. Returns the finished rows."""
+        """``tokens[i]`` tokens for row i, of which the last is the bonus. Returns the finished rows."""
         self.context += tokens
         self.left -= tokens
         self.drafted += drafted
-        self.accepted += tokens - 1
+        self.accepted += np.maximum(tokens - 1, 0)
         self.tick += 1
         self._reshape()
         return np.flatnonzero(self.left == 0)
+
+    def end(self, rows: Ints) -> None:
+        """Let the answers of ``rows`` end with the tokens they have."""
+        self.output[rows] -= self.left[rows]
+        self.left[rows] = 0
+        self._reshape()
 
     def generated(self) -> Ints:
         """Output tokens of each row so far."""

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from math import ceil, inf
 from typing import Protocol
 
+import numpy as np
+
 from engine.batching.base import Batching, Running
 from engine.executors.base import Executor
 from engine.kv_cache import BlockPool
 from engine.ordering import Ordering
 from engine.plan import StepPlan, StepResult
-from engine.request import FINISHED, REJECTED, Request
+from engine.request import FAILED, FINISHED, REJECTED, Request
 from engine.speculation.base import Progress, Speculation
 
 
@@ -44,7 +46,7 @@ class Engine:
         pool: BlockPool,
         observer: Observer,
     ):
-        self.running = Running(ordering, pool)
+        self.running = Running(ordering, pool, released=executor.release)
         self.ordering, self.batching, self.speculation = ordering, batching, speculation
         self.executor, self.clock, self.observer = executor, executor.clock, observer
         self.steps = 0
@@ -58,11 +60,14 @@ class Engine:
         self._arrivals.append(request)
         self._next_arrival_s = self._arrivals[0].arrival_s
 
-    def run(self, requests: Iterable[Request] = ()) -> None:
-        """Serve ``requests`` (sorted by arrival, read as they are needed) and everything submitted, to the end."""
+    def run(self, requests: Iterable[Request] = (), until_s: float = inf) -> None:
+        """Serve ``requests`` (sorted by arrival, read as they are needed) and everything submitted, to the end.
+
+        The clock at ``until_s`` stops it before; what runs or waits then is left as it is.
+        """
         self._source = iter(requests)
         self._peek()
-        while self.step() or self._wait():
+        while self.clock.now < until_s and (self.step() or self._wait()):
             pass
 
     def step(self) -> bool:
@@ -92,10 +97,16 @@ class Engine:
     def _take_arrivals(self, visible: float, now: float) -> None:
         while (request := self._peek()) is not None and request.arrival_s <= visible:
             self._arrivals.popleft()
-            reason = self.batching.refuse(request, self.running.pool) or self.ordering.on_arrival(request, now)
+            reason = self._refuse(request) or self.ordering.on_arrival(request, now)
             if reason is not None:
                 request.status, request.reason = REJECTED, reason
                 self.observer.request_done(request)
+
+    def _refuse(self, request: Request) -> str | None:
+        longest = request.prompt_tokens + request.output_tokens
+        if longest > self.executor.context:
+            return f"{longest} tokens do not fit the model's context of {self.executor.context}"
+        return self.batching.refuse(request, self.running.pool)
 
     def _peek(self) -> Request | None:
         if not self._arrivals and (request := next(self._source, None)):
@@ -128,28 +139,34 @@ class Engine:
             output = self._commit_decode(plan, result, end)
         prompt: dict[str, int] = {}
         if plan.prefill:
-            prompt, first = self._commit_prefill(plan, end)
+            prompt, first = self._commit_prefill(plan, result.ended or {}, end)
             output = _sum(output, first)
         self.observer.step_done(start, end, prompt, output)
 
     def _commit_decode(self, plan: StepPlan, result: StepResult, end: float) -> Mapping[str, int]:
         batch = self.running.batch
         output: Mapping[str, int] = dict(batch.by_client) if plan.prefill else batch.by_client
-        if plan.trees is None or result.accepted is None:
+        if result.accepted is None:
             rows = batch.advance()
         else:
             tokens = result.accepted
             output = _by_client(batch.requests, tokens.tolist())
-            rows = batch.advance_by(tokens, plan.trees.selected.sum(axis=(1, 2)))
+            drafted = plan.trees.selected.sum(axis=(1, 2)) if plan.trees else np.zeros_like(tokens)
+            rows = batch.advance_by(tokens, drafted)
+        if result.ended:
+            batch.end(np.flatnonzero([request.id in result.ended for request in batch.requests]))
+            rows = np.flatnonzero(batch.left == 0)
         finished = 0 if rows is None else len(rows)
         self.ordering.on_tokens(output, False, finished)
         if rows is not None and finished:
             output = dict(output)
             for request in batch.remove(rows):
-                self._finish(request, end)
+                self._finish(request, end, result.ended.get(request.id) if result.ended else None)
         return output
 
-    def _commit_prefill(self, plan: StepPlan, end: float) -> tuple[dict[str, int], dict[str, int]]:
+    def _commit_prefill(
+        self, plan: StepPlan, ends: Mapping[int, str | None], end: float
+    ) -> tuple[dict[str, int], dict[str, int]]:
         prompt: dict[str, int] = {}
         first: dict[str, int] = {}
         ended = []
@@ -160,25 +177,28 @@ class Engine:
             if fresh > 0:
                 request.prompt_served += fresh
                 prompt[request.client] = prompt.get(request.client, 0) + fresh
-            if request.prefilled == request.prefill_tokens:
+            if request.prefilled < request.prefill_tokens:
+                continue
+            self.running.prefilling.remove(request)
+            failed = ends.get(request.id) is not None
+            if not failed:
                 first[request.client] = first.get(request.client, 0) + 1
-                self.running.prefilling.remove(request)
                 request.generated += 1
                 if request.first_token_s is None:
                     request.first_token_s = end
-                if request.generated == request.output_tokens:
-                    ended.append(request)
-                else:
-                    self.running.batch.add(request)
-        if first:
+            if request.id in ends or request.generated == request.output_tokens:
+                ended.append(request)
+            else:
+                self.running.batch.add(request)
+        if first or ended:
             self.ordering.on_tokens(first, True, len(ended))
         for request in ended:
-            self._finish(request, end)
+            self._finish(request, end, ends.get(request.id))
         return prompt, first
 
-    def _finish(self, request: Request, end: float) -> None:
+    def _finish(self, request: Request, end: float, failure: str | None) -> None:
         self.running.release(request)
-        request.status, request.finished_s = FINISHED, end
+        request.status, request.reason, request.finished_s = FAILED if failure else FINISHED, failure, end
         self.observer.request_done(request)
 
 

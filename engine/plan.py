@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +15,16 @@ from engine.request import Request
 class DraftShape:
     """How far the draft model looks ahead in a step: ``depth`` layers of at most ``width`` nodes a request.
 
-    ``max_tokens`` bounds the tokens that the target will verify for the whole batch, roots included.
+    ``max_tokens`` bounds the tokens that the target will verify for the whole batch, roots included. ``whole`` promises
+    that every draft token will be verified whatever its probability. Only then may an executor draw draft tokens from
+    the draft's distribution: a choice that looked at what was drawn would no longer leave the target's distribution as
+    it is. Otherwise drafts are the likeliest tokens.
     """
 
     depth: int
     width: int
     max_tokens: int
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +78,13 @@ class StepResult:
     """What a step took and gave.
 
     ``elapsed_s`` seconds on the executor's clock. ``accepted[i]`` tokens committed for row i of the batch, bonus
-    included; None means one each.
+    included, 0 for a row that failed; None means one each. ``ended``: by request id, answers that end with this step
+    before their length does: None at a stop token, else the reason of the failure.
     """
 
     elapsed_s: float
     accepted: NDArray[np.int64] | None = None
+    ended: Mapping[int, str | None] | None = None
 
 
 DECODE = StepPlan(decode=True)

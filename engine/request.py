@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-WAITING, RUNNING, FINISHED, REJECTED, UNFINISHED = "waiting", "running", "finished", "rejected", "unfinished"
+from engine.sampling import GREEDY, Sampling
+
+WAITING, RUNNING, FINISHED, REJECTED = "waiting", "running", "finished", "rejected"
+FAILED, UNFINISHED = "failed", "unfinished"
 
 
 @dataclass(slots=True, eq=False)
@@ -13,7 +17,8 @@ class Request:
 
     Lengths are in tokens and times in seconds on the engine's clock. ``output_tokens`` is where the answer ends: the
     true length in simulation, the cap on a real executor. ``slo_tpot_s`` is the longest acceptable mean gap between
-    output tokens; None means no SLO. Everything below ``replica`` is written by the engine.
+    output tokens; None means no SLO. ``prompt_ids`` and ``sampling`` are for executors that compute tokens. Everything
+    below ``sampling`` is written while it is served; ``output_ids`` when it leaves the executor.
     """
 
     id: int
@@ -28,6 +33,8 @@ class Request:
     call: int | None = None
     adapter: str | None = None
     replica: int = 0
+    prompt_ids: Sequence[int] | None = None
+    sampling: Sampling = GREEDY
 
     status: str = WAITING
     reason: str | None = None
@@ -42,6 +49,7 @@ class Request:
     drafted_tokens: int = 0
     accepted_tokens: int = 0
     preemptions: int = 0
+    output_ids: Sequence[int] = ()
 
     @property
     def prefill_tokens(self) -> int:

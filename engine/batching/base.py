@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,6 +24,7 @@ class Running:
     pool: BlockPool
     batch: Batch = field(default_factory=Batch)
     prefilling: list[Request] = field(default_factory=list)
+    released: Callable[[Request], None] = lambda request: None
 
     def admit(self, request: Request, now: float) -> None:
         """Take ``request``, which ``ordering.next`` returned, with the blocks of its whole prefill."""
@@ -71,9 +73,10 @@ class Running:
         self.ordering.requeue(request)
 
     def release(self, request: Request) -> None:
-        """Give a request's blocks back."""
+        """Give a request's blocks back, and let ``released`` know."""
         self.pool.give(request.blocks)
         request.blocks = 0
+        self.released(request)
 
     def sequences(self) -> int:
         """Requests admitted and not finished."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from typing import Protocol
 
 from engine.batch import Batch
 from engine.plan import Candidates, DraftShape, StepPlan, StepResult
+from engine.request import Request
 
 
 class Clock(Protocol):
@@ -23,9 +25,13 @@ class Clock(Protocol):
 
 
 class Executor(ABC):
-    """Drafts candidates and runs plans. It decides nothing about who is served."""
+    """Drafts candidates and runs plans. It decides nothing about who is served.
+
+    ``context``: the longest sequence it can serve, in tokens.
+    """
 
     clock: Clock
+    context: int = sys.maxsize
 
     @abstractmethod
     def draft(self, batch: Batch, shape: DraftShape) -> Candidates:
@@ -37,3 +43,6 @@ class Executor(ABC):
     @abstractmethod
     def forward(self, plan: StepPlan, batch: Batch) -> StepResult:
         """Run one step. The batch is read, never changed: the engine commits what the result says."""
+
+    def release(self, request: Request) -> None:
+        """The request gave its KV blocks back: it finished, failed, or will be computed again after a pre-emption."""

@@ -17,7 +17,7 @@ class Chain(Speculation):
         self.tokens = tokens
 
     def shape(self, requests: int) -> DraftShape:
-        return DraftShape(self.tokens, 1, requests * (self.tokens + 1))
+        return DraftShape(self.tokens, 1, requests * (self.tokens + 1), whole=True)
 
     def select(self, candidates: Candidates, progress: Progress) -> TokenTrees:
         return TokenTrees(candidates, np.ones(candidates.probability.shape, bool))

@@ -17,7 +17,7 @@ from tests.engine.strategies import assert_served, make_request, serve
 @pytest.mark.parametrize("tokens", [1, 4, 8])
 def test_shape_and_selection_are_whole_chains(tokens: int) -> None:
     chain = Chain(tokens)
-    assert chain.shape(3) == DraftShape(tokens, 1, 3 * (tokens + 1))
+    assert chain.shape(3) == DraftShape(tokens, 1, 3 * (tokens + 1), whole=True)
     candidates = AcceptanceSampler(AcceptanceModel(0.7), 0).draft(3, chain.shape(3))
     trees = chain.select(candidates, Progress(np.zeros(3), np.ones(3, np.int64), np.full(3, np.inf)))
     trees.check()

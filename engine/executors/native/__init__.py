@@ -1,0 +1,1 @@
+"""The executor that runs the models with torch, on a wall clock."""

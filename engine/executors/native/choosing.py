@@ -1,0 +1,58 @@
+"""The next tokens from the target's logits: chosen for one token a request, verified for a tree each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.executors.native.drafting import Drafts
+from engine.executors.native.sampling import DECIDING, distributions, lucks, pick
+from engine.executors.native.trees import TreeRows
+from engine.executors.native.verification import Verdict, verify_by_sampling, verify_greedily
+from engine.request import Request
+
+Ints = NDArray[np.int64]
+
+
+def likeliest(logits: Tensor) -> tuple[Ints, NDArray[np.bool_]]:
+    """The likeliest token of each row of logits [m, vocabulary], and whether the row is made of numbers."""
+    best, tokens = logits.max(-1)
+    return tokens.cpu().numpy(), best.isfinite().cpu().numpy()
+
+
+def choose(requests: Sequence[Request], places: Ints, logits: Tensor, best: Ints) -> Ints:
+    """One token for each request at ``places`` of their answers: the likeliest, or drawn where the request samples."""
+    tokens = best.copy()
+    for i, request in enumerate(requests):
+        if (sampling := request.sampling).temperature > 0:
+            probability = distributions(logits[i : i + 1], [sampling])[0]
+            tokens[i] = pick(probability, lucks(sampling.seed, DECIDING, int(places[i]), 1)[0])
+    return tokens
+
+
+def verify(requests: Sequence[Request], places: Ints, nodes: TreeRows, drafts: Drafts, logits: Tensor, best: Ints) -> Verdict:
+    """Verify one tree for each request; ``logits`` [nodes, vocabulary] and ``best`` [nodes] are those after every node."""
+    begin = np.cumsum(nodes.counts) - nodes.counts
+    after = np.zeros((len(requests), nodes.longest), np.int64)
+    after[np.repeat(np.arange(len(requests)), nodes.counts), np.arange(len(best)) - np.repeat(begin, nodes.counts)] = best
+    verdict = verify_greedily(nodes, drafts.tokens, after)
+    for i, request in enumerate(requests):
+        if request.sampling.temperature > 0:
+            own = logits[begin[i] : begin[i] + nodes.counts[i]]
+            targets = distributions(own, [request.sampling] * len(own))
+            luck = _Luck(request.sampling.seed, int(places[i]), drafts.tokens.shape[2] + 1)
+            verify_by_sampling(nodes, i, drafts.tokens, targets, drafts.drawn_from.get(i), luck, verdict)
+    return verdict
+
+
+class _Luck:
+    """Fresh numbers for each place of an answer, from ``place`` on."""
+
+    def __init__(self, seed: int, place: int, count: int):
+        self._seed, self._place, self._count = seed, place, count
+
+    def __call__(self, depth: int) -> Iterator[float]:
+        return iter(lucks(self._seed, DECIDING, self._place + depth, self._count))

@@ -1,0 +1,107 @@
+"""Which request has which tokens and which KV blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.kernels.paged_kv import PADDING_BLOCK
+from engine.request import Request
+
+Ints = NDArray[np.int64]
+GROWTH = 64
+
+
+class Sequences:
+    """Tokens and block tables of the requests in an executor, a row each.
+
+    ``tokens`` [rows, context] prompt and answer; ``length`` of them; ``drafted`` tokens in the draft's KV cache;
+    ``table`` [rows, blocks a sequence] physical blocks; ``held`` of them. Blocks are handed out as they are needed and
+    come back when the request leaves.
+    """
+
+    def __init__(self, context: int, blocks: int, block_size: int):
+        self.block_size = block_size
+        self.context = context
+        self.capacity = blocks
+        width = -(-context // block_size) + GROWTH
+        self.tokens: Ints = np.zeros((0, context), np.int64)
+        self.table: Ints = np.zeros((0, width), np.int64)
+        self.length: Ints = np.zeros(0, np.int64)
+        self.drafted: Ints = np.zeros(0, np.int64)
+        self.held: Ints = np.zeros(0, np.int64)
+        self._row: dict[int, int] = {}
+        self._free_rows: list[int] = []
+        self._free_blocks = list(range(blocks - 1, PADDING_BLOCK, -1))
+
+    def __contains__(self, request: Request) -> bool:
+        return request.id in self._row
+
+    def rows(self, requests: Sequence[Request]) -> Ints:
+        """The rows of ``requests``."""
+        return np.fromiter((self._row[request.id] for request in requests), np.int64, len(requests))
+
+    def join(self, request: Request) -> None:
+        """Give a request a row with its prompt and the answer so far. ValueError when it has no prompt."""
+        if request.prompt_ids is None or len(request.prompt_ids) != request.prompt_tokens:
+            raise ValueError(f"request {request.id} has no prompt of {request.prompt_tokens} token ids")
+        if not self._free_rows:
+            self._more_rows()
+        row = self._row[request.id] = self._free_rows.pop()
+        known = [*request.prompt_ids, *request.output_ids]
+        self.tokens[row, : len(known)] = known
+        self.length[row] = len(known)
+        self.drafted[row] = 0
+
+    def leave(self, request: Request) -> tuple[list[int], Ints]:
+        """Forget a request: its answer so far, and the blocks it gives back."""
+        row = self._row.pop(request.id)
+        blocks = self.table[row, : self.held[row]].copy()
+        self._free_blocks.extend(blocks.tolist())
+        self.held[row] = 0
+        self.table[row] = PADDING_BLOCK
+        self._free_rows.append(row)
+        return self.tokens[row, request.prompt_tokens : self.length[row]].tolist(), blocks
+
+    def append(self, rows: Ints, tokens: Ints, counts: Ints) -> None:
+        """Add the first ``counts[i]`` of ``tokens[i]`` to sequence ``rows[i]``."""
+        places = np.arange(tokens.shape[1])
+        which, column = np.nonzero(places < counts[:, None])
+        self.tokens[rows[which], self.length[rows[which]] + column] = tokens[which, column]
+        self.length[rows] += counts
+
+    def reserve(self, rows: Ints, tokens: Ints) -> int:
+        """Blocks for ``tokens[i]`` tokens of each sequence. Returns by how many blocks the cache has to grow."""
+        needed = -(-tokens // self.block_size)
+        grown = 0
+        for i in np.flatnonzero(needed > self.held[rows]):
+            row, want = rows[i], int(needed[i])
+            have = int(self.held[row])
+            if want - have > len(self._free_blocks):
+                more = max(GROWTH, want - have)
+                self._free_blocks.extend(range(self.capacity + more - 1, self.capacity - 1, -1))
+                self.capacity += more
+                grown += more
+            self.table[row, have:want] = [self._free_blocks.pop() for _ in range(want - have)]
+            self.held[row] = want
+        return grown
+
+    def slots(self, rows: Ints, positions: Ints) -> Ints:
+        """Where the tokens at ``positions`` of sequences ``rows`` are kept: block * block_size + place."""
+        block, place = np.divmod(positions, self.block_size)
+        return self.table[rows, block] * self.block_size + place
+
+    def check(self) -> None:
+        """Raise AssertionError unless every block is the padding, free or in exactly one table."""
+        held = [self.table[row, : self.held[row]] for row in self._row.values()]
+        everything = [PADDING_BLOCK, *self._free_blocks, *(np.concatenate(held).tolist() if held else [])]
+        assert sorted(everything) == list(range(self.capacity)), "a KV block is lost or held twice"
+
+    def _more_rows(self) -> None:
+        old = len(self.length)
+        for name in ("tokens", "table", "length", "drafted", "held"):
+            column = getattr(self, name)
+            setattr(self, name, np.concatenate([column, np.zeros((GROWTH, *column.shape[1:]), np.int64)]))
+        self._free_rows.extend(range(old + GROWTH - 1, old - 1, -1))

@@ -1,0 +1,1 @@
+"""Decoder models: the Llama and Qwen2 family in one file, their weights, the tiny pair. Needs torch."""

@@ -1,0 +1,129 @@
+"""The decoder of Llama 2/3 and Qwen2/2.5: RMSNorm, rotary positions, grouped-query attention, SwiGLU.
+
+Tokens of all sequences of a step stand in one row, so that prefill, decode and verification are one forward. Attention is
+an argument: it alone knows which token may see which, and where keys and values are kept.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from engine.models.config import DecoderConfig, RopeScaling
+
+
+class Attention(Protocol):
+    """Keeps keys and values, and attends. q [t, heads, h], k and v [t, kv_heads, h] of one layer -> [t, heads * h]."""
+
+    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor: ...
+
+
+@dataclass
+class Layer:
+    """One layer's weights, [out, in]. ``qkv`` stacks query, key and value rows, ``gate_up`` gate and up rows."""
+
+    attention_norm: Tensor
+    qkv: Tensor
+    qkv_bias: Tensor | None
+    out: Tensor
+    mlp_norm: Tensor
+    gate_up: Tensor
+    down: Tensor
+
+
+@dataclass
+class Weights:
+    """All weights. ``head`` is the embedding itself where the two are tied. ``masked`` [vocabulary], where there is one,
+    is True for the tokens that are never predicted."""
+
+    embedding: Tensor
+    layers: list[Layer]
+    norm: Tensor
+    head: Tensor
+    masked: Tensor | None = None
+
+    def tensors(self) -> list[Tensor]:
+        """Every weight once."""
+        inner = [getattr(layer, field.name) for layer in self.layers for field in fields(layer)]
+        ends = [self.embedding, self.norm] + ([] if self.head is self.embedding else [self.head])
+        return [tensor for tensor in ends + inner if tensor is not None]
+
+
+class Decoder:
+    """Hidden states and logits of one row of tokens."""
+
+    def __init__(self, config: DecoderConfig, weights: Weights):
+        self.config, self.weights = config, weights
+        angles = rotary_angles(config, torch.arange(config.context, dtype=torch.float64))
+        both = torch.cat([angles, angles], dim=-1)
+        self._cos = both.cos().to(weights.norm)[:, None, :]
+        self._sin = signed_sine(both).to(weights.norm)[:, None, :]
+
+    @property
+    def device(self) -> torch.device:
+        return self.weights.norm.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.weights.norm.dtype
+
+    def hidden(self, tokens: Tensor, positions: Tensor, attention: Attention) -> Tensor:
+        """Normalised hidden states [t, hidden] of ``tokens`` [t] at ``positions`` [t] (int64)."""
+        config, weights = self.config, self.weights
+        cos, sin = self._cos[positions], self._sin[positions]
+        x = F.embedding(tokens, weights.embedding)
+        for number, layer in enumerate(weights.layers):
+            normed = F.rms_norm(x, (config.hidden,), layer.attention_norm, config.norm_eps)
+            q, k, v = self._project(layer, normed, cos, sin)
+            x = x + F.linear(attention(number, q, k, v), layer.out)
+            normed = F.rms_norm(x, (config.hidden,), layer.mlp_norm, config.norm_eps)
+            gate, up = F.linear(normed, layer.gate_up).chunk(2, dim=-1)
+            x = x + F.linear(F.silu(gate) * up, layer.down)
+        return F.rms_norm(x, (config.hidden,), weights.norm, config.norm_eps)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Logits [m, vocabulary] of hidden states [m, hidden]."""
+        logits = F.linear(hidden, self.weights.head)
+        if self.weights.masked is not None:
+            logits = logits.masked_fill(self.weights.masked, -math.inf)
+        return logits
+
+    def _project(self, layer: Layer, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        config = self.config
+        heads = F.linear(x, layer.qkv, layer.qkv_bias).view(x.shape[0], -1, config.head_size)
+        turned = rotate(heads[:, : config.heads + config.kv_heads], cos, sin)
+        return turned[:, : config.heads], turned[:, config.heads :], heads[:, config.heads + config.kv_heads :]
+
+
+def rotary_angles(config: DecoderConfig, positions: Tensor) -> Tensor:
+    """Angles [t, head_size / 2] by which the pairs of a head turn at ``positions`` [t], in float64."""
+    pairs = torch.arange(0, config.head_size, 2, dtype=torch.float64, device=positions.device)
+    frequencies = config.rope_theta ** -(pairs / config.head_size)
+    if config.rope_scaling is not None:
+        frequencies = stretched(frequencies, config.rope_scaling)
+    return positions[:, None] * frequencies
+
+
+def stretched(frequencies: Tensor, scaling: RopeScaling) -> Tensor:
+    """Llama 3.1's frequencies: waves longer than the original context slow down, in between they blend."""
+    turns = scaling.original_context * frequencies / (2 * math.pi)
+    low, high = scaling.low_freq_factor, scaling.high_freq_factor
+    kept = ((turns - low) / (high - low)).clamp(0, 1)
+    return frequencies * (kept + (1 - kept) / scaling.factor)
+
+
+def signed_sine(angles: Tensor) -> Tensor:
+    """sin with the first half negated: x * cos + roll(x, half) * signed_sine turns pairs (i, i + half)."""
+    sine = angles.sin()
+    half = sine.shape[-1] // 2
+    return torch.cat([-sine[..., :half], sine[..., half:]], dim=-1)
+
+
+def rotate(x: Tensor, cos: Tensor, signed_sin: Tensor) -> Tensor:
+    """Rotary embedding of x [t, heads, h] with pairs (i, i + h / 2), cos and signed sin [t, 1, h]."""
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), signed_sin)

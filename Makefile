@@ -1,15 +1,20 @@
-# make fig8: AdaServe's Figure 8 on the simulator.  make test: every check.  Both need only Python 3.10+ and make.
+# make fig8: AdaServe's Figure 8 on the simulator.  make tiny: the same with real tokens, on this machine.
+# make test: every check.  All need only Python 3.10+ and make.
 
 PYTHON ?= python3
 BIN := .venv/bin
 CORE := .venv/.core
+ENGINE := .venv/.engine
 TEST := .venv/.test
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: fig8 test clean
+.PHONY: fig8 tiny test clean
 
 fig8: $(CORE)
 	$(BIN)/python cli.py run fig8 --model llama
+
+tiny: $(ENGINE)
+	$(BIN)/python cli.py run fig8 --model tiny --backend native
 
 test: $(TEST)
 	$(BIN)/ruff check .
@@ -29,6 +34,10 @@ $(CORE): requirements.txt
 	$(PIP) -r requirements.txt
 	@touch $@
 
-$(TEST): $(CORE) requirements-test.txt
+$(ENGINE): $(CORE) requirements-engine.txt
+	$(PIP) -r requirements-engine.txt
+	@touch $@
+
+$(TEST): $(ENGINE) requirements-test.txt
 	$(PIP) -r requirements-test.txt
 	@touch $@

@@ -27,7 +27,17 @@ Systems = Annotated[
     list[str] | None,
     typer.Option("--system", help="vtc,fcfs, or one composition, as in order=vtc,spec=adaserve; repeatable."),
 ]
-Backend = Annotated[str, typer.Option("--backend", help="auto or sim; native, vllm and http are not in this version.")]
+Backend = Annotated[
+    str,
+    typer.Option("--backend", help="sim, native, or auto: native for models of this machine. vllm and http are to come."),
+]
+Acceptance = Annotated[
+    str | None,
+    typer.Option("--acceptance", help="measured: a simulation's drafts are accepted as on the tiny pair."),
+]
+Weights = Annotated[
+    str, typer.Option("--weights", help="own, or widened: the tiny pair's function in the model's full-size shape.")
+]
 Calibration = Annotated[
     str | None,
     typer.Option("--calibration", help="first-principles or scaled; default: the figure's first, as list shows."),
@@ -38,8 +48,11 @@ Traces = Annotated[
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of workload and simulation.")]
 Results = Annotated[Path, typer.Option("--results", help="Folder of the results.")]
 Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Worker processes; default: all cores.")]
-Quick = Annotated[bool, typer.Option("--quick", help="60-s workloads and three values of the axis.")]
-Rates = Annotated[str | None, typer.Option("--rps", help="Request rates, as in 2.6:4.8:0.2 or 2.6,3.0.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Short workloads and few values of the axis.")]
+Rates = Annotated[
+    str | None,
+    typer.Option("--rps", help="Request rates, as in 2.6:4.8:0.2 or 2.6,3.0; auto: the figure's own, or this machine's."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 RESULTS = Path("results")
@@ -70,6 +83,8 @@ def run(
     jobs: Jobs = None,
     quick: Quick = False,
     rps: Rates = None,
+    acceptance: Acceptance = None,
+    weights: Weights = "own",
 ) -> None:
     """Run what is missing of a figure, then judge its claims and draw it. Interrupted, the same command goes on.
 
@@ -78,7 +93,7 @@ def run(
     """
     from exps import commands
 
-    options = _options(backend, calibration, traces, seed, quick)
+    options = _options(results, backend, calibration, traces, seed, quick, acceptance, weights)
     commands.run(figure, _selection(model, system, rps), options, results, jobs, _reporter())
 
 
@@ -94,6 +109,8 @@ def plot(
     results: Results = RESULTS,
     quick: Quick = False,
     rps: Rates = None,
+    acceptance: Acceptance = None,
+    weights: Weights = "own",
 ) -> None:
     """Draw a figure again from its complete points.
 
@@ -101,7 +118,7 @@ def plot(
     """
     from exps import commands
 
-    options = _options(backend, calibration, traces, seed, quick)
+    options = _options(results, backend, calibration, traces, seed, quick, acceptance, weights)
     commands.plot(figure, _selection(model, system, rps), options, results, _reporter())
 
 
@@ -117,6 +134,8 @@ def check(
     results: Results = RESULTS,
     quick: Quick = False,
     rps: Rates = None,
+    acceptance: Acceptance = None,
+    weights: Weights = "own",
     as_json: AsJson = False,
 ) -> None:
     """Judge the claims of a figure on its complete points: claim, published, ours, verdict. Exit 1 when one fails.
@@ -125,7 +144,7 @@ def check(
     """
     from exps import commands
 
-    options = _options(backend, calibration, traces, seed, quick)
+    options = _options(results, backend, calibration, traces, seed, quick, acceptance, weights)
     if not commands.check(figure, _selection(model, system, rps), options, results, _reporter(), as_json):
         raise typer.Exit(1)
 
@@ -150,7 +169,7 @@ def simulate(
     Example: python cli.py simulate trace.csv --system vtc --model llama-2-7b --hardware a10g --out results/mine
     """
     from exps import simulate as simulation
-    from exps.simulation import Setup
+    from exps.serving import Setup
 
     named = calibration or simulation.first_calibration(model, hardware)
     simulation.command(trace, Setup(system, model, hardware, named, seed, kv_tokens), out, _reporter())
@@ -158,23 +177,48 @@ def simulate(
 
 @app.command()
 def validate(
-    folder: Annotated[Path, typer.Argument(help="Recorded runs: index.csv and one csv.gz a run.")],
+    folder: Annotated[Path | None, typer.Argument(help="Recorded runs: index.csv and one csv.gz a run.")] = None,
     as_json: AsJson = False,
     repeats: Annotated[int, typer.Option("--repeats", min=0, help="Perturbed repeats to draw a band.")] = 0,
+    native: Annotated[bool, typer.Option("--native", help="Against the native engine on this machine instead.")] = False,
+    seed: Seed = 0,
+    results: Results = RESULTS,
+    quick: Quick = False,
 ) -> None:
-    """Simulate recorded runs and show throughput, TTFT and service difference: recorded, simulated, error.
+    """Show how far the simulator is from recorded runs or, with --native, from the native engine on this machine.
 
-    Example: python cli.py validate recordings/vtc --repeats 10
+    Examples: python cli.py validate recordings/vtc --repeats 10; python cli.py validate --native
     """
     import exps.validate
 
-    exps.validate.command(folder, as_json, repeats)
+    if not exps.validate.command(folder, as_json, repeats, native, seed, results, quick):
+        raise typer.Exit(1)
+
+
+@app.command()
+def profile(
+    model: Annotated[str, typer.Option("--model", help="A model of this machine, as in tiny.")] = "tiny",
+    results: Results = RESULTS,
+    weights: Weights = "own",
+    quick: Quick = False,
+) -> None:
+    """Measure this machine: a hardware profile for the simulator, and what figures start from that run here.
+
+    Example: python cli.py profile --model tiny
+    """
+    from exps import commands
+    from exps.local import find_local
+    from exps.registry import check_choice
+
+    check_choice("--weights", weights, ("own", "widened"))
+    commands.show_profile(commands.profile(find_local(model), weights, results / "profiles", quick, _reporter()), _reporter())
 
 
 @app.command()
 def fit(
     vtc: Annotated[Path | None, typer.Option("--vtc", help="Recorded runs and the profiled cost table.")] = None,
     adaserve: Annotated[Path | None, typer.Option("--adaserve", help="AdaServe's traces.")] = None,
+    pair: Annotated[bool, typer.Option("--pair", help="Measure what the tiny pair accepts, on its held-out text.")] = False,
 ) -> None:
     """Fit the simulator's profiles to their stated calibration sets.
 
@@ -182,7 +226,7 @@ def fit(
     """
     import exps.fitting
 
-    exps.fitting.command(vtc, adaserve)
+    exps.fitting.command(vtc, adaserve, pair)
 
 
 @app.command()
@@ -217,11 +261,24 @@ def _reporter() -> Any:
     return Reporter()
 
 
-def _options(backend: str, calibration: str | None, traces: Path | None, seed: int, quick: bool) -> Options:
+def _options(
+    results: Path,
+    backend: str,
+    calibration: str | None,
+    traces: Path | None,
+    seed: int,
+    quick: bool,
+    acceptance: str | None,
+    weights: str,
+) -> Options:
     from exps.figure import Options
-    from exps.registry import resolve_backend
+    from exps.registry import check_backend, check_choice
 
-    return Options(resolve_backend(backend), calibration, seed, traces, quick)
+    check_choice("--acceptance", acceptance, ("measured",))
+    check_choice("--weights", weights, ("own", "widened"))
+    return Options(
+        check_backend(backend), calibration, seed, traces, quick, acceptance, weights, profiles=results / "profiles"
+    )
 
 
 def _selection(models: list[str] | None, systems: list[str] | None, rps: str | None) -> Selection:

@@ -19,7 +19,8 @@ import time
 import numpy as np
 import polars as pl
 
-from exps.simulation import Setup, simulate
+from exps.serving import Setup
+from exps.simulation import simulate
 from exps.workload.timetable import timetable
 
 SIXTY_FOUR = "adaserve,batch=sarathi(token_budget=1024,max_sequences=64)"

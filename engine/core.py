@@ -35,6 +35,7 @@ class Engine:
     """Serves requests step by step with the policies of one system on one executor.
 
     Requests are submitted in order of arrival; a submitted request is heard of again exactly once, through the observer.
+    ``steps`` counts the steps, ``busy_s`` the seconds from planning to the result of each.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Engine:
         self.running = Running(ordering, pool, released=executor.release)
         self.ordering, self.batching, self.speculation = ordering, batching, speculation
         self.executor, self.clock, self.observer = executor, executor.clock, observer
-        self.steps = 0
+        self.steps, self.busy_s = 0, 0.0
         self._arrivals: deque[Request] = deque()
         self._source: Iterator[Request] = iter(())
         self._seen_until = self.clock.now
@@ -86,8 +87,10 @@ class Engine:
             self._speculate(plan, start)
         result = self.executor.forward(plan, batch)
         self.clock.advance(result.elapsed_s)
+        end = self.clock.now
         self.steps += 1
-        self._commit(plan, result, start, self.clock.now)
+        self.busy_s += end - start
+        self._commit(plan, result, start, end)
         return True
 
     def check(self) -> None:

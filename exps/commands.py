@@ -9,11 +9,13 @@ from typing import Any
 
 import polars as pl
 
+from engine.configuration import read_toml
 from engine.errors import InputError
 from exps.claims import Judgement, any_fails, judge
-from exps.figure import Figure, Options, Selection
+from exps.figure import Figure, Options, Platform, Selection
+from exps.local import check_torch, is_measured
 from exps.records import check_writable, storage
-from exps.registry import ALL, expand, find_figures, options_for
+from exps.registry import ALL, expand, find_figures, platforms_of
 from exps.report import Reporter, provenance
 from exps.runner import (
     Job,
@@ -40,8 +42,9 @@ class Findings:
 
 def run(name: str, selection: Selection, options: Options, root: Path, workers: int | None, report: Reporter) -> None:
     """Run what is missing of a figure, or of all, and show claims and pictures. InputError for bad input or disks."""
-    plans = plan_figures(name, selection, options, root)
     check_writable(root)
+    measure_where_needed(name, selection, options, report)
+    plans = plan_figures(name, selection, options, root)
     jobs = unique_jobs(plans)
     workers = workers or useful_workers(jobs)
     report.plans(plans, estimate_s(jobs, workers))
@@ -51,6 +54,45 @@ def run(name: str, selection: Selection, options: Options, root: Path, workers: 
         findings = find(refreshed)
         show_findings(findings, report)
         report.pictures(draw(findings))
+
+
+def measure_where_needed(name: str, selection: Selection, options: Options, report: Reporter) -> None:
+    """Measure this machine with every local model of the selection that it was not measured with."""
+    figures = [figure for figure in find_figures(name) if name != ALL or _applicable(figure, selection)]
+    platforms = [platform for figure in figures for platform in platforms_of(figure, selection.models, options.backend)]
+    for platform in dict.fromkeys(platforms):
+        if platform.local and options.profiles is not None and not is_measured(platform, options.profiles):
+            profile(platform, options.weights, options.profiles, options.quick, report)
+
+
+def profile(platform: Platform, weights: str, folder: Path, quick: bool, report: Reporter) -> Path:
+    """Measure this machine with a local model. InputError where torch or the model is missing."""
+    check_torch()
+    from exps.native.profile import measure
+
+    with report.status(f"Measuring this machine with {platform.name}") as say:
+        return measure(platform.model, weights, folder, quick, say)
+
+
+def show_profile(path: Path, report: Reporter) -> None:
+    """What was measured, and where it is kept."""
+    table = read_toml(path)
+    line = table["forward"]
+    report.values(
+        f"{path.stem}: {table['source']}",
+        {
+            "baseline TPOT (ms)": 1e3 * table["baseline_tpot_s"],
+            **{
+                f"forward of {tokens:.0f} tokens (ms)": 1e3 * seconds
+                for tokens, seconds in zip(line["tokens"], line["seconds"], strict=True)
+            },
+            "1000 cached tokens (ms)": 1e6 * table["context_s"],
+            "draft step (ms)": 1e3 * table.get("draft_step_s", 0.0),
+            "each token of it (ms)": 1e3 * table.get("draft_step_token_s", 0.0),
+            "AdaServe's budget B (tokens)": table["policies"].get("adaserve", {}).get("budget"),
+        },
+    )
+    report.say(f"Profile: {path}")
 
 
 def execute_with_progress(jobs: Sequence[Job], root: Path, workers: int, report: Reporter) -> set[Path]:
@@ -93,9 +135,9 @@ def plan_figures(name: str, selection: Selection, options: Options, root: Path) 
     plans = []
     for figure in find_figures(name):
         wanted = _applicable(figure, selection) if lenient else selection
-        own = options_for(figure, options, lenient)
         if wanted is not None:
-            plans.append(make_plan(figure, expand(figure, wanted, own.quick), own, root))
+            points, settled = expand(figure, wanted, options, lenient)
+            plans.append(make_plan(figure, points, settled, root))
     if not plans:
         raise InputError(f"no figure has the models {', '.join(selection.models)}; `cli.py list` shows what there is.")
     return plans
@@ -113,7 +155,8 @@ def find(plan: Plan) -> Findings:
     metrics = figure.measure(records)
     coverage = {}
     for platform in {record.point.platform.name: record.point.platform for record in records}.values():
-        whole = {(system, x) for system in figure.systems for x in figure.sweep.values[platform.name]}
+        xs = figure.values(platform, replace(plan.options, quick=False))
+        whole = {(system, x) for system in figure.systems for x in xs}
         of_platform = [record.point for record in records if record.point.platform == platform]
         coverage[platform.name] = (len({(point.system, point.x) for point in of_platform} & whole), len(whole))
     caption = provenance(plan.options, sorted({record.point.platform.hardware for record in records}))
@@ -140,8 +183,11 @@ def as_document(findings: Findings) -> dict[str, Any]:
 
 
 def _distance(findings: Findings) -> pl.DataFrame | None:
-    figure, options = findings.plan.figure, findings.plan.options
-    return None if figure.deviation is None or options.quick else figure.deviation(findings.metrics)
+    plan = findings.plan
+    local = any(job.point.platform.local for job in plan.jobs)
+    if plan.figure.deviation is None or plan.options.quick or local:
+        return None
+    return plan.figure.deviation(findings.metrics)
 
 
 def draw(findings: Findings) -> list[Path]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 OLDEST_PYTHON = (3, 10)
 ENOUGH_MEMORY = 2 * 10**9
+READY = "ready"
 
 
 def examine(results: Path) -> dict[str, Any]:
@@ -67,19 +68,32 @@ def _needed_bytes() -> int:
     from exps.registry import FIGURES
 
     owners = [figure for figure in FIGURES.values() if figure.points_of is None]
-    return sum(figure.point_bytes * figure.size(platform) for figure in owners for platform in figure.platforms)
+    return sum(figure.point_bytes * figure.size(platform) for figure in owners for platform in figure.published_platforms)
 
 
 def _verdicts(faults: list[str]) -> list[dict[str, Any]]:
     from exps.registry import BACKENDS, FIGURES
 
-    rows = []
-    for figure in FIGURES:
-        for backend in BACKENDS[1:]:
-            built = backend == "sim"
-            reason = "not in this version" if not built else f"mend: {', '.join(faults)}" if faults else "ready"
-            rows.append({"figure": figure, "backend": backend, "ok": built and not faults, "reason": reason})
-    return rows
+    return [
+        {"figure": figure, "backend": backend, "ok": verdict.startswith(READY), "reason": verdict}
+        for figure in FIGURES
+        for backend in BACKENDS[1:]
+        for verdict in [_verdict(backend, faults)]
+    ]
+
+
+def _verdict(backend: str, faults: list[str]) -> str:
+    from exps.local import lacking_torch
+    from exps.serving import NATIVE, SIM
+
+    if backend not in (SIM, NATIVE):
+        return "not in this version"
+    if faults:
+        return f"mend: {', '.join(faults)}"
+    if backend == NATIVE:
+        lacking = lacking_torch()
+        return f"needs {', '.join(lacking)}: make tiny installs it" if lacking else f"{READY}, with --model tiny"
+    return READY
 
 
 def show(report: Reporter, found: dict[str, Any], as_json: bool) -> None:

@@ -17,17 +17,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Platform:
-    """A model of a figure and the hardware that serves it; ``name`` is what a person types."""
+    """A model of a figure and the hardware that serves it; ``name`` is what a person types.
+
+    ``local``: the hardware is the machine at hand, which serves the model natively or, once it has been measured, in
+    simulation.
+    """
 
     name: str
     model: str
     hardware: str
     title: str
+    local: bool = False
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """The axis of a figure and its values by platform name. ``quick``: values of a quick run, else three of them."""
+    """The axis of a figure and its values by platform name. ``quick``: values of a quick run, else three of them.
+
+    A local platform has no values here: Figure.local_values makes them from what was measured.
+    """
 
     axis: str
     values: Mapping[str, tuple[float, ...]]
@@ -42,14 +50,22 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Options:
-    """What a run chooses beside its points. ``calibration`` None is the figure's own; ``traces`` replaces the drawn
-    workload; ``quick`` means 60-s workloads."""
+    """What a run chooses beside its points.
 
-    backend: str = "sim"
+    ``backend`` auto is native for local platforms and the simulator for the others. ``calibration`` None is the figure's
+    own; ``acceptance`` "measured" replaces a simulation's model of the draft; ``traces`` replaces the drawn workload;
+    ``quick`` means short workloads. ``weights`` of a native run: "own" or "widened". ``profiles`` is the folder of what
+    was measured on this machine.
+    """
+
+    backend: str = "auto"
     calibration: str | None = None
     seed: int = 0
     traces: Path | None = None
     quick: bool = False
+    acceptance: str | None = None
+    weights: str = "own"
+    profiles: Path | None = None
 
     @property
     def workload_source(self) -> str:
@@ -58,7 +74,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which points of a figure: platform names, systems and axis values; empty means the figure's own."""
+    """Which points of a figure: platform names, systems and axis values; empty means the figure's own.
+
+    For a local platform these are rates scaled to the measured capacity.
+    """
 
     models: tuple[str, ...] = ()
     systems: tuple[str, ...] = ()
@@ -75,6 +94,8 @@ class Figure:
     ``deviation(metrics)``, where values are published, tells how far ours are from them (exps.deviation).
     ``point_seconds`` and ``point_bytes`` are what a point costs on one core and on disk.
     ``has_traces``: the paper's artifact ships its workload. ``points_of``: the figure whose points this one draws from.
+    ``local_values(platform, options)`` are the axis values on the machine at hand, ``until_s(x)`` when a local run ends
+    with what is unfinished then.
     """
 
     id: str
@@ -94,13 +115,27 @@ class Figure:
     kv_tokens: int | None = None
     has_traces: bool = False
     points_of: str | None = None
+    local_values: Callable[[Platform, Options], tuple[float, ...]] | None = None
+    until_s: Callable[[float], float] | None = None
 
     @property
     def points_folder(self) -> str:
         return self.points_of or self.id
 
+    @property
+    def published_platforms(self) -> tuple[Platform, ...]:
+        """The paper's own."""
+        return tuple(platform for platform in self.platforms if not platform.local)
+
+    def values(self, platform: Platform, options: Options) -> tuple[float, ...]:
+        """The figure's axis values for one platform."""
+        if not platform.local:
+            return self.sweep.of(platform.name, options.quick)
+        assert self.local_values is not None
+        return self.local_values(platform, options)
+
     def size(self, platform: Platform) -> int:
-        """Points of the whole figure for one platform."""
+        """Points of the whole figure for one of the paper's platforms."""
         return len(self.systems) * len(self.sweep.values[platform.name])
 
 

@@ -6,29 +6,30 @@ from typing import Any
 
 import polars as pl
 
+from exps.local import lacking_torch
 from exps.manifest import cores
 from exps.registry import FIGURES, system_names
 from exps.report import Reporter
 from exps.runner import minutes
-
-BACKENDS_HERE = ("sim",)
+from exps.serving import NATIVE, SIM
 
 
 def listing() -> dict[str, Any]:
     """The figures with their models, systems, points, minutes on this machine and megabytes; and all systems."""
     workers = cores()
+    backends = [SIM] + [NATIVE] * (not lacking_torch())
     figures = [
         {
             "figure": figure.id,
             "title": figure.title,
             "models": [platform.name for platform in figure.platforms],
             "systems": list(figure.systems),
-            "points": (points := sum(figure.size(platform) for platform in figure.platforms)),
+            "points": (points := sum(figure.size(platform) for platform in figure.published_platforms)),
             "points_of": figure.points_of,
             "minutes": 0 if figure.points_of else minutes(figure, workers),
             "disk_mb": 0.0 if figure.points_of else round(points * figure.point_bytes / 1e6, 1),
             "calibrations": list(figure.calibrations),
-            "backends": list(BACKENDS_HERE),
+            "backends": backends,
         }
         for figure in FIGURES.values()
     ]
@@ -52,6 +53,7 @@ def show(report: Reporter, found: dict[str, Any], as_json: bool) -> None:
         }
         for row in found["figures"]
     ]
-    report.frame("Figures", pl.DataFrame(rows), f"Minutes are for the whole figure on the {cores()} cores here.")
+    caption = f"Points and minutes are those of the paper's own models, simulated on the {cores()} cores here."
+    report.frame("Figures", pl.DataFrame(rows), caption)
     systems = ", ".join(found["systems"])
     report.say(f"Systems, for any figure: {systems}; or a composition, as in order=vtc,spec=adaserve.")

@@ -14,13 +14,17 @@ from typing import Any
 
 import polars as pl
 
-from exps.simulation import Setup
+from exps.serving import NATIVE, Setup
 from exps.work import Product
 
 ROOT = Path(__file__).parent.parent
 CORE = ("numpy", "scipy", "polars", "matplotlib", "typer", "rich", "joblib")
-SIMULATOR = ("engine/**/*.py", "engine/**/*.toml", "exps/simulation.py")
-FORMAT = 1
+TORCH = ("torch", "safetensors", "tokenizers", "huggingface_hub")
+SERVING = ("engine/**/*.py", "engine/**/*.toml", "engine/**/*.npz", "exps/serving.py", "exps/recorder.py")
+MODELS = ("engine/executors/native/", "engine/kernels/", "engine/models/")
+SIMULATION_FILES = ("exps/simulation.py",)
+NATIVE_FILES = ("exps/native/*.py", "engine/models/**/*.safetensors", "engine/models/**/*.json*")
+FORMAT = 2
 
 
 def configuration(
@@ -28,8 +32,11 @@ def configuration(
 ) -> dict[str, Any]:
     """Everything that decides the records of a point; equal configurations give equal bytes.
 
-    ``code`` is a digest of the simulator's sources and profiles, so that results of other code are not taken for ours.
+    ``code`` is a digest of the sources and profiles that decide the records, so that results of other code are not taken
+    for ours. ``measured`` is a digest of the profile of this machine, where there is one. A native run also depends on
+    the machine and the weights.
     """
+    native = setup.backend == NATIVE
     return {
         "format": FORMAT,
         "figure": figure,
@@ -41,8 +48,14 @@ def configuration(
         "kv_tokens": setup.kv_tokens,
         "cold_start_s": setup.cold_start_s,
         "record_steps": setup.record_steps,
+        "backend": setup.backend,
+        "acceptance": setup.acceptance,
+        "until_s": setup.until_s,
+        "measured": None if setup.profiles is None else profile_sha256(setup.profiles, f"{setup.model}@{setup.hardware}"),
+        "machine": machine_name() if native else None,
+        "weights": setup.weights if native else None,
         "workload": {"source": workload_source, "requests": timetable.height, "sha256": frame_sha256(timetable)},
-        "code": code_sha256(),
+        "code": code_sha256(setup.backend),
         **more,
     }
 
@@ -53,7 +66,7 @@ def manifest(asked: dict[str, Any], product: Product) -> dict[str, Any]:
         "configuration": asked,
         "rows": product.rows,
         "facts": dict(product.facts),
-        "versions": versions(),
+        "versions": versions(asked["backend"] == NATIVE),
         "commit": commit(),
         "machine": machine(),
         "wall_s": round(product.wall_s, 3),
@@ -66,18 +79,29 @@ def frame_sha256(frame: pl.DataFrame) -> str:
 
 
 @cache
-def code_sha256() -> str:
-    """A digest of the files that decide what a simulation returns."""
+def code_sha256(backend: str) -> str:
+    """A digest of the files that decide what a run on this backend returns; shipped weights are among them."""
     digest = hashlib.sha256()
-    for path in sorted(path for pattern in SIMULATOR for path in ROOT.glob(pattern)):
-        digest.update(f"{path.relative_to(ROOT).as_posix()}\0".encode() + path.read_bytes())
+    own = NATIVE_FILES if backend == NATIVE else SIMULATION_FILES
+    patterns = (*SERVING, *own)
+    for path in sorted(path for pattern in patterns for path in ROOT.glob(pattern)):
+        name = path.relative_to(ROOT).as_posix()
+        if backend == NATIVE or not name.startswith(MODELS):
+            digest.update(f"{name}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 
 
+def profile_sha256(profiles: Path, name: str) -> str | None:
+    """A digest of a measured deployment, None where there is none."""
+    path = profiles / "deployments" / f"{name}.toml"
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
+
+
 @cache
-def versions() -> dict[str, str]:
+def versions(native: bool = False) -> dict[str, str]:
     """Versions of Python and of the packages that the numbers pass through."""
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in CORE}}
+    packages = (*CORE, *TORCH) if native else CORE
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
 
 
 @cache
@@ -101,6 +125,11 @@ def machine() -> dict[str, Any]:
         "cores": cores(),
         "memory_bytes": memory_bytes(),
     }
+
+
+def machine_name() -> str:
+    """The processor and how many of its cores there are: what tells one machine's measurements from another's."""
+    return f"{_processor()}, {cores()} cores"
 
 
 def cores() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from engine.configuration import nearest
@@ -16,6 +17,7 @@ from exps.vtc.fig3 import FIG3
 FIGURES = {figure.id: figure for figure in (FIG8, FIG9, FIG3)}
 BACKENDS = ("auto", "sim", "native", "vllm", "http")
 ALL = "all"
+MEASURED = "measured"
 MOST_VALUES = 1000
 
 
@@ -33,42 +35,83 @@ def find_figures(name: str) -> list[Figure]:
     return list(FIGURES.values()) if name == ALL else [find_figure(name)]
 
 
-def resolve_backend(name: str) -> str:
-    """The backend behind a name; auto is the simulator. InputError for one that is unknown or not built."""
+def check_backend(name: str) -> str:
+    """The name of a backend. InputError for one that is unknown or not built."""
     if name not in BACKENDS:
         raise InputError(f"unknown backend {name!r}; {nearest(name, list(BACKENDS))}")
-    if name not in ("auto", "sim"):
-        raise InputError(f"backend {name!r} is not in this version; use --backend sim.")
-    return "sim"
+    if name in ("vllm", "http"):
+        raise InputError(f"backend {name!r} is not in this version; use --backend sim or native.")
+    return name
 
 
-def options_for(figure: Figure, options: Options, lenient: bool = False) -> Options:
-    """The options as this figure understands them; the figure's first calibration where none is asked for.
+def check_choice(option: str, value: str | None, choices: Sequence[str]) -> None:
+    """InputError unless the value of an option is one of its choices or left out."""
+    if value is not None and value not in choices:
+        raise InputError(f"{option} {value!r} is not known; choose {' or '.join(choices)}.")
 
-    InputError for a calibration it does not know or traces it does not have; ``lenient`` falls back to its own.
+
+def platforms_of(figure: Figure, names: tuple[str, ...], backend: str) -> list[Platform]:
+    """The platforms of a figure by name; without names the paper's own, or the first local one of a native run.
+
+    InputError for a name the figure does not know, and for local platforms together with the paper's.
     """
-    calibration, traces = options.calibration, options.traces
-    if calibration not in (None, *figure.calibrations) and not lenient:
-        hint = nearest(str(calibration), list(figure.calibrations))
-        raise InputError(f"{figure.id} has no calibration {calibration!r}; {hint}")
-    if traces is not None and not figure.has_traces and not lenient:
-        raise InputError(f"{figure.id} has no traces, its workload is always made; leave --traces out.")
+    known = {platform.name: platform for platform in figure.platforms}
+    for name in names:
+        if name not in known:
+            raise InputError(f"{figure.id} has no model {name!r}; {nearest(name, list(known))}")
+    if not names:
+        local = [platform for platform in figure.platforms if platform.local]
+        return local[:1] if backend == "native" else list(figure.published_platforms)
+    chosen = [known[name] for name in dict.fromkeys(names)]
+    if len({platform.local for platform in chosen}) > 1:
+        raise InputError(f"{' and '.join(names)} run on different machines; give each a command of its own.")
+    return chosen
+
+
+def options_for(figure: Figure, options: Options, platforms: Sequence[Platform], lenient: bool = False) -> Options:
+    """The options as this figure understands them for these platforms.
+
+    The backend is settled, and so is the calibration where none is asked for. InputError for a backend that cannot serve
+    the platforms, a calibration the figure does not know or traces it does not have; ``lenient`` falls back to its own.
+    """
+    local, traces = platforms[0].local, options.traces
+    backend = options.backend if options.backend != "auto" else "native" if local else "sim"
+    if backend == "native" and not local:
+        raise InputError(f"{platforms[0].name} does not run on this machine; use --model tiny, or --backend sim.")
+    if traces is not None and (local or not figure.has_traces) and not lenient:
+        raise InputError(f"{figure.id} has no traces for {platforms[0].name}, its workload is made; leave --traces out.")
+    if options.weights != "own" and backend != "native":
+        raise InputError("a simulation has no weights; leave --weights out, or use --backend native.")
     return replace(
         options,
-        calibration=calibration if calibration in figure.calibrations else figure.calibrations[0],
-        traces=traces if figure.has_traces else None,
+        backend=backend,
+        calibration=_calibration(figure, options.calibration, local, lenient),
+        traces=traces if figure.has_traces and not local else None,
+        profiles=options.profiles if local else None,
     )
 
 
-def expand(figure: Figure, selection: Selection, quick: bool = False) -> list[Point]:
-    """The points a selection asks for, platforms first, then x, then systems."""
+def _calibration(figure: Figure, asked: str | None, local: bool, lenient: bool) -> str:
+    known = (MEASURED,) if local else figure.calibrations
+    if asked not in (None, *known) and not lenient:
+        raise InputError(f"{figure.id} has no calibration {asked!r}; {nearest(str(asked), list(known))}")
+    return asked if asked in known else known[0]
+
+
+def expand(
+    figure: Figure, selection: Selection, options: Options, lenient: bool = False
+) -> tuple[list[Point], Options]:
+    """The points a selection asks for, platforms first, then x, then systems; and the options settled for them."""
+    platforms = platforms_of(figure, selection.models, options.backend)
+    settled = options_for(figure, options, platforms, lenient)
     systems = [canonical_system(text) for text in selection.systems] or list(figure.systems)
-    return [
+    points = [
         Point(figure, platform, system, x)
-        for platform in _platforms(figure, selection.models)
-        for x in _values(figure, platform, selection, quick)
+        for platform in platforms
+        for x in _values(figure, platform, selection, settled)
         for system in dict.fromkeys(systems)
     ]
+    return points, settled
 
 
 def canonical_system(text: str) -> str:
@@ -89,8 +132,13 @@ def split_names(values: list[str]) -> tuple[str, ...]:
 
 
 def parse_values(text: str) -> tuple[float, ...]:
-    """ "2.6:4.8:0.2" (both ends included), "2.6,3.0" or "4". InputError when it is none of these."""
-    wrong = InputError(f"--rps {text!r} is no range of rates above 0; write first:last:step, as in 2.6:4.8:0.2.")
+    """ "2.6:4.8:0.2" (both ends included), "2.6,3.0" or "4"; "auto" is none, the figure's own rates.
+
+    InputError when it is none of these.
+    """
+    if text == "auto":
+        return ()
+    wrong = InputError(f"--rps {text!r} is no range of rates above 0; write auto, or first:last:step, as in 2.6:4.8:0.2.")
     try:
         if ":" not in text:
             values = tuple(float(part) for part in text.split(","))
@@ -105,17 +153,9 @@ def parse_values(text: str) -> tuple[float, ...]:
     return tuple(dict.fromkeys(values))
 
 
-def _platforms(figure: Figure, names: tuple[str, ...]) -> list[Platform]:
-    known = {platform.name: platform for platform in figure.platforms}
-    for name in names:
-        if name not in known:
-            raise InputError(f"{figure.id} has no model {name!r}; {nearest(name, list(known))}")
-    return [known[name] for name in dict.fromkeys(names)] or list(figure.platforms)
-
-
-def _values(figure: Figure, platform: Platform, selection: Selection, quick: bool) -> tuple[float, ...]:
+def _values(figure: Figure, platform: Platform, selection: Selection, options: Options) -> tuple[float, ...]:
     if not selection.rps:
-        return figure.sweep.of(platform.name, quick)
+        return figure.values(platform, options)
     if figure.sweep.axis != "rps":
         raise InputError(f"{figure.id} does not sweep request rates; leave --rps out.")
     return selection.rps

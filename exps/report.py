@@ -17,21 +17,24 @@ from rich.table import Table
 
 from exps.claims import FAILS, HOLDS, Judgement
 from exps.figure import Figure, Options
+from exps.manifest import machine_name
 from exps.runner import Plan
+from exps.serving import SIM
 
 COLOURS = {HOLDS: "green", FAILS: "bold red"}
 
 
 def provenance(options: Options, hardware: Sequence[str]) -> str:
     """One line that says where numbers come from, loudly when it is a simulation."""
-    what = "SIMULATION, not a measurement" if options.backend == "sim" else f"backend {options.backend}"
-    parts = [
-        f"{what}: {', '.join(hardware)}",
-        f"calibration {options.calibration}",
-        f"workload from {options.workload_source}",
-        f"seed {options.seed}",
-    ]
-    return "; ".join(parts + ["QUICK run of 60-s workloads, which judges no claim"] * options.quick) + "."
+    simulated = options.backend == SIM
+    local = options.profiles is not None
+    where = f"{', '.join(hardware)}{f' ({machine_name()})' if local else ''}"
+    parts = [f"{'SIMULATION, not a measurement' if simulated else 'NATIVE, real tokens'}: {where}"]
+    parts += [f"calibration {options.calibration}"] * simulated
+    parts += [f"acceptance {options.acceptance}"] * bool(options.acceptance)
+    parts += ["WIDENED weights: the tiny pair's function in the model's shape"] * (options.weights != "own")
+    parts += [f"workload from {'held-out text' if local else options.workload_source}", f"seed {options.seed}"]
+    return "; ".join(parts + ["QUICK run of short workloads, which judges no claim"] * options.quick) + "."
 
 
 class Reporter:
@@ -73,6 +76,12 @@ class Reporter:
         with Progress(*columns, console=self._progress, disable=total == 0) as bar:
             task = bar.add_task("points", total=total)
             yield lambda: bar.advance(task)
+
+    @contextmanager
+    def status(self, title: str) -> Iterator[Callable[[str], None]]:
+        """A line that says what is being done; yields what to call with each part of it."""
+        with self._progress.status(f"{title} ...") as line:
+            yield lambda part: line.update(f"{title}: {part} ...")
 
     def interrupted(self, done: int, total: int) -> None:
         self.note(f"Interrupted: {done} of {total} points were completed and are kept; the same command goes on.")

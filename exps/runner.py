@@ -9,7 +9,7 @@ import threading
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,15 @@ from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from engine.errors import InputError
-from engine.executors.simulated.profiles import load_deployment
 from engine.system import parse_system
 from exps.figure import Figure, Options, Platform, Point
 from exps.manifest import configuration, cores, manifest
 from exps.records import Record, is_complete, read_record, remove_stale, storage, write_record
-from exps.simulation import Setup
+from exps.serving import NATIVE, Setup
 from exps.work import Product, produce, produce_numbered
 
 POOL_START_S = 2.0
+DRAIN = 1.25
 
 
 @dataclass(frozen=True)
@@ -74,15 +74,26 @@ def unique_jobs(plans: Iterable[Plan]) -> list[Job]:
 
 
 def estimate_s(jobs: Sequence[Job], workers: int) -> float:
-    """Seconds that the jobs will take, from the figures' own estimates."""
-    seconds = sum(job.point.figure.point_seconds for job in jobs)
-    return POOL_START_S + seconds / workers if jobs else 0.0
+    """Seconds that the jobs will take: the figures' own estimates of simulations, the clock's of native runs."""
+    return POOL_START_S + sum(_seconds(job) for job in jobs) / workers if jobs else 0.0
 
 
 def useful_workers(jobs: Sequence[Job]) -> int:
-    """All cores, or this process alone where starting others would take longer than they save."""
-    alone = sum(job.point.figure.point_seconds for job in jobs)
-    return cores() if estimate_s(jobs, cores()) < alone else 1
+    """All cores, or this process alone where it must be, or where starting others would take longer than they save."""
+    if any(_is_native(job) for job in jobs):
+        return 1
+    return cores() if estimate_s(jobs, cores()) < sum(_seconds(job) for job in jobs) else 1
+
+
+def _is_native(job: Job) -> bool:
+    """A native point has the machine to itself."""
+    return job.setup.backend == NATIVE
+
+
+def _seconds(job: Job) -> float:
+    if not _is_native(job):
+        return job.point.figure.point_seconds
+    return job.setup.until_s or DRAIN * float(job.timetable["arrival_s"].max() or 0.0)  # type: ignore[arg-type]
 
 
 def execute(jobs: Sequence[Job], root: Path, workers: int, on_done: Callable[[Job], None]) -> None:
@@ -105,14 +116,15 @@ def complete_records(plan: Plan) -> list[Record]:
 
 def variant(options: Options, hardware: str | None = None) -> str:
     """The name of what results come from: backend, hardware, calibration, traces, quick."""
-    parts = [options.backend, hardware, options.calibration]
-    parts += ["traces"] * bool(options.traces) + ["quick"] * options.quick
+    parts = [options.backend, hardware, None if options.backend == NATIVE else options.calibration]
+    parts += [f"acceptance-{options.acceptance}"] * bool(options.acceptance)
+    parts += ["widened"] * (options.weights != "own") + ["traces"] * bool(options.traces) + ["quick"] * options.quick
     return "-".join(part for part in parts if part)
 
 
 def check_setup(setup: Setup) -> None:
     """InputError unless the system can be built for the model and hardware with this calibration."""
-    deployment = load_deployment(setup.model, setup.hardware)
+    deployment = setup.deployment()
     system = parse_system(setup.system)
     system.build(deployment.policies_under(setup.calibration))
     if system.speculation.name != "off" and deployment.draft is None:
@@ -145,18 +157,23 @@ def setup_of(figure: Figure, platform: Platform, system: str, options: Options) 
         seed=options.seed,
         kv_tokens=figure.kv_tokens,
         record_steps=figure.record_steps,
+        backend=options.backend,
+        acceptance=options.acceptance,
+        profiles=options.profiles,
+        weights=options.weights,
     )
 
 
 def _job(point: Point, options: Options, root: Path, timetable: pl.DataFrame) -> Job:
     setup = setup_of(point.figure, point.platform, point.system, options)
+    if point.platform.local and point.figure.until_s:
+        setup = replace(setup, until_s=point.figure.until_s(point.x))
     check_setup(setup)
     asked = configuration(
         setup,
         timetable,
         options.workload_source,
         point.figure.points_folder,
-        backend=options.backend,
         quick=options.quick,
         point={point.figure.sweep.axis: point.x},
     )
@@ -200,5 +217,5 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
 def minutes(figure: Figure, workers: int) -> int:
     """Minutes that the whole figure takes, rounded up."""
-    points = sum(figure.size(platform) for platform in figure.platforms)
+    points = sum(figure.size(platform) for platform in figure.published_platforms)
     return ceil((POOL_START_S + points * figure.point_seconds / workers) / 60)

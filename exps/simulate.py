@@ -15,7 +15,7 @@ from exps.records import NAMES, REQUESTS, check_writable, is_complete, remove_st
 from exps.registry import canonical_system
 from exps.report import Reporter
 from exps.runner import check_setup
-from exps.simulation import Setup
+from exps.serving import Setup
 from exps.work import produce
 from exps.workload.trace_csv import read_trace_csv
 
@@ -37,7 +37,7 @@ def command(trace: Path, setup: Setup, out: Path, report: Reporter) -> None:
     _check_replaceable(out)
     check_writable(out.absolute().parent)
     remove_stale(out.absolute().parent, pattern="")
-    asked = configuration(setup, timetable, f"trace {trace.name}", backend="sim")
+    asked = configuration(setup, timetable, f"trace {trace.name}")
     if not is_complete(out, asked):
         product = produce(timetable, setup)
         with storage(out):

@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
-import numpy as np
 import polars as pl
 
-from engine.core import Engine
-from engine.errors import InputError
 from engine.executors.simulated.executor import SimulatedExecutor
-from engine.executors.simulated.profiles import Deployment, load_deployment
-from engine.kv_cache import BlockPool
-from engine.request import FINISHED, REJECTED, UNFINISHED, Request
+from engine.executors.simulated.profiles import Deployment, load_acceptance
+from engine.request import Request
 from engine.system import parse_system
+from exps.serving import Outcome, Setup, serve
 
-
-@dataclass(frozen=True)
-class Setup:
-    """What runs on what. ``kv_tokens`` None means the deployment's pool; ``cold_start_s`` delays the first step."""
-
-    system: str
-    model: str
-    hardware: str
-    calibration: str
-    seed: int = 0
-    kv_tokens: int | None = None
-    record_steps: bool = False
-    cold_start_s: float = 0.0
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Per-request records, run-length step records where the setup asked for them, and facts about the run."""
-
-    requests: pl.DataFrame
-    steps: pl.DataFrame | None
-    facts: dict[str, Any]
+MEASURED_ON = "tiny"
 
 
 def simulate(timetable: pl.DataFrame, setup: Setup, deployment: Deployment | None = None) -> Outcome:
@@ -47,30 +21,15 @@ def simulate(timetable: pl.DataFrame, setup: Setup, deployment: Deployment | Non
     ``deployment`` replaces the profiles that ``setup`` names (fitting tries out numbers this way). The same arguments
     give the same records.
     """
-    system = parse_system(setup.system)
-    deployment = deployment or load_deployment(setup.model, setup.hardware)
-    ordering, batching, speculation = system.build(deployment.policies_under(setup.calibration))
+    deployment = deployment or setup.deployment()
+    acceptance = load_acceptance(MEASURED_ON) if setup.acceptance else deployment.calibration(setup.calibration).acceptance
     executor = SimulatedExecutor(
-        deployment.step_cost(system.speculation.name, setup.calibration),
-        deployment.calibration(setup.calibration).acceptance,
+        deployment.step_cost(parse_system(setup.system).speculation.name, setup.calibration),
+        acceptance,
         seed=setup.seed,
         cold_start_s=setup.cold_start_s,
     )
-    pool = _pool(setup, deployment, batching.block_size)
-    recorder = Recorder(timetable.height, setup.record_steps)
-    engine = Engine(ordering, batching, speculation, executor, pool, recorder)
-    engine.run(requests_of(timetable))
-    engine.check()
-    facts = {"kv_tokens": pool.tokens, "steps": engine.steps, "simulated_s": executor.clock.now}
-    return Outcome(recorder.requests(timetable), recorder.steps(), facts)
-
-
-def _pool(setup: Setup, deployment: Deployment, block_size: int) -> BlockPool:
-    tokens = deployment.kv_tokens if setup.kv_tokens is None else setup.kv_tokens
-    try:
-        return BlockPool(tokens, block_size)
-    except ValueError as error:
-        raise InputError(f"{error}; give a larger --kv-tokens.") from error
+    return serve(timetable, setup, deployment, executor, requests_of(timetable))
 
 
 def requests_of(timetable: pl.DataFrame) -> Iterator[Request]:
@@ -82,96 +41,3 @@ def requests_of(timetable: pl.DataFrame) -> Iterator[Request]:
         for values in part.iter_rows():
             yield Request(row, *values)
             row += 1
-
-
-class Recorder:
-    """The engine's observer: outcomes as columns, indexed by request id."""
-
-    _COUNTS = {"output_tokens": "generated", "steps": "steps", "drafted_tokens": "drafted_tokens",
-               "accepted_tokens": "accepted_tokens", "preemptions": "preemptions"}  # fmt: skip
-    _TIMES = ("admitted_s", "first_token_s", "finished_s")
-
-    def __init__(self, requests: int, record_steps: bool):
-        self._counts = np.zeros((requests, len(self._COUNTS)), np.int32)
-        self._times = np.full((requests, len(self._TIMES)), np.nan)
-        self._finished = np.zeros(requests, bool)
-        self._reasons: dict[int, str] = {}
-        self._log = StepLog() if record_steps else None
-
-    def request_done(self, request: Request) -> None:
-        row = request.id
-        if request.status == REJECTED:
-            self._reasons[row] = request.reason or ""
-            return
-        self._finished[row] = request.status == FINISHED
-        self._times[row] = (request.admitted_s, request.first_token_s, request.finished_s)
-        self._counts[row] = (
-            request.generated, request.steps, request.drafted_tokens, request.accepted_tokens, request.preemptions
-        )  # fmt: skip
-
-    def step_done(self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int]) -> None:
-        if self._log is not None:
-            self._log.add(start_s, end_s, prompt, output)
-
-    def requests(self, timetable: pl.DataFrame) -> pl.DataFrame:
-        """The records in the order of the timetable."""
-        status = np.where(self._finished, FINISHED, UNFINISHED).astype(object)
-        reason: list[str | None] = [None] * timetable.height
-        for row, text in self._reasons.items():
-            status[row], reason[row] = REJECTED, text
-        counts = {name: self._counts[:, i].astype(np.int64) for i, name in enumerate(self._COUNTS)}
-        times = {name: pl.Series(self._times[:, i]).fill_nan(None) for i, name in enumerate(self._TIMES)}
-        given = timetable.drop("output_tokens").with_row_index("request").with_columns(pl.col("request").cast(pl.Int64))
-        frame = given.with_columns(
-            replica=pl.lit(0, pl.Int64),
-            status=pl.Series(status, dtype=pl.String),
-            reason=pl.Series(reason, dtype=pl.String),
-            **{name: pl.Series(values) for name, values in counts.items()},
-            **times,
-        )
-        return frame.select(RECORD_COLUMNS)
-
-    def steps(self) -> pl.DataFrame | None:
-        """Run-length rows of tokens by client, or None when steps were not recorded."""
-        return None if self._log is None else self._log.frame()
-
-
-RECORD_COLUMNS = (
-    "request", "client", "app", "interaction", "call", "adapter", "category", "replica", "status", "reason",
-    "prompt_tokens", "output_tokens", "arrival_s", "admitted_s", "first_token_s", "finished_s", "slo_tpot_s",
-    "steps", "drafted_tokens", "accepted_tokens", "preemptions",
-)  # fmt: skip
-
-
-class StepLog:
-    """Tokens of each client over time: one row for each stretch of steps in which a client's count stayed the same."""
-
-    def __init__(self) -> None:
-        self._open: dict[str, list[Any]] = {}
-        self._rows: list[tuple[Any, ...]] = []
-
-    def add(self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int]) -> None:
-        for client in [client for client in self._open if client not in output and client not in prompt]:
-            self._close(client)
-        for client in {**output, **prompt}:
-            counts = (prompt.get(client, 0), output.get(client, 0))
-            run = self._open.get(client)
-            if run is not None and run[0] == counts:
-                run[2], run[3] = end_s, run[3] + 1
-            else:
-                self._close(client)
-                self._open[client] = [counts, start_s, end_s, 1]
-
-    def _close(self, client: str) -> None:
-        run = self._open.pop(client, None)
-        if run is not None:
-            (prompt, output), start_s, end_s, steps = run
-            self._rows.append((client, start_s, end_s, steps, prompt * steps, output * steps))
-
-    def frame(self) -> pl.DataFrame:
-        """Rows by start: client, start_s, end_s, steps, prompt_tokens, output_tokens."""
-        for client in list(self._open):
-            self._close(client)
-        schema = {"client": pl.String, "start_s": pl.Float64, "end_s": pl.Float64, "steps": pl.Int64,
-                  "prompt_tokens": pl.Int64, "output_tokens": pl.Int64}  # fmt: skip
-        return pl.DataFrame(self._rows, schema, orient="row").sort("start_s", "client", maintain_order=True)

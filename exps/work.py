@@ -1,4 +1,4 @@
-"""What a worker process does: simulate one point and encode its files. Heavy imports wait until it runs."""
+"""What a worker process does: serve one point and encode its files. Heavy imports wait until it runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import polars as pl
 
-    from exps.simulation import Setup
+    from exps.serving import Outcome, Setup
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,12 @@ class Product:
 
 
 def produce(timetable: pl.DataFrame, setup: Setup) -> Product:
-    """Simulate and encode. ValueError when the records are not one row a submitted request."""
+    """Serve and encode. ValueError when the records are not one row a submitted request."""
     from exps.metrics.requests import summarize
     from exps.records import REQUESTS, STEPS, SUMMARY, json_bytes, parquet_bytes
-    from exps.simulation import simulate
 
     begin = time.perf_counter()
-    outcome = simulate(timetable, setup)
+    outcome = serve(timetable, setup)
     if outcome.requests.height != timetable.height:
         raise ValueError(f"{setup.system}: {outcome.requests.height} records of {timetable.height} requests")
     summary = {**summarize(outcome.requests), **outcome.facts}
@@ -41,6 +40,19 @@ def produce(timetable: pl.DataFrame, setup: Setup) -> Product:
     if outcome.steps is not None:
         files[STEPS] = parquet_bytes(outcome.steps)
     return Product(files, outcome.requests.height, outcome.facts, time.perf_counter() - begin)
+
+
+def serve(timetable: pl.DataFrame, setup: Setup) -> Outcome:
+    """Serve a timetable on the backend of the setup."""
+    from exps.serving import NATIVE
+
+    if setup.backend == NATIVE:
+        from exps.native.serving import serve_natively
+
+        return serve_natively(timetable, setup)
+    from exps.simulation import simulate
+
+    return simulate(timetable, setup)
 
 
 def produce_numbered(index: int, timetable: pl.DataFrame, setup: Setup) -> tuple[int, Product]:

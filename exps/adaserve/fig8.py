@@ -8,22 +8,48 @@ from typing import TYPE_CHECKING
 from exps.adaserve.claims import CLAIMS
 from exps.adaserve.evaluation import CALIBRATIONS, PLATFORMS, RATES, SYSTEMS
 from exps.figure import Figure, Options, Platform, Sweep
+from exps.local import LOCAL
 from exps.metrics.sweep import sweep_table
 
 if TYPE_CHECKING:
     import polars as pl
 
 QUICK_S, TRACE_S = 60.0, 360.0
+LOCAL_S, LOCAL_QUICK_S = 30.0, 4.0
+LOADS, QUICK_LOADS = (0.4, 0.6, 0.8), (0.4, 0.8)
+SATURATING = 150
 
 
 def timetable(platform: Platform, rps: float, options: Options) -> pl.DataFrame:
     """The workload of one rate, with the SLOs of this platform's baseline latency."""
+    if platform.local:
+        return _local(platform, rps, LOCAL_QUICK_S if options.quick else LOCAL_S, options)
     from engine.executors.simulated.profiles import load_deployment
     from exps.workload.adaserve import fig8_timetable
 
     baseline_s = load_deployment(platform.model, platform.hardware).baseline_tpot_s
     duration_s = QUICK_S if options.quick else TRACE_S
     return fig8_timetable(rps, baseline_s, options.seed, options.traces, duration_s=duration_s)
+
+
+def _local(platform: Platform, rps: float, duration_s: float, options: Options) -> pl.DataFrame:
+    from exps.local import measured
+    from exps.native.models import load, load_prompts
+    from exps.workload.adaserve import local_timetable
+
+    baseline_s = measured(platform, options).baseline_tpot_s
+    context = load(platform.model, options.weights).target.config.context
+    texts = load_prompts(platform.model, options.weights).lengths()
+    return local_timetable(rps, duration_s, baseline_s, options.seed, texts, context)
+
+
+def local_rates(platform: Platform, options: Options) -> tuple[float, ...]:
+    """Shares of the rate at which plain continuous batching is saturated on this machine."""
+    from exps.local import capacity_rps, three_digits
+
+    saturating = _local(platform, SATURATING, 1.0, options)
+    most = capacity_rps(saturating, "vllm", platform, options, None)
+    return tuple(three_digits(load * most) for load in (QUICK_LOADS if options.quick else LOADS))
 
 
 def draw_rates(
@@ -46,7 +72,7 @@ def draw_rates(
         x=Axis("rps", "Requests per second"),
         y=Axis(ours, label, limits=(0, top)),
         path=path,
-        panels=Panels("model", {platform.name: platform.title for platform in PLATFORMS}),
+        panels=Panels("model", {platform.name: platform.title for platform in (*PLATFORMS, *LOCAL)}),
         footer=caption,
     )
     return list(paths)
@@ -69,7 +95,7 @@ def distance(metrics: pl.DataFrame) -> pl.DataFrame:
 FIG8 = Figure(
     id="adaserve/fig8",
     title="SLO attainment over the request rate",
-    platforms=PLATFORMS,
+    platforms=(*PLATFORMS, *LOCAL),
     systems=SYSTEMS,
     sweep=Sweep("rps", RATES),
     calibrations=CALIBRATIONS,
@@ -81,4 +107,5 @@ FIG8 = Figure(
     point_seconds=0.8,
     point_bytes=120_000,
     has_traces=True,
+    local_values=local_rates,
 )

@@ -7,13 +7,21 @@ from pathlib import Path
 from engine.errors import InputError
 
 
-def command(vtc: Path | None, adaserve: Path | None) -> None:
-    """`cli.py fit`: fit from VTC's recorded runs, from AdaServe's traces, or both; prints each trial and the files."""
+def command(vtc: Path | None, adaserve: Path | None, pair: bool) -> None:
+    """`cli.py fit`: fit from VTC's recorded runs, AdaServe's traces, the tiny pair; prints each trial and the files."""
     from exps.fitting import adaserve as adaserve_fit
     from exps.fitting import vtc as vtc_fit
 
-    if vtc is None and adaserve is None:
-        raise InputError("Nothing to fit: give --vtc RECORDINGS or --adaserve TRACES.")
+    if vtc is None and adaserve is None and not pair:
+        raise InputError("Nothing to fit: give --vtc RECORDINGS, --adaserve TRACES or --pair.")
+    if pair:
+        from exps.local import check_torch
+
+        check_torch()
+        from exps.native import acceptance
+        from exps.report import Reporter
+
+        acceptance.command(Reporter())
     written = vtc_fit.fit(vtc, print) if vtc else []
     written += adaserve_fit.fit(adaserve, print) if adaserve else []
     for path in written:

@@ -16,10 +16,11 @@ from engine.executors.simulated.acceptance import AcceptanceModel
 from engine.executors.simulated.profiles import Calibration, Deployment, load_deployment
 from exps.adaserve.evaluation import PLATFORMS
 from exps.figure import Platform
-from exps.fitting.store import store
 from exps.metrics.requests import summarize
+from exps.profile_store import store
 from exps.published import read_published
-from exps.simulation import Setup, simulate
+from exps.serving import Setup
+from exps.simulation import simulate
 from exps.workload.adaserve import fig8_timetable
 
 COMMAND = "cli.py fit adaserve"

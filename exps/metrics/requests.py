@@ -4,7 +4,7 @@ Over the requests of a run, or of one of its clients:
 
 | metric | formula |
 |---|---|
-| submitted, finished, rejected, unfinished | requests by status; submitted is all of them |
+| submitted, finished, rejected, failed, unfinished | requests by status; submitted is all of them |
 | preemptions | sum of preemptions |
 | attainment_pct | 100 x attained / requests with an SLO, whatever became of them; null when none has one |
 | goodput_tokens_per_s | output tokens of attained requests / span |
@@ -28,6 +28,7 @@ from typing import Any
 import polars as pl
 
 LATENCIES = ("ttft_s", "tpot_s", "e2e_s")
+STATUSES = ("finished", "rejected", "failed", "unfinished")
 
 
 def with_latencies(requests: pl.DataFrame) -> pl.DataFrame:
@@ -68,7 +69,7 @@ def _metrics(span: float | None) -> dict[str, pl.Expr]:
     output = pl.col("output_tokens")
     verified = pl.col("steps") > 0
     has_slo = pl.col("attained").is_not_null().any()
-    counts = {name: (pl.col("status") == name).sum().cast(pl.Int64) for name in ("finished", "rejected", "unfinished")}
+    counts = {name: (pl.col("status") == name).sum().cast(pl.Int64) for name in STATUSES}
     latencies = {}
     for column in LATENCIES:
         latencies[f"mean_{column}"] = pl.col(column).mean()

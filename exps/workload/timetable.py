@@ -20,6 +20,7 @@ SCHEMA = pl.Schema(
         "interaction": pl.Int64(),
         "call": pl.Int64(),
         "adapter": pl.String(),
+        "prompt": pl.Int64(),
     }
 )
 REQUIRED = ("arrival_s", "client", "prompt_tokens", "output_tokens")
@@ -28,7 +29,8 @@ REQUIRED = ("arrival_s", "client", "prompt_tokens", "output_tokens")
 def timetable(columns: Mapping[str, Any]) -> pl.DataFrame:
     """One row a request from columns of equal length, sorted by arrival; equal arrivals keep their order.
 
-    Seconds from the start of the run and tokens. Columns outside ``REQUIRED`` may be left out and are then null.
+    Seconds from the start of the run and tokens; ``prompt`` is the number of a held-out text whose first tokens are the
+    prompt, for executors that compute tokens. Columns outside ``REQUIRED`` may be left out and are then null.
     Raises ValueError for an unknown or missing column and whatever ``check_timetable`` finds.
     """
     unknown = [name for name in columns if name not in SCHEMA]

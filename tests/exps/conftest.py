@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from exps.figure import Options, Selection
-from exps.registry import expand, find_figure, options_for
+from exps.registry import expand, find_figure
 from exps.runner import Plan, make_plan
 
 MakeRequests = Callable[..., pl.DataFrame]
@@ -39,8 +39,8 @@ def quick_plan(tmp_path: Path) -> MakePlan:
 
     def make(**changes: Any) -> Plan:
         figure = find_figure("fig8")
-        options = options_for(figure, Options(**{"quick": True, **changes}))
-        points = expand(figure, Selection(("llama",), ("vllm", "sarathi"), (2.6,)), options.quick)
+        asked = Options(**{"quick": True, **changes})
+        points, options = expand(figure, Selection(("llama",), ("vllm", "sarathi"), (2.6,)), asked)
         return make_plan(figure, points, options, tmp_path / "results")
 
     return make

@@ -8,17 +8,20 @@ import pytest
 
 from engine.errors import InputError
 from exps.figure import Options, Selection
+from exps.local import TINY
 from exps.registry import (
     FIGURES,
+    check_backend,
     expand,
     find_figure,
     find_figures,
     options_for,
     parse_values,
-    resolve_backend,
+    platforms_of,
     split_systems,
 )
 from exps.runner import folder_name
+from exps.vtc.fig3 import S1
 
 
 def test_a_bare_name_is_adaserves():
@@ -34,15 +37,16 @@ def test_unknown_figures_name_the_nearest(name, hint):
 
 
 def test_expansion_of_the_whole_figure_and_of_a_quick_one():
-    assert len(expand(find_figure("fig8"), Selection())) == 132
-    quick = expand(find_figure("fig8"), Selection(models=("llama",)), quick=True)
+    assert len(expand(find_figure("fig8"), Selection(), Options())[0]) == 132
+    quick, _ = expand(find_figure("fig8"), Selection(models=("llama",)), Options(quick=True))
     assert sorted({point.x for point in quick}) == [2.6, 3.8, 4.8]
-    assert [point.name for point in expand(find_figure("vtc/fig3"), Selection(), quick=True)] == ["duration_s-60"] * 2
+    points, _ = expand(find_figure("vtc/fig3"), Selection(), Options(quick=True))
+    assert [point.name for point in points] == ["duration_s-60"] * 2
 
 
 def test_selection_keeps_order_and_drops_repeats():
     selection = Selection(("qwen",), ("vtc", "vllm", "vtc", "order=vtc, spec=adaserve"), (3.0,))
-    points = expand(find_figure("fig8"), selection)
+    points, _ = expand(find_figure("fig8"), selection, Options())
     assert [point.system for point in points] == ["vtc", "vllm", "order=vtc,spec=adaserve"]
     assert {(point.platform.name, point.x) for point in points} == {("qwen", 3.0)}
 
@@ -57,12 +61,12 @@ def test_selection_keeps_order_and_drops_repeats():
 )
 def test_unknown_models_and_systems_name_the_nearest(selection, hint):
     with pytest.raises(InputError, match=hint):
-        expand(find_figure("fig8"), selection)
+        expand(find_figure("fig8"), selection, Options())
 
 
 def test_rates_do_not_apply_everywhere():
     with pytest.raises(InputError, match="--rps"):
-        expand(find_figure("vtc/fig3"), Selection(rps=(3.0,)))
+        expand(find_figure("vtc/fig3"), Selection(rps=(3.0,)), Options())
 
 
 @pytest.mark.parametrize(
@@ -84,21 +88,40 @@ def test_systems_as_typed():
 
 
 def test_backends():
-    assert resolve_backend("auto") == resolve_backend("sim") == "sim"
+    assert [check_backend(name) for name in ("auto", "sim", "native")] == ["auto", "sim", "native"]
     with pytest.raises(InputError, match="not in this version"):
-        resolve_backend("native")
+        check_backend("vllm")
     with pytest.raises(InputError, match="vllm"):
-        resolve_backend("vlm")
+        check_backend("vlm")
+
+
+def test_platforms_by_backend():
+    fig8 = find_figure("fig8")
+    assert [platform.name for platform in platforms_of(fig8, (), "auto")] == ["llama", "qwen"]
+    assert platforms_of(fig8, (), "native") == [TINY]
+    with pytest.raises(InputError, match="a command of its own"):
+        platforms_of(fig8, ("llama", "tiny"), "auto")
+
+
+@pytest.mark.parametrize(("backend", "settled"), [("auto", "native"), ("native", "native"), ("sim", "sim")])
+def test_a_local_model_runs_natively_unless_asked_otherwise(backend, settled):
+    options = options_for(find_figure("fig8"), Options(backend), [TINY])
+    assert (options.backend, options.calibration) == (settled, "measured")
 
 
 def test_options_are_those_of_the_figure():
     figure = find_figure("vtc/fig3")
-    assert options_for(figure, Options()).calibration == figure.calibrations[0]
-    with pytest.raises(InputError, match="calibration"):
-        options_for(figure, Options(calibration="scaled"))
-    with pytest.raises(InputError, match="traces"):
-        options_for(figure, Options(traces=Path("traces")))
-    lenient = options_for(figure, Options(calibration="scaled", traces=Path("traces")), lenient=True)
+    settled = options_for(figure, Options(), [S1])
+    assert (settled.calibration, settled.backend) == (figure.calibrations[0], "sim")
+    for wrong, word in (
+        (Options(calibration="scaled"), "calibration"),
+        (Options(traces=Path("traces")), "traces"),
+        (Options("native"), "does not run on this machine"),
+        (Options(weights="widened"), "a simulation has no weights"),
+    ):
+        with pytest.raises(InputError, match=word):
+            options_for(figure, wrong, [S1])
+    lenient = options_for(figure, Options(calibration="scaled", traces=Path("traces")), [S1], lenient=True)
     assert (lenient.calibration, lenient.traces) == (figure.calibrations[0], None)
 
 

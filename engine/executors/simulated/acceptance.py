@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from engine.plan import Candidates, DraftShape, TokenTrees
+from engine.request import Request
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,10 @@ class AcceptanceModel:
         if not 0 <= self.mean <= 1 or self.concentration <= 0 or not 0 <= self.later_share <= 1:
             raise ValueError(f"not an acceptance model: {self}")
 
+    def sampler(self, seed: int) -> AcceptanceSampler:
+        """What draws from this model."""
+        return AcceptanceSampler(self, seed)
+
     def quantiles(self, count: int = 4096) -> NDArray[np.float64]:
         """The first child's probability at ``count`` equally likely levels, ascending."""
         if self.mean in (0.0, 1.0):
@@ -46,6 +52,10 @@ class AcceptanceSampler:
         self._rng = np.random.default_rng(seed)
         self._first = np.minimum(model.quantiles(), 1.0)
         self._later_share = model.later_share
+
+    def draft_for(self, requests: Sequence[Request], shape: DraftShape) -> Candidates:
+        """A beam for each request; who asks makes no difference."""
+        return self.draft(len(requests), shape)
 
     def draft(self, requests: int, shape: DraftShape) -> Candidates:
         """A beam for each request: of all children of a layer's nodes the ``width`` likeliest paths survive."""

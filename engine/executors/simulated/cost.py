@@ -45,19 +45,20 @@ class TiledPrefill:
 
 @dataclass(frozen=True)
 class DraftCost:
-    """The draft model: ``step_s`` a draft step whatever its width, ``token_s`` a prompt token to prefill.
+    """The draft model: ``step_s`` a draft step and ``step_token_s`` each token of it, ``token_s`` a prompt token to prefill.
 
     A prefill rides on the first draft step where there is one, and is a forward of its own where there is none.
     """
 
     step_s: float
     token_s: float
+    step_token_s: float = 0.0
 
-    def seconds(self, depth: int, prefill_tokens: int) -> float:
-        """Seconds of ``depth`` draft steps and the prefill of ``prefill_tokens`` prompt tokens."""
+    def seconds(self, depth: int, step_tokens: int, prefill_tokens: int) -> float:
+        """Seconds of ``depth`` draft steps of ``step_tokens`` each and the prefill of ``prefill_tokens`` prompt tokens."""
         prefill_s = self.token_s * prefill_tokens
         if depth:
-            return self.step_s * depth + prefill_s
+            return (self.step_s + self.step_token_s * step_tokens) * depth + prefill_s
         return max(self.step_s, prefill_s) if prefill_tokens else 0.0
 
 
@@ -93,20 +94,18 @@ class StepCost:
         if not plan.decode:
             return self._prefill(plan.prefill)
         new, read = n, batch.context_tokens
-        depth = 0
+        depth = step_tokens = 0
         if plan.trees is not None and plan.draft is not None:
-            depth = plan.draft.depth
+            depth, step_tokens = plan.draft.depth, n * plan.draft.width
             new += int(plan.trees.selected.sum())
             read *= depth + 1 if self.expands_batch else 1
         chunked = sum(chunk.tokens for chunk in plan.prefill)
         read += sum(chunk.done for chunk in plan.prefill)
-        drafting = self._drafting(depth, chunked)
+        drafting = self.draft.seconds(depth, step_tokens, chunked) if self.draft else 0.0
         return self.scale * (self.line(new + chunked) + self.context_s * read + drafting) + self.host_s
 
     def _prefill(self, chunks: Sequence[Chunk]) -> float:
         tokens, done = sum(chunk.tokens for chunk in chunks), sum(chunk.done for chunk in chunks)
         forward = self.prefill(tokens) if self.prefill else self.line(tokens)
-        return self.scale * (forward + self.context_s * done + self._drafting(0, tokens)) + self.host_s
-
-    def _drafting(self, depth: int, prefill_tokens: int) -> float:
-        return self.draft.seconds(depth, prefill_tokens) if self.draft else 0.0
+        drafting = self.draft.seconds(0, 0, tokens) if self.draft else 0.0
+        return self.scale * (forward + self.context_s * done + drafting) + self.host_s

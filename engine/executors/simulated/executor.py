@@ -6,10 +6,13 @@ import numpy as np
 
 from engine.batch import Batch
 from engine.executors.base import Executor
-from engine.executors.simulated.acceptance import AcceptanceModel, AcceptanceSampler
+from engine.executors.simulated.acceptance import AcceptanceModel
 from engine.executors.simulated.clock import VirtualClock
 from engine.executors.simulated.cost import StepCost
+from engine.executors.simulated.measured import MeasuredAcceptance
 from engine.plan import Candidates, DraftShape, StepPlan, StepResult
+
+Acceptance = AcceptanceModel | MeasuredAcceptance
 
 
 class SimulatedExecutor(Executor):
@@ -18,16 +21,16 @@ class SimulatedExecutor(Executor):
     ``cold_start_s`` is added to the first step of the run.
     """
 
-    def __init__(self, cost: StepCost, acceptance: AcceptanceModel | None, seed: int, cold_start_s: float = 0.0):
+    def __init__(self, cost: StepCost, acceptance: Acceptance | None, seed: int, cold_start_s: float = 0.0):
         self.clock = VirtualClock()
         self._cost = cost
-        self._sampler = AcceptanceSampler(acceptance, seed) if acceptance else None
+        self._sampler = acceptance.sampler(seed) if acceptance else None
         self._start_s = cold_start_s
 
     def draft(self, batch: Batch, shape: DraftShape) -> Candidates:
         if self._sampler is None:
             raise RuntimeError("speculation needs a deployment with a draft model")
-        return self._sampler.draft(len(batch), shape)
+        return self._sampler.draft_for(batch.requests, shape)
 
     def forward(self, plan: StepPlan, batch: Batch) -> StepResult:
         elapsed = self._cost.seconds(plan, batch) + self._start_s

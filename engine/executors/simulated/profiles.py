@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from engine.configuration import from_table, nearest, read_toml
 from engine.errors import InputError
 from engine.executors.simulated.acceptance import AcceptanceModel
 from engine.executors.simulated.cost import DraftCost, Line, StepCost, TiledPrefill
+from engine.executors.simulated.measured import MeasuredAcceptance, load_measured
 
 ROOT = Path(__file__).parent / "profiles"
+FACTS = ("deployments", "fitted")
 
 
 @dataclass(frozen=True)
@@ -67,13 +70,16 @@ class Calibration:
     scale: Mapping[str, float] = field(default_factory=dict)
     step_factor: float = 1.0
     host_s: float = 0.0
-    acceptance: AcceptanceModel | None = None
+    acceptance: AcceptanceModel | MeasuredAcceptance | None = None
     policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """A model on some GPUs: everything the simulator knows about the pair."""
+    """A model on some hardware: everything the simulator knows about the pair.
+
+    ``expands_chains``: the engine scores each token of a chain as a sequence of its own (vLLM V0).
+    """
 
     model: Model
     hardware: Hardware
@@ -86,6 +92,7 @@ class Deployment:
     calibrations: Mapping[str, Calibration]
     policies: Mapping[str, Mapping[str, Any]]
     baseline_tpot_s: float
+    expands_chains: bool = False
 
     def calibration(self, name: str) -> Calibration:
         """The named calibration. InputError when this deployment has none of that name."""
@@ -106,7 +113,7 @@ class Deployment:
             context_s=fitted.step_factor * self.context_s,
             prefill=self.prefill,
             draft=None if speculation == "off" else self.draft,
-            expands_batch=speculation == "chain",
+            expands_batch=self.expands_chains and speculation == "chain",
             host_s=fitted.host_s,
             scale=fitted.scale.get(speculation, 1.0),
         )
@@ -126,38 +133,56 @@ def roofline(model: Model, hardware: Hardware, gpus: int) -> Line:
     return Line(knots, tuple(seconds))
 
 
-def _known(folder: str) -> list[str]:
-    return sorted(path.stem for path in (ROOT / folder).glob("*.toml"))
+def _path(folder: str, name: str, measured: Path | None) -> Path:
+    """The file of a profile; what was measured on this machine goes first."""
+    own = (measured or ROOT) / folder / f"{name}.toml"
+    return own if own.exists() else ROOT / folder / f"{name}.toml"
 
 
-def _load(folder: str, kind: str, name: str) -> dict[str, Any]:
-    if name not in _known(folder):
-        raise InputError(f"unknown {kind} {name!r}; {nearest(name, _known(folder))}")
-    return read_toml(ROOT / folder / f"{name}.toml")
+def _load(folder: str, kind: str, name: str, measured: Path | None) -> dict[str, Any]:
+    path = _path(folder, name, measured)
+    if not path.exists():
+        known = {path.stem for root in (ROOT, measured or ROOT) for path in (root / folder).glob("*.toml")}
+        raise InputError(f"unknown {kind} {name!r}; {nearest(name, sorted(known))}")
+    return read_toml(path)
 
 
 def models() -> list[str]:
     """Names of the models that have a profile."""
-    return _known("models")
+    return sorted(path.stem for path in (ROOT / "models").glob("*.toml"))
 
 
-def load_model(name: str) -> Model:
+def load_model(name: str, measured: Path | None = None) -> Model:
     """The profile of a model. InputError with the nearest names when there is none."""
-    return from_table(Model, _load("models", "model", name), f"profile of {name}")
+    return from_table(Model, _load("models", "model", name, measured), f"profile of {name}")
 
 
-def load_hardware(name: str) -> tuple[Hardware, int]:
+def load_hardware(name: str, measured: Path | None = None) -> tuple[Hardware, int]:
     """The profile behind "a10g" or "4xa100-80g", and the number of GPUs."""
     count, device = re.fullmatch(r"(?:([1-9]\d*)x)?(.*)", name).groups()  # type: ignore[union-attr]
-    return from_table(Hardware, _load("hardware", "hardware", device), f"profile of {device}"), int(count or 1)
+    table = _load("hardware", "hardware", device, measured)
+    return from_table(Hardware, table, f"profile of {device}"), int(count or 1)
 
 
-def load_deployment(model: str, hardware: str) -> Deployment:
-    """What is known about a model on some hardware; where nothing was measured, the roofline of their profiles."""
-    shape = load_model(model)
-    device, gpus = load_hardware(hardware)
+def load_acceptance(name: str) -> MeasuredAcceptance:
+    """The measured acceptance of a pair of models."""
+    path = ROOT / "acceptance" / f"{name}.npz"
+    if not path.exists():
+        known = sorted(path.stem for path in path.parent.glob("*.npz"))
+        raise InputError(f"no acceptance was measured for {name!r}; {nearest(name, known)}")
+    return load_measured(path)
+
+
+def load_deployment(model: str, hardware: str, profiles: Path | None = None) -> Deployment:
+    """What is known about a model on some hardware; where nothing was measured, the roofline of their profiles.
+
+    ``profiles`` is a folder of profiles that were measured on this machine, which go before those that come along.
+    """
+    shape = load_model(model, profiles)
+    device, gpus = load_hardware(hardware, profiles)
     where = f"{model}@{hardware}"
-    measured = from_table(_Measured, _merge(_table("deployments", where), _table("fitted", where)), where)
+    tables = [read_toml(path) for folder in FACTS if (path := _path(folder, where, profiles)).exists()]
+    measured = from_table(_Measured, reduce(_merge, tables, {}), where)
     kv_tokens = measured.kv_tokens or _free_kv_tokens(shape, device, gpus, where)
     line = from_table(Line, measured.forward, where) if measured.forward else roofline(shape, device, gpus)
     context_s = shape.kv_bytes_per_token / (gpus * device.bandwidth_bytes_per_s * device.kv_share)
@@ -170,16 +195,12 @@ def load_deployment(model: str, hardware: str) -> Deployment:
         line=line,
         context_s=measured.context_s or context_s,
         prefill=from_table(TiledPrefill, measured.prefill, where) if measured.prefill else None,
-        draft=_draft_cost(measured, device),
+        draft=_draft_cost(measured, device, profiles),
         calibrations=calibrations or {"first-principles": UNCALIBRATED},
         policies=measured.policies,
         baseline_tpot_s=measured.baseline_tpot_s or line(1),
+        expands_chains=measured.expands_chains,
     )
-
-
-def _table(folder: str, name: str) -> dict[str, Any]:
-    path = ROOT / folder / f"{name}.toml"
-    return read_toml(path) if path.exists() else {}
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,6 +223,9 @@ class _Measured:
     context_s: float = 0.0
     draft: str = ""
     draft_step_s: float = 0.0
+    draft_step_token_s: float = 0.0
+    draft_token_s: float = 0.0
+    expands_chains: bool = False
     forward: Mapping[str, Any] = field(default_factory=dict)
     prefill: Mapping[str, Any] = field(default_factory=dict)
     policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -209,16 +233,21 @@ class _Measured:
 
 
 def _calibration(table: Mapping[str, Any], where: str) -> Calibration:
-    acceptance = from_table(AcceptanceModel, table["acceptance"], where) if "acceptance" in table else None
+    """``acceptance`` is a table of an AcceptanceModel, or the name of a pair it was measured on."""
+    given = table.get("acceptance")
+    if given is None:
+        return from_table(Calibration, table, where)
+    acceptance = load_acceptance(given) if isinstance(given, str) else from_table(AcceptanceModel, given, where)
     return from_table(Calibration, {**table, "acceptance": acceptance}, where)
 
 
-def _draft_cost(measured: _Measured, device: Hardware) -> DraftCost | None:
+def _draft_cost(measured: _Measured, device: Hardware, profiles: Path | None) -> DraftCost | None:
     if not measured.draft:
         return None
-    draft = load_model(measured.draft)
+    draft = load_model(measured.draft, profiles)
     step_s = measured.draft_step_s or roofline(draft, device, 1)(1)
-    return DraftCost(step_s, 2 * draft.parameters / (device.flops_per_s * device.flops_share))
+    token_s = measured.draft_token_s or 2 * draft.parameters / (device.flops_per_s * device.flops_share)
+    return DraftCost(step_s, token_s, measured.draft_step_token_s)
 
 
 def _free_kv_tokens(model: Model, device: Hardware, gpus: int, where: str) -> int:

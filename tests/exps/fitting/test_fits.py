@@ -12,8 +12,8 @@ from engine.executors.simulated import profiles
 from exps.adaserve.evaluation import PLATFORMS
 from exps.figure import Platform
 from exps.fitting.adaserve import Trees, chain_acceptance, published_rates
-from exps.fitting.store import store
 from exps.fitting.vtc import fit_decode, fit_prefill, profile_rows
+from exps.profile_store import store
 
 
 def made_profile() -> dict[str, dict[str, tuple[int, float, float]]]:

@@ -1,4 +1,4 @@
-"""Writing fitted numbers where the simulator reads them."""
+"""Writing measured and fitted numbers where the simulator reads them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from engine.executors.simulated.profiles import ROOT
 DIGITS = 5
 
 
-def store(pair: str, table: Mapping[str, Any], folder: Path | None = None) -> Path:
-    """Write a (model, hardware) pair's fitted numbers as TOML. Returns the file."""
-    path = (folder or ROOT / "fitted") / f"{pair}.toml"
+def store(name: str, table: Mapping[str, Any], folder: Path | None = None) -> Path:
+    """Write the numbers of a profile, such as those of a (model, hardware) pair, as TOML. Returns the file."""
+    path = (folder or ROOT / "fitted") / f"{name}.toml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(_lines(table)) + "\n")
     return path

@@ -1,0 +1,74 @@
+"""Figures on the machine at hand: what was measured on it, and what follows for their workloads."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import polars as pl
+
+from engine.configuration import nearest, read_toml
+from engine.errors import InputError
+from engine.executors.simulated.profiles import Deployment, load_deployment
+from exps.figure import Options, Platform
+from exps.manifest import TORCH, machine_name
+from exps.serving import Setup
+from exps.simulation import simulate
+
+HARDWARE = "cpu"
+TINY = Platform("tiny", "tiny", HARDWARE, "The tiny pair on this machine", local=True)
+LLAMA_8B = Platform("llama-8b", "llama-3.1-8b", HARDWARE, "Llama-3.1-8B on this machine", local=True)
+LOCAL = (TINY, LLAMA_8B)
+
+
+def find_local(name: str) -> Platform:
+    """A local platform by name. InputError with the nearest names."""
+    known = {platform.name: platform for platform in LOCAL}
+    if name not in known:
+        raise InputError(f"unknown model {name!r} of this machine; {nearest(name, list(known))}")
+    return known[name]
+
+
+def check_torch() -> None:
+    """InputError unless what the native engine needs is installed."""
+    if lacking := lacking_torch():
+        raise InputError(f"the native engine needs {', '.join(lacking)}; install it with `make tiny`.")
+
+
+def lacking_torch() -> list[str]:
+    """Packages of the native engine that are not installed."""
+    return [name for name in TORCH if find_spec(name) is None]
+
+
+def source() -> str:
+    """What a profile measured here says of where it comes from."""
+    return f"cli.py profile on {machine_name()}"
+
+
+def is_measured(platform: Platform, profiles: Path) -> bool:
+    """Whether there is a profile of this platform, made on this machine."""
+    path = profiles / "deployments" / f"{platform.model}@{platform.hardware}.toml"
+    return path.exists() and read_toml(path).get("source") == source()
+
+
+def measured(platform: Platform, options: Options) -> Deployment:
+    """The profile of a platform on this machine. InputError where it was not measured."""
+    profiles = options.profiles
+    if profiles is None or not is_measured(platform, profiles):
+        raise InputError(
+            f"this machine was not measured with the model {platform.name};"
+            f" measure it with `cli.py profile --model {platform.name}`."
+        )
+    return load_deployment(platform.model, platform.hardware, profiles)
+
+
+def capacity_rps(workload: pl.DataFrame, system: str, platform: Platform, options: Options, kv_tokens: int | None) -> float:
+    """Requests a second that ``system`` serves of a workload that is all there at once, by the measured profile."""
+    at_once = workload.with_columns(pl.lit(0.0).alias("arrival_s"))
+    setup = Setup(system, platform.model, platform.hardware, "measured", kv_tokens=kv_tokens, profiles=options.profiles)
+    return at_once.height / float(simulate(at_once, setup).facts["end_s"])
+
+
+def three_digits(value: float) -> float:
+    """A rate as a person would type it."""
+    return float(f"{value:.3g}")

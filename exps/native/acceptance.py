@@ -1,0 +1,96 @@
+"""What the target of a pair accepts of its draft's beams, measured on held-out text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.batch import Batch
+from engine.executors.native.executor import NativeExecutor
+from engine.executors.simulated.measured import MISSED, Beams, MeasuredAcceptance, save_measured
+from engine.executors.simulated.profiles import ROOT
+from engine.plan import Candidates, Chunk, DraftShape, StepPlan, TokenTrees
+from engine.request import Request
+from exps.native.models import load, load_prompts
+from exps.native.serving import TO_THE_END
+from exps.report import Reporter
+
+DEPTH, WIDTHS = 8, (1, 2, 3)
+TEXTS, ANSWER, TOGETHER = 24, 96, 24
+Found = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]
+
+
+def command(report: Reporter) -> None:
+    """`cli.py fit --pair`: measure the tiny pair's acceptance and keep it among the profiles."""
+    path = ROOT / "acceptance" / "tiny.npz"
+    with report.status("Measuring what the tiny pair accepts") as say:
+        acceptance = measure_acceptance("tiny", say)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_measured(path, acceptance)
+    for width, beams in acceptance.beams.items():
+        tokens = 1 + (beams.hit != MISSED).sum(axis=1)
+        by_kind = {kind: float(tokens[beams.kind == number].mean()) for number, kind in enumerate(acceptance.kinds)}
+        report.values(f"Tokens a verification, whole beams of depth {DEPTH} and width {width}", by_kind)
+    report.say(f"Profile: {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
+
+
+def measure_acceptance(model: str, say: Callable[[str], None]) -> MeasuredAcceptance:
+    """Greedy answers to ``TEXTS`` held-out texts of each kind, verified with whole beams of every width."""
+    pair, prompts = load(model, "own"), load_prompts(model, "own")
+    lengths = prompts.lengths()
+    room = pair.target.config.context - ANSWER - DEPTH
+    beams: dict[int, list[tuple[Found, int]]] = {width: [] for width in WIDTHS}
+    for width in WIDTHS:
+        for number, texts in enumerate(lengths.values()):
+            say(f"width {width}, {list(lengths)[number]}")
+            fitting = [text for text, tokens in texts if tokens <= room][:TEXTS]
+            for begin in range(0, len(fitting), TOGETHER):
+                executor = NativeExecutor(pair.target, pair.draft, kv_tokens=TOGETHER * 1024)
+                group = [prompts.ids[text] for text in fitting[begin : begin + TOGETHER]]
+                beams[width] += [(found, number) for found in _answer(executor, group, DraftShape(DEPTH, width, 1 << 20))]
+    return MeasuredAcceptance(tuple(lengths), {width: _stacked(found) for width, found in beams.items()})
+
+
+def _answer(executor: NativeExecutor, prompts: Sequence[tuple[int, ...]], shape: DraftShape) -> Iterator[Found]:
+    """Beams of every step until all answers are whole, but for those that the end of an answer cuts off."""
+    batch = Batch()
+    for number, ids in enumerate(prompts):
+        request = Request(number, "text", len(ids), ANSWER, 0.0, prompt_ids=ids, sampling=TO_THE_END)
+        executor.forward(StepPlan(prefill=[Chunk(request, 0, len(ids))]), Batch())
+        request.generated, request.first_token_s = 1, 0.0
+        batch.add(request)
+    while batch.requests:
+        candidates = executor.draft(batch, shape)
+        trees = TokenTrees(candidates, candidates.probability > 0)
+        rows, before = executor.sequences.rows(batch.requests), batch.context + 1
+        accepted = executor.forward(StepPlan(decode=True, draft=shape, trees=trees), batch).accepted
+        assert accepted is not None and executor.drafts is not None
+        said = executor.sequences.tokens[rows[:, None], before[:, None] + np.arange(DEPTH)]
+        said = np.where(np.arange(DEPTH) < accepted[:, None], said, MISSED)
+        whole, hits = batch.left > DEPTH + 1, _hits(candidates, executor.drafts.tokens, said)
+        yield candidates.probability[whole], candidates.parent[whole], hits[whole]
+        for request in batch.remove(batch.advance_by(accepted, trees.selected.sum(axis=(1, 2)))):
+            executor.release(request)
+
+
+def _hits(candidates: Candidates, drafts: NDArray[np.int64], said: NDArray[np.int64]) -> NDArray[np.int64]:
+    """[n, depth]: the place in each layer of what the target ``said`` [n, depth], MISSED from where it left the beam."""
+    n, depth, _ = drafts.shape
+    hits = np.full((n, depth), MISSED)
+    at, alive = np.zeros(n, np.int64), np.ones(n, bool)
+    for layer in range(depth):
+        fits = (drafts[:, layer] == said[:, layer, None]) & (candidates.parent[:, layer] == at[:, None]) & alive[:, None]
+        alive = fits.any(axis=1)
+        at = fits.argmax(axis=1)
+        hits[alive, layer] = at[alive]
+    return hits
+
+
+def _stacked(found: Sequence[tuple[Found, int]]) -> Beams:
+    parts = [part for part, _ in found]
+    kind = np.concatenate([np.full(len(part[0]), number) for part, number in found])
+    probability, parent, hit = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    return Beams(probability, parent.astype(np.int64), hit.astype(np.int64), kind)

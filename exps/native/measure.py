@@ -1,0 +1,117 @@
+"""How long the parts of a step take on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+
+from engine.batch import Batch
+from engine.executors.native.executor import NativeExecutor
+from engine.models.pair import Pair
+from engine.plan import DECODE, Chunk, DraftShape, StepPlan
+from engine.request import Request
+from exps.native.models import Prompts
+
+ENDLESS = 10**9
+
+
+class Bench:
+    """An executor with rows to step; times are medians of ``repeats`` in seconds."""
+
+    def __init__(self, pair: Pair, prompts: Prompts, kv_tokens: int, repeats: int):
+        self._pair, self._prompts, self._kv_tokens, self.repeats = pair, prompts, kv_tokens, repeats
+
+    def decode_s(self, rows: int, context: int) -> float:
+        """A decode step of ``rows`` sequences that hold ``context`` tokens."""
+        executor = self._executor(draft=False)
+        batch = self._rows(executor, rows, context)
+        return median(self._decode(executor, batch) for _ in range(self.repeats + 2))
+
+    def prefill_s(self, tokens: int) -> float:
+        """A prompt of ``tokens`` tokens in one chunk."""
+        executor, times = self._executor(draft=False), []
+        for number in range(max(3, self.repeats // 2)):
+            request = self._request(number, tokens)
+            times.append(executor.forward(StepPlan(prefill=[Chunk(request, 0, tokens)]), Batch()).elapsed_s)
+            executor.release(request)
+        return median(times)
+
+    def draft_s(self, rows: int, shape: DraftShape) -> float:
+        """Drafting for ``rows`` sequences of 64 tokens."""
+        executor = self._executor(draft=True)
+        batch, times = self._rows(executor, rows, 64), []
+        for _ in range(self.repeats + 2):
+            begin = time.perf_counter()
+            executor.draft(batch, shape)
+            times.append(time.perf_counter() - begin)
+            self._decode(executor, batch)
+        return median(times)
+
+    def draft_prefill_s(self, tokens: int) -> float:
+        """The draft's catching up with one prompt of ``tokens`` tokens, beyond what drafting takes anyway."""
+        times = []
+        for _ in range(max(3, self.repeats // 3)):
+            executor = self._executor(draft=True)
+            batch = self._rows(executor, 1, tokens)
+            begin = time.perf_counter()
+            executor.draft(batch, DraftShape(1, 1, 2))
+            times.append(time.perf_counter() - begin)
+        return max(0.0, median(times) - self.draft_s(1, DraftShape(1, 1, 2)))
+
+    def _executor(self, draft: bool) -> NativeExecutor:
+        return NativeExecutor(self._pair.target, self._pair.draft if draft else None, self._kv_tokens)
+
+    def _request(self, number: int, tokens: int) -> Request:
+        longest = max(self._prompts.ids, key=len)
+        ids = (longest * -(-tokens // len(longest)))[:tokens]
+        return Request(number, "bench", tokens, ENDLESS, 0.0, prompt_ids=ids)
+
+    def _rows(self, executor: NativeExecutor, rows: int, context: int) -> Batch:
+        batch = Batch()
+        for number in range(rows):
+            request = self._request(number, context)
+            executor.forward(StepPlan(prefill=[Chunk(request, 0, context)]), Batch())
+            request.prefilled, request.generated, request.first_token_s = context, 1, 0.0
+            batch.add(request)
+        return batch
+
+    @staticmethod
+    def _decode(executor: NativeExecutor, batch: Batch) -> float:
+        elapsed = executor.forward(DECODE, batch).elapsed_s
+        batch.advance()
+        return elapsed
+
+
+def slope(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float]:
+    """Intercept and slope of the straight line through the points, neither below 0."""
+    rise, start = np.polyfit(xs, ys, 1)
+    return max(float(start), 0.0), max(float(rise), 0.0)
+
+
+def bandwidth_bytes_per_s() -> float:
+    """Bytes read a second by a sum over more than any cache holds."""
+    values = torch.ones(1 << 26)
+    return values.nbytes / median(_seconds(values.sum) for _ in range(7))
+
+
+def flops_per_s() -> float:
+    """Operations a second of a float32 matrix product of 1024 x 1024."""
+    a, b = torch.randn(1024, 1024), torch.randn(1024, 1024)
+    return float(2 * 1024**3 / median(_seconds(lambda: a @ b) for _ in range(15)))
+
+
+def launch_s() -> float:
+    """Seconds of the smallest tensor operation."""
+    one = torch.ones(1)
+    return median(_seconds(lambda: one + one) for _ in range(1001))
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin

@@ -1,0 +1,151 @@
+"""`cli.py profile`: this machine as a profile of the simulator, and what figures on this machine start from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from engine.executors.simulated.cost import Line
+from engine.models.decoder import Decoder
+from engine.plan import DraftShape
+from exps.local import HARDWARE, TINY, source
+from exps.manifest import memory_bytes
+from exps.native.measure import Bench, bandwidth_bytes_per_s, flops_per_s, launch_s, slope
+from exps.native.models import load, load_prompts
+from exps.native.serving import serve_natively
+from exps.profile_store import store
+from exps.serving import NATIVE, Setup
+from exps.workload.timetable import timetable
+
+KV_TOKENS = 32_768
+DECODE_ROWS, PREFILL_TOKENS = (1, 2, 4, 8, 16, 32, 64), (128, 256, 512, 1024)
+SHORT, LONG, CONTEXT_ROWS = 64, 1024, 8
+DRAFT_ROWS, DEPTH, WIDTH = (1, 4, 16), (3, 5), (1, 3)
+BUDGET_OVER_BASELINE = 3.0
+ENOUGH = 1 << 20
+ALONE_TOKENS, GENEROUS = 64, 3.0
+REPEATS, QUICK_REPEATS = 15, 5
+MEASURED = "measured"
+
+Say = Callable[[str], None]
+
+
+def measure(model: str, weights: str, folder: Path, quick: bool, say: Say) -> Path:
+    """Measure ``model`` on this machine and write its profiles to ``folder``. Returns the deployment's file."""
+    pair, prompts = load(model, weights), load_prompts(model, weights)
+    bench = Bench(pair, prompts, KV_TOKENS, QUICK_REPEATS if quick else REPEATS)
+    say("memory bandwidth, matrix products")
+    store(HARDWARE, _hardware(), folder / "hardware")
+    store(model, _shape(pair.target), folder / "models")
+    facts = _target(bench, say)
+    if pair.draft is not None:
+        store(f"{model}-draft", _shape(pair.draft), folder / "models")
+        facts |= {"draft": f"{model}-draft", **_draft(bench, say)}
+    line = Line(tuple(facts["forward"]["tokens"]), tuple(facts["forward"]["seconds"]))
+    facts["policies"] = {"adaserve": _adaserve(line, facts)} if pair.draft is not None else {}
+    say("baseline latency")
+    calibration: dict[str, Any] = {"fitted_on": "this machine and the tiny pair", "acceptance": TINY.name}
+    name = f"{model}@{HARDWARE}"
+    store(name, {**facts, "calibration": {MEASURED: calibration}}, folder / "deployments")
+    baseline_s, context = _baseline(model, weights, folder, quick, GENEROUS * line(1))
+    calibration["host_s"] = max(0.0, baseline_s - line(1) - context * facts["context_s"])
+    whole = {"source": source(), "baseline_tpot_s": baseline_s, **facts, "calibration": {MEASURED: calibration}}
+    return store(name, whole, folder / "deployments")
+
+
+def _hardware() -> dict[str, Any]:
+    bandwidth = bandwidth_bytes_per_s()
+    return {
+        "source": source(),
+        "memory_bytes": float(memory_bytes() or 0),
+        "bandwidth_bytes_per_s": bandwidth,
+        "flops_per_s": flops_per_s(),
+        "link_bytes_per_s": bandwidth,
+        "launch_s": launch_s(),
+        "bandwidth_share": 1.0,
+        "flops_share": 1.0,
+        "kv_share": 1.0,
+    }
+
+
+def _shape(decoder: Decoder) -> dict[str, Any]:
+    config = decoder.config
+    return {
+        "source": "the shape of the weights",
+        "layers": config.layers,
+        "hidden": config.hidden,
+        "kv_heads": config.kv_heads,
+        "head_size": config.head_size,
+        "parameters": float(config.parameters),
+    }
+
+
+def _target(bench: Bench, say: Say) -> dict[str, Any]:
+    """The forward without context by new tokens, and what each cached token adds."""
+    say("decode steps")
+    decode = [bench.decode_s(rows, SHORT) for rows in DECODE_ROWS]
+    more = bench.decode_s(CONTEXT_ROWS, LONG) - decode[DECODE_ROWS.index(CONTEXT_ROWS)]
+    context_s = max(0.0, more / (CONTEXT_ROWS * (LONG - SHORT)))
+    say("prefill")
+    prefill = [bench.prefill_s(tokens) for tokens in PREFILL_TOKENS]
+    seconds = [s - context_s * rows * SHORT for rows, s in zip(DECODE_ROWS, decode, strict=True)] + prefill
+    tokens = [float(count) for count in (*DECODE_ROWS, *PREFILL_TOKENS)]
+    rising = np.maximum.accumulate(seconds).tolist()
+    return {"kv_tokens": KV_TOKENS, "context_s": context_s, "forward": {"tokens": tokens, "seconds": rising}}
+
+
+def _draft(bench: Bench, say: Say) -> dict[str, float]:
+    """A draft step's fixed cost and that of each of its tokens, and of a prompt token."""
+    say("draft steps")
+    depth = DEPTH[1]
+    shapes = [(rows, width) for rows in DRAFT_ROWS for width in WIDTH]
+    steps = [bench.draft_s(rows, DraftShape(depth, width, ENOUGH)) / depth for rows, width in shapes]
+    step_s, token_s = slope([float(rows * width) for rows, width in shapes], steps)
+    return {
+        "draft_step_s": step_s,
+        "draft_step_token_s": token_s,
+        "draft_token_s": bench.draft_prefill_s(LONG // 2) / (LONG // 2),
+    }
+
+
+def _adaserve(line: Line, facts: dict[str, Any]) -> dict[str, Any]:
+    """AdaServe's parameters for this machine. The budget is what a forward of three times the smallest one's cost holds:
+    between the 2.4 and 4.2 times of the paper's two tables."""
+    budget = next(n for n in range(1, 1025) if line(n + 1) > BUDGET_OVER_BASELINE * line(1))
+    return {
+        "budget": budget,
+        "depth_budget": budget,
+        "width_budget": budget,
+        "depth": list(DEPTH),
+        "width": list(WIDTH),
+        "draft_s": DEPTH[1] * (facts["draft_step_s"] + 4 * facts["draft_step_token_s"]),
+        "verify_tokens": [0.0, *line.tokens],
+        "verify_s": [0.0, *line.seconds],
+    }
+
+
+def _baseline(model: str, weights: str, folder: Path, quick: bool, gap_s: float) -> tuple[float, float]:
+    """Seconds between output tokens of requests that have the machine to themselves, and their mean context in tokens.
+
+    ``gap_s`` for each token is more than one takes.
+    """
+    lengths = load_prompts(model, weights).lengths()
+    texts = [sorted(of_kind, key=lambda text: text[1])[len(of_kind) // 2] for of_kind in lengths.values()]
+    texts = texts * (1 if quick else 3)
+    alone = timetable(
+        {
+            "arrival_s": [gap_s * ALONE_TOKENS * number for number in range(len(texts))],
+            "client": ["alone"] * len(texts),
+            "prompt_tokens": [tokens for _, tokens in texts],
+            "output_tokens": [ALONE_TOKENS] * len(texts),
+            "prompt": [number for number, _ in texts],
+        }
+    )
+    setup = Setup("vllm", model, HARDWARE, MEASURED, backend=NATIVE, profiles=folder, weights=weights)
+    served = serve_natively(alone, setup).requests
+    gaps = served.select((pl.col("finished_s") - pl.col("first_token_s")) / (ALONE_TOKENS - 1)).to_series()
+    return float(gaps.median() or 0.0), float(np.mean([tokens for _, tokens in texts])) + ALONE_TOKENS / 2  # type: ignore[arg-type]

@@ -1,0 +1,106 @@
+"""What happened in a run, as columns: one row a request, and tokens of each client over time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from engine.request import FINISHED, REJECTED, UNFINISHED, Request
+
+
+class Recorder:
+    """The engine's observer: outcomes as columns, indexed by request id."""
+
+    _COUNTS = {"output_tokens": "generated", "steps": "steps", "drafted_tokens": "drafted_tokens",
+               "accepted_tokens": "accepted_tokens", "preemptions": "preemptions"}  # fmt: skip
+    _TIMES = ("admitted_s", "first_token_s", "finished_s")
+
+    def __init__(self, requests: int, record_steps: bool):
+        self._counts = np.zeros((requests, len(self._COUNTS)), np.int32)
+        self._times = np.full((requests, len(self._TIMES)), np.nan)
+        self._finished = np.zeros(requests, bool)
+        self._faults: dict[int, tuple[str, str]] = {}
+        self._log = StepLog() if record_steps else None
+
+    def request_done(self, request: Request) -> None:
+        row = request.id
+        if request.status != FINISHED:
+            self._faults[row] = (request.status, request.reason or "")
+            if request.status == REJECTED:
+                return
+        self._finished[row] = request.status == FINISHED
+        times = (request.admitted_s, request.first_token_s, request.finished_s)
+        self._times[row] = [np.nan if time is None else time for time in times]
+        self._counts[row] = (
+            request.generated, request.steps, request.drafted_tokens, request.accepted_tokens, request.preemptions
+        )  # fmt: skip
+
+    def step_done(self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int]) -> None:
+        if self._log is not None:
+            self._log.add(start_s, end_s, prompt, output)
+
+    def requests(self, timetable: pl.DataFrame) -> pl.DataFrame:
+        """The records in the order of the timetable."""
+        status = np.where(self._finished, FINISHED, UNFINISHED).astype(object)
+        reason: list[str | None] = [None] * timetable.height
+        for row, fault in self._faults.items():
+            status[row], reason[row] = fault
+        counts = {name: self._counts[:, i].astype(np.int64) for i, name in enumerate(self._COUNTS)}
+        times = {name: pl.Series(self._times[:, i]).fill_nan(None) for i, name in enumerate(self._TIMES)}
+        given = timetable.drop("output_tokens").with_row_index("request").with_columns(pl.col("request").cast(pl.Int64))
+        frame = given.with_columns(
+            replica=pl.lit(0, pl.Int64),
+            status=pl.Series(status, dtype=pl.String),
+            reason=pl.Series(reason, dtype=pl.String),
+            **{name: pl.Series(values) for name, values in counts.items()},
+            **times,
+        )
+        return frame.select(RECORD_COLUMNS)
+
+    def steps(self) -> pl.DataFrame | None:
+        """Run-length rows of tokens by client, or None when steps were not recorded."""
+        return None if self._log is None else self._log.frame()
+
+
+RECORD_COLUMNS = (
+    "request", "client", "app", "interaction", "call", "adapter", "category", "replica", "status", "reason",
+    "prompt_tokens", "output_tokens", "arrival_s", "admitted_s", "first_token_s", "finished_s", "slo_tpot_s",
+    "steps", "drafted_tokens", "accepted_tokens", "preemptions",
+)  # fmt: skip
+
+
+class StepLog:
+    """Tokens of each client over time: one row for each stretch of steps in which a client's count stayed the same."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, list[Any]] = {}
+        self._rows: list[tuple[Any, ...]] = []
+
+    def add(self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int]) -> None:
+        for client in [client for client in self._open if client not in output and client not in prompt]:
+            self._close(client)
+        for client in {**output, **prompt}:
+            counts = (prompt.get(client, 0), output.get(client, 0))
+            run = self._open.get(client)
+            if run is not None and run[0] == counts:
+                run[2], run[3] = end_s, run[3] + 1
+            else:
+                self._close(client)
+                self._open[client] = [counts, start_s, end_s, 1]
+
+    def _close(self, client: str) -> None:
+        run = self._open.pop(client, None)
+        if run is not None:
+            (prompt, output), start_s, end_s, steps = run
+            self._rows.append((client, start_s, end_s, steps, prompt * steps, output * steps))
+
+    def frame(self) -> pl.DataFrame:
+        """Rows by start: client, start_s, end_s, steps, prompt_tokens, output_tokens."""
+        for client in list(self._open):
+            self._close(client)
+        schema = {"client": pl.String, "start_s": pl.Float64, "end_s": pl.Float64, "steps": pl.Int64,
+                  "prompt_tokens": pl.Int64, "output_tokens": pl.Int64}  # fmt: skip
+        return pl.DataFrame(self._rows, schema, orient="row").sort("start_s", "client", maintain_order=True)

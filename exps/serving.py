@@ -1,0 +1,83 @@
+"""One run: a timetable, a setup and an executor in, records out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from engine.core import Engine
+from engine.errors import InputError
+from engine.executors.base import Executor
+from engine.executors.simulated.profiles import Deployment, load_deployment
+from engine.kv_cache import BlockPool
+from engine.request import Request
+from engine.system import parse_system
+from exps.recorder import Recorder
+
+SIM, NATIVE = "sim", "native"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What runs on what.
+
+    ``backend`` sim or native. ``kv_tokens`` None means the deployment's pool; ``cold_start_s`` delays the first step of a
+    simulation. ``acceptance`` "measured" puts the acceptance measured on the tiny pair in the place of the calibration's.
+    ``profiles`` is a folder of profiles measured on this machine. What is unfinished at ``until_s`` stays so.
+    ``weights``: "own", or "widened" for the tiny pair's function in the model's full-size shape.
+    """
+
+    system: str
+    model: str
+    hardware: str
+    calibration: str
+    seed: int = 0
+    kv_tokens: int | None = None
+    record_steps: bool = False
+    cold_start_s: float = 0.0
+    backend: str = SIM
+    acceptance: str | None = None
+    profiles: Path | None = None
+    until_s: float | None = None
+    weights: str = "own"
+
+    def deployment(self) -> Deployment:
+        """What is known about the model on the hardware."""
+        return load_deployment(self.model, self.hardware, self.profiles)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Per-request records, run-length step records where the setup asked for them, and facts about the run."""
+
+    requests: pl.DataFrame
+    steps: pl.DataFrame | None
+    facts: dict[str, Any]
+
+
+def serve(
+    timetable: pl.DataFrame, setup: Setup, deployment: Deployment, executor: Executor, requests: Iterable[Request]
+) -> Outcome:
+    """Serve ``requests``, the rows of ``timetable``, with the system and the KV pool of ``setup``."""
+    policies = parse_system(setup.system).build(deployment.policies_under(setup.calibration))
+    pool = make_pool(setup, deployment, policies[1].block_size)
+    recorder = Recorder(timetable.height, setup.record_steps)
+    engine = Engine(*policies, executor, pool, recorder)
+    engine.run(requests, inf if setup.until_s is None else setup.until_s)
+    engine.check()
+    facts = {"kv_tokens": pool.tokens, "steps": engine.steps, "busy_s": engine.busy_s, "end_s": executor.clock.now}
+    return Outcome(recorder.requests(timetable), recorder.steps(), facts)
+
+
+def make_pool(setup: Setup, deployment: Deployment, block_size: int) -> BlockPool:
+    """The KV pool of a run. InputError when it is too small for a block."""
+    tokens = deployment.kv_tokens if setup.kv_tokens is None else setup.kv_tokens
+    try:
+        return BlockPool(tokens, block_size)
+    except ValueError as error:
+        raise InputError(f"{error}; give a larger --kv-tokens.") from error

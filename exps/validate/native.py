@@ -1,0 +1,96 @@
+"""`cli.py validate --native`: one workload on the native engine and on the simulator with this machine's profile."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from exps.adaserve.fig8 import FIG8
+from exps.figure import Options
+from exps.local import TINY, check_torch, measured
+from exps.metrics.requests import summarize
+from exps.registry import options_for
+from exps.report import Reporter
+from exps.runner import setup_of
+from exps.serving import NATIVE, SIM, Outcome, Setup
+from exps.work import serve
+
+SYSTEMS = ("vllm", "sarathi", "vllm-spec-4", "adaserve")
+LIMITS = {"step_ms": 15.0, "attainment_pct": 5.0, "tokens_per_verification": 5.0}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A metric of one system on both. ``error``: percent, or points for a percentage; at most ``limit`` is agreement."""
+
+    system: str
+    metric: str
+    native: float
+    simulated: float
+    error: float
+    limit: float
+
+    @property
+    def agrees(self) -> bool:
+        return abs(self.error) <= self.limit
+
+
+def command(results: Path, seed: int, quick: bool, as_json: bool, report: Reporter) -> bool:
+    """Run the middle rate of Figure 8 on both and print the errors; True when all are within their limits."""
+    check_torch()
+    options = options_for(FIG8, Options(seed=seed, quick=quick, profiles=results / "profiles"), [TINY])
+    measured(TINY, options)
+    rates = FIG8.values(TINY, options)
+    timetable = FIG8.timetable(TINY, rates[len(rates) // 2], options)
+    found: list[Comparison] = []
+    with report.progress(len(SYSTEMS)) as advance:
+        for system in SYSTEMS:
+            setup = setup_of(FIG8, TINY, system, options)
+            found += compare(system, timetable, setup)
+            advance()
+    if as_json:
+        report.json([asdict(row) | {"agrees": row.agrees} for row in found])
+    else:
+        rows = [_row(row) for row in found]
+        caption = f"{TINY.title}, Figure 8 at {rates[len(rates) // 2]} requests/s; attainment in points, the others in percent."
+        report.frame("Native and simulated", pl.DataFrame(rows), caption)
+    return all(row.agrees for row in found)
+
+
+def compare(system: str, timetable: pl.DataFrame, setup: Setup) -> list[Comparison]:
+    """The same workload and system on both executors."""
+    native, simulated = (_measures(serve(timetable, replace(setup, backend=backend))) for backend in (NATIVE, SIM))
+    rows = []
+    for metric, limit in LIMITS.items():
+        if metric not in native:
+            continue
+        ours, theirs = simulated[metric], native[metric]
+        error = ours - theirs if metric.endswith("_pct") else 100 * (ours / theirs - 1)
+        rows.append(Comparison(system, metric, theirs, ours, error, limit))
+    return rows
+
+
+def _measures(outcome: Outcome) -> dict[str, float]:
+    summary = summarize(outcome.requests)
+    measures = {
+        "step_ms": 1e3 * outcome.facts["busy_s"] / outcome.facts["steps"],
+        "attainment_pct": float(summary["attainment_pct"]),
+    }
+    if summary["acceptance_pct"] is not None:
+        measures["tokens_per_verification"] = float(summary["mean_tokens_per_verification"])
+    return measures
+
+
+def _row(row: Comparison) -> dict[str, Any]:
+    return {
+        "system": row.system,
+        "metric": row.metric,
+        "native": row.native,
+        "simulated": row.simulated,
+        "error": round(row.error, 1),
+        "limit": row.limit,
+        "verdict": "agrees" if row.agrees else "DIFFERS",
+    }

@@ -68,7 +68,7 @@ class Engine:
         """
         self._source = iter(requests)
         self._peek()
-        while self.clock.now < until_s and (self.step() or self._wait()):
+        while self.clock.now < until_s and (self.step() or self._wait(until_s)):
             pass
 
     def step(self) -> bool:
@@ -118,14 +118,14 @@ class Engine:
         self._next_arrival_s = first.arrival_s if first else inf
         return first
 
-    def _wait(self) -> bool:
-        """Sleep until the next arrival can be seen. Returns False when none will come."""
+    def _wait(self, until_s: float) -> bool:
+        """Sleep until the next arrival can be seen, or until ``until_s``. Returns False when none will come."""
         request = self._peek()
         if request is None:
             return False
         now, poll = self.clock.now, self.batching.poll_s
         until = now + ceil((request.arrival_s - now) / poll) * poll if poll else request.arrival_s
-        self.clock.wait_until(max(until, request.arrival_s))
+        self.clock.wait_until(min(max(until, request.arrival_s), until_s))
         self._seen_until = self.clock.now
         return True
 

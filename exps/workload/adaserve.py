@@ -108,6 +108,8 @@ def local_timetable(
         name: [text for text in texts_of_kind if text[1] + AnswerLengths.cap <= context]
         for name, texts_of_kind in texts.items()
     }
+    if empty := [category.name for category in CATEGORIES if not fitting.get(category.name)]:
+        raise InputError(f"no {empty[0]} text leaves room for {AnswerLengths.cap} tokens in a context of {context}.")
     names = [CATEGORIES[number].name for number in kind]
     drawn = [fitting[name][int(share * len(fitting[name]))] for name, share in zip(names, luck, strict=True)]
     ratio = np.array([_to_baseline(category.slo_ratio) for category in CATEGORIES])[kind]

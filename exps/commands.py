@@ -71,7 +71,7 @@ def profile(platform: Platform, weights: str, folder: Path, quick: bool, report:
     from exps.native.profile import measure
 
     with report.status(f"Measuring this machine with {platform.name}") as say:
-        return measure(platform.model, weights, folder, quick, say)
+        return measure(platform, weights, folder, quick, say)
 
 
 def show_profile(path: Path, report: Reporter) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,60 +12,91 @@ from torch import Tensor
 from engine.models.config import DecoderConfig
 
 PADDING_BLOCK = 0
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Where ``PagedKV.gather`` brings the ``blocks`` of some sequences together, one after another.
+
+    ``keys`` and ``values`` [sequences, kv_heads, n * block_size, h] are views of ``memory`` [sequences * n, numbers of a
+    block], which all windows of a cache share: they hold until the next ``gather``.
+    """
+
+    blocks: Tensor
+    memory: Tensor
+    keys: Tensor
+    values: Tensor
 
 
 class PagedKV:
-    """Keys and values, each [layers, blocks * kv_heads, block_size * h]: a row is one head's share of a block.
+    """Keys and values, [layers, blocks * block_size, 2 * kv_heads * h]: a row is a token's keys, then its values.
 
-    Block 0 is never written: short block tables are padded with it. A token's slot is block * block_size + place.
+    Block 0 is never written: short block tables are padded with it. A token's slot, which is its row, is
+    block * block_size + place.
     """
 
     def __init__(self, config: DecoderConfig, blocks: int, block_size: int, dtype: torch.dtype, device: torch.device):
         self.kv_heads, self.head_size, self.block_size = config.kv_heads, config.head_size, block_size
-        shape = (config.layers, blocks * config.kv_heads, block_size * config.head_size)
-        self.k = torch.zeros(shape, dtype=dtype, device=device)
-        self.v = torch.zeros(shape, dtype=dtype, device=device)
+        shape = (config.layers, blocks * block_size, 2 * config.kv_heads * config.head_size)
+        self._store(torch.zeros(shape, dtype=dtype, device=device))
+        self._gathered = self.data.new_empty(0)
+        self._shape, self._views = (1, 1), self._view(1, 1)
+
+    def _store(self, data: Tensor) -> None:
+        self.data, self.blocks = data, data.shape[1] // self.block_size
+        self._slots = list(data.unbind(0))
+        self._blocks = [layer.view(self.blocks, -1) for layer in self._slots]
 
     @property
-    def blocks(self) -> int:
-        return self.k.shape[1] // self.kv_heads
+    def device(self) -> torch.device:
+        return self.data.device
+
+    @property
+    def token_bytes(self) -> int:
+        """Bytes that a token takes in a layer."""
+        return self.data.shape[2] * self.data.element_size()
 
     def grow(self, blocks: int) -> None:
         """Add ``blocks`` empty blocks."""
-        layers, _, width = self.k.shape
-        more = self.k.new_zeros((layers, blocks * self.kv_heads, width))
-        self.k, self.v = torch.cat([self.k, more], dim=1), torch.cat([self.v, more], dim=1)
+        layers, _, width = self.data.shape
+        self._store(torch.cat([self.data, self.data.new_zeros((layers, blocks * self.block_size, width))], dim=1))
 
-    def head_rows(self, slots: NDArray[np.int64]) -> Tensor:
-        """Where each head of the tokens at ``slots`` [t] lives, in rows of h numbers: [t * kv_heads]."""
-        block, place = np.divmod(slots, self.block_size)
-        rows = (block[:, None] * self.kv_heads + np.arange(self.kv_heads)) * self.block_size + place[:, None]
-        return torch.from_numpy(rows.ravel()).to(self.k.device)
+    def index(self, numbers: Ints) -> Tensor:
+        """Slots or blocks in the form that ``write`` takes."""
+        return torch.from_numpy(numbers.reshape(-1)).to(self.device)
 
-    def block_rows(self, blocks: NDArray[np.int64]) -> Tensor:
-        """Where each head's share of ``blocks`` [b, n] lives, in rows of a block: [b * kv_heads * n]."""
-        rows = blocks[:, None, :] * self.kv_heads + np.arange(self.kv_heads)[:, None]
-        return torch.from_numpy(rows.ravel()).to(self.k.device)
+    def write(self, layer: int, slots: Tensor, k: Tensor, v: Tensor) -> None:
+        """Keep k and v [t, kv_heads, h] of one layer at ``slots`` [t]."""
+        self._slots[layer].index_copy_(0, slots, torch.cat([k, v], 1).flatten(1))
 
-    def write(self, layer: int, head_rows: Tensor, k: Tensor, v: Tensor) -> None:
-        """Keep k and v [t, kv_heads, h] of one layer."""
-        self.k[layer].view(-1, self.head_size).index_copy_(0, head_rows, k.reshape(-1, self.head_size))
-        self.v[layer].view(-1, self.head_size).index_copy_(0, head_rows, v.reshape(-1, self.head_size))
+    def window(self, blocks: Ints) -> Window:
+        """A window on ``blocks`` [sequences, n]."""
+        if blocks.shape != self._shape:
+            self._shape, self._views = blocks.shape, self._view(*blocks.shape)
+        return Window(self.index(blocks), *self._views)
 
-    def gather(self, layer: int, block_rows: Tensor, sequences: int) -> tuple[Tensor, Tensor]:
-        """Keys and values [sequences, kv_heads, n * block_size, h] behind ``block_rows``."""
-        shape = (sequences, self.kv_heads, -1, self.head_size)
-        return self.k[layer].index_select(0, block_rows).view(shape), self.v[layer].index_select(0, block_rows).view(shape)
+    def _view(self, sequences: int, n: int) -> tuple[Tensor, Tensor, Tensor]:
+        size = sequences * n * self._blocks[0].shape[1]
+        if self._gathered.numel() < size:
+            self._gathered = self.data.new_empty(size)
+        memory = self._gathered[:size].view(sequences * n, -1)
+        both = memory.view(sequences, n * self.block_size, 2, self.kv_heads, self.head_size).permute(2, 0, 3, 1, 4)
+        return memory, both[0], both[1]
 
-    def move(self, sources: NDArray[np.int64], targets: NDArray[np.int64]) -> None:
+    def gather(self, layer: int, window: Window) -> tuple[Tensor, Tensor]:
+        """Keys and values [sequences, kv_heads, n * block_size, h] of one layer, until the next call."""
+        torch.index_select(self._blocks[layer], 0, window.blocks, out=window.memory)
+        return window.keys, window.values
+
+    def move(self, sources: Ints, targets: Ints) -> None:
         """Copy the keys and values of the tokens at slots ``sources`` to slots ``targets``, all layers at once."""
-        source, target = self.head_rows(sources), self.head_rows(targets)
-        for cache in (self.k, self.v):
-            rows = cache.view(cache.shape[0], -1, self.head_size)
-            rows[:, target] = rows[:, source]
+        self.data.index_copy_(1, self.index(targets), self.data.index_select(1, self.index(sources)))
 
-    def clear(self, blocks: NDArray[np.int64]) -> None:
-        """Zero ``blocks``, so that numbers that are none do not reach their next owner."""
-        rows = self.block_rows(blocks[None])
-        self.k[:, rows] = 0
-        self.v[:, rows] = 0
+    def clear(self, blocks: Ints) -> None:
+        """Zero ``blocks``: what their next owner has not written must be numbers, though masked."""
+        self.data.view(self.data.shape[0], self.blocks, -1).index_fill_(1, self.index(blocks), 0)
+
+    def clear_slots(self, slots: Ints) -> None:
+        """Zero the keys and values of the tokens at ``slots``."""
+        self.data.index_fill_(1, self.index(slots), 0)

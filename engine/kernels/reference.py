@@ -1,11 +1,12 @@
-"""Attention in plain torch: gather the blocks of every sequence, then attend under a mask."""
+"""Attention in plain torch: gather the blocks of every sequence, then attend under a mask.
+
+Query heads that share a KV head are folded into its queries, so that keys and values are read once.
+"""
 
 from __future__ import annotations
 
-from math import sqrt
 from typing import TYPE_CHECKING
 
-import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
@@ -19,18 +20,19 @@ def attend(layer: int, kv: PagedKV, segment: Segment, q: Tensor, k: Tensor, v: T
     """Attention [t, heads * h] of a segment's queries q [t, heads, h]; k and v [t, kv_heads, h] are in ``kv`` already."""
     if segment.fresh:
         return _causal(q, k, v)
-    assert segment.block_rows is not None and segment.mask is not None
-    sequences, longest, heads = segment.sequences, segment.longest, q.shape[1]
-    keys, values = kv.gather(layer, segment.block_rows, sequences)
+    assert segment.window is not None
+    n, longest, heads, group = segment.sequences, segment.longest, kv.kv_heads, q.shape[1] // kv.kv_heads
+    keys, values = kv.gather(layer, segment.window)
+    mask = segment.mask
+    if mask is None:
+        keys, values = keys[:, :, : segment.seen], values[:, :, : segment.seen]
+    elif longest > 1:
+        mask = mask.repeat_interleave(group, 2)
     if segment.padded is not None:
         q = q.index_select(0, segment.padded)
-    group = heads // kv.kv_heads
-    grouped = q.view(sequences, longest, kv.kv_heads, group, -1).transpose(1, 2)
-    grouped = grouped.reshape(sequences, kv.kv_heads, longest * group, -1) * (1 / sqrt(kv.head_size))
-    scores = torch.matmul(grouped, keys.transpose(2, 3))
-    masked = scores.view(sequences, kv.kv_heads, longest, group, -1).add_(segment.mask[:, None, :, None])
-    out = torch.matmul(masked.softmax(-1).view_as(scores), values)
-    out = out.view(sequences, kv.kv_heads, longest, group, -1).transpose(1, 2).reshape(sequences * longest, -1)
+    folded = q.view(n, longest, heads, group, -1).transpose(1, 2).reshape(n, heads, longest * group, -1)
+    out = F.scaled_dot_product_attention(folded, keys, values, attn_mask=mask)
+    out = out.view(n, heads, longest, group, -1).transpose(1, 2).reshape(n * longest, -1)
     return out if segment.flat is None else out.index_select(0, segment.flat)
 
 

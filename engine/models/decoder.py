@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from engine.kernels.linear import Linear
 from engine.models.config import DecoderConfig, RopeScaling
 
 
@@ -55,10 +56,11 @@ class Weights:
 
 
 class Decoder:
-    """Hidden states and logits of one row of tokens."""
+    """Hidden states and logits of one row of tokens. ``linear`` multiplies with the weights."""
 
     def __init__(self, config: DecoderConfig, weights: Weights):
         self.config, self.weights = config, weights
+        self.linear: Linear = F.linear
         angles = rotary_angles(config, torch.arange(config.context, dtype=torch.float64))
         both = torch.cat([angles, angles], dim=-1)
         self._cos = both.cos().to(weights.norm)[:, None, :]
@@ -80,22 +82,22 @@ class Decoder:
         for number, layer in enumerate(weights.layers):
             normed = F.rms_norm(x, (config.hidden,), layer.attention_norm, config.norm_eps)
             q, k, v = self._project(layer, normed, cos, sin)
-            x = x + F.linear(attention(number, q, k, v), layer.out)
+            x = x + self.linear(attention(number, q, k, v), layer.out, None)
             normed = F.rms_norm(x, (config.hidden,), layer.mlp_norm, config.norm_eps)
-            gate, up = F.linear(normed, layer.gate_up).chunk(2, dim=-1)
-            x = x + F.linear(F.silu(gate) * up, layer.down)
+            gate, up = self.linear(normed, layer.gate_up, None).chunk(2, dim=-1)
+            x = x + self.linear(F.silu(gate) * up, layer.down, None)
         return F.rms_norm(x, (config.hidden,), weights.norm, config.norm_eps)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits [m, vocabulary] of hidden states [m, hidden]."""
-        logits = F.linear(hidden, self.weights.head)
+        logits = self.linear(hidden, self.weights.head, None)
         if self.weights.masked is not None:
             logits = logits.masked_fill(self.weights.masked, -math.inf)
         return logits
 
     def _project(self, layer: Layer, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         config = self.config
-        heads = F.linear(x, layer.qkv, layer.qkv_bias).view(x.shape[0], -1, config.head_size)
+        heads = self.linear(x, layer.qkv, layer.qkv_bias).view(x.shape[0], -1, config.head_size)
         turned = rotate(heads[:, : config.heads + config.kv_heads], cos, sin)
         return turned[:, : config.heads], turned[:, config.heads :], heads[:, config.heads + config.kv_heads :]
 

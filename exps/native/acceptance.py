@@ -17,9 +17,10 @@ from engine.request import Request
 from exps.native.models import load, load_prompts
 from exps.native.serving import TO_THE_END
 from exps.report import Reporter
+from exps.workload.adaserve import AnswerLengths
 
 DEPTH, WIDTHS = 8, (1, 2, 3)
-TEXTS, ANSWER, TOGETHER = 24, 96, 24
+TEXTS, TOGETHER, SEED = 24, 24, 0
 Found = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]
 
 
@@ -38,10 +39,13 @@ def command(report: Reporter) -> None:
 
 
 def measure_acceptance(model: str, say: Callable[[str], None]) -> MeasuredAcceptance:
-    """Greedy answers to ``TEXTS`` held-out texts of each kind, verified with whole beams of every width."""
+    """Greedy answers to ``TEXTS`` held-out texts of each kind, verified with whole beams of every width.
+
+    Answers are as long as in AdaServe's workload: what a draft gets right changes along them.
+    """
     pair, prompts = load(model, "own"), load_prompts(model, "own")
     lengths = prompts.lengths()
-    room = pair.target.config.context - ANSWER - DEPTH
+    room = pair.target.config.context - AnswerLengths.cap - DEPTH
     beams: dict[int, list[tuple[Found, int]]] = {width: [] for width in WIDTHS}
     for width in WIDTHS:
         for number, texts in enumerate(lengths.values()):
@@ -50,15 +54,19 @@ def measure_acceptance(model: str, say: Callable[[str], None]) -> MeasuredAccept
             for begin in range(0, len(fitting), TOGETHER):
                 executor = NativeExecutor(pair.target, pair.draft, kv_tokens=TOGETHER * 1024)
                 group = [prompts.ids[text] for text in fitting[begin : begin + TOGETHER]]
-                beams[width] += [(found, number) for found in _answer(executor, group, DraftShape(DEPTH, width, 1 << 20))]
+                answers = AnswerLengths().draw(len(group), np.random.default_rng((SEED, number))).tolist()
+                found = _answer(executor, group, answers, DraftShape(DEPTH, width, 1 << 20))
+                beams[width] += [(part, number) for part in found]
     return MeasuredAcceptance(tuple(lengths), {width: _stacked(found) for width, found in beams.items()})
 
 
-def _answer(executor: NativeExecutor, prompts: Sequence[tuple[int, ...]], shape: DraftShape) -> Iterator[Found]:
+def _answer(
+    executor: NativeExecutor, prompts: Sequence[tuple[int, ...]], answers: Sequence[int], shape: DraftShape
+) -> Iterator[Found]:
     """Beams of every step until all answers are whole, but for those that the end of an answer cuts off."""
     batch = Batch()
-    for number, ids in enumerate(prompts):
-        request = Request(number, "text", len(ids), ANSWER, 0.0, prompt_ids=ids, sampling=TO_THE_END)
+    for number, (ids, tokens) in enumerate(zip(prompts, answers, strict=True)):
+        request = Request(number, "text", len(ids), tokens, 0.0, prompt_ids=ids, sampling=TO_THE_END)
         executor.forward(StepPlan(prefill=[Chunk(request, 0, len(ids))]), Batch())
         request.generated, request.first_token_s = 1, 0.0
         batch.add(request)

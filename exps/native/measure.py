@@ -1,10 +1,12 @@
-"""How long the parts of a step take on this machine."""
+"""How long the parts of a step take on this machine.
+
+A time is the quarter point of its repeats: what else runs on the machine can only make a step longer.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from statistics import median
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,7 @@ ENDLESS = 10**9
 
 
 class Bench:
-    """An executor with rows to step; times are medians of ``repeats`` in seconds."""
+    """An executor with rows to step; times are in seconds, of ``repeats``."""
 
     def __init__(self, pair: Pair, prompts: Prompts, kv_tokens: int, repeats: int):
         self._pair, self._prompts, self._kv_tokens, self.repeats = pair, prompts, kv_tokens, repeats
@@ -30,7 +32,7 @@ class Bench:
         """A decode step of ``rows`` sequences that hold ``context`` tokens."""
         executor = self._executor(draft=False)
         batch = self._rows(executor, rows, context)
-        return median(self._decode(executor, batch) for _ in range(self.repeats + 2))
+        return typical(self._decode(executor, batch) for _ in range(self.repeats + 2))
 
     def prefill_s(self, tokens: int) -> float:
         """A prompt of ``tokens`` tokens in one chunk."""
@@ -39,7 +41,7 @@ class Bench:
             request = self._request(number, tokens)
             times.append(executor.forward(StepPlan(prefill=[Chunk(request, 0, tokens)]), Batch()).elapsed_s)
             executor.release(request)
-        return median(times)
+        return typical(times)
 
     def draft_s(self, rows: int, shape: DraftShape) -> float:
         """Drafting for ``rows`` sequences of 64 tokens."""
@@ -50,7 +52,7 @@ class Bench:
             executor.draft(batch, shape)
             times.append(time.perf_counter() - begin)
             self._decode(executor, batch)
-        return median(times)
+        return typical(times)
 
     def draft_prefill_s(self, tokens: int) -> float:
         """The draft's catching up with one prompt of ``tokens`` tokens, beyond what drafting takes anyway."""
@@ -61,7 +63,7 @@ class Bench:
             begin = time.perf_counter()
             executor.draft(batch, DraftShape(1, 1, 2))
             times.append(time.perf_counter() - begin)
-        return max(0.0, median(times) - self.draft_s(1, DraftShape(1, 1, 2)))
+        return max(0.0, typical(times) - self.draft_s(1, DraftShape(1, 1, 2)))
 
     def _executor(self, draft: bool) -> NativeExecutor:
         return NativeExecutor(self._pair.target, self._pair.draft if draft else None, self._kv_tokens)
@@ -87,6 +89,11 @@ class Bench:
         return elapsed
 
 
+def typical(times: Iterable[float]) -> float:
+    """The quarter point of some times."""
+    return float(np.quantile(list(times), 0.25))
+
+
 def slope(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float]:
     """Intercept and slope of the straight line through the points, neither below 0."""
     rise, start = np.polyfit(xs, ys, 1)
@@ -96,19 +103,19 @@ def slope(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float]:
 def bandwidth_bytes_per_s() -> float:
     """Bytes read a second by a sum over more than any cache holds."""
     values = torch.ones(1 << 26)
-    return values.nbytes / median(_seconds(values.sum) for _ in range(7))
+    return values.nbytes / typical(_seconds(values.sum) for _ in range(7))
 
 
 def flops_per_s() -> float:
     """Operations a second of a float32 matrix product of 1024 x 1024."""
     a, b = torch.randn(1024, 1024), torch.randn(1024, 1024)
-    return float(2 * 1024**3 / median(_seconds(lambda: a @ b) for _ in range(15)))
+    return float(2 * 1024**3 / typical(_seconds(lambda: a @ b) for _ in range(15)))
 
 
 def launch_s() -> float:
     """Seconds of the smallest tensor operation."""
     one = torch.ones(1)
-    return median(_seconds(lambda: one + one) for _ in range(1001))
+    return typical(_seconds(lambda: one + one) for _ in range(1001))
 
 
 def _seconds(work: Callable[[], Any]) -> float:

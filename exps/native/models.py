@@ -20,8 +20,12 @@ SPARE = 1.3
 
 @cache
 def load(model: str, weights: str) -> Pair:
-    """The pair behind a model's name, in fp32 on the CPU. InputError when it cannot be had or does not fit the memory."""
-    torch.set_num_threads(cores())
+    """The pair behind a model's name, in fp32 on the CPU. InputError when it cannot be had or does not fit the memory.
+
+    One core is left to whatever else runs: threads that wait for one another at the end of every operation stand still
+    when one of them is pushed aside.
+    """
+    torch.set_num_threads(max(1, cores() - 1))
     needed, there = _bytes(model), memory_bytes()
     if there is not None and needed > there:
         raise InputError(

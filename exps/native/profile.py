@@ -12,11 +12,13 @@ import polars as pl
 from engine.executors.simulated.cost import Line
 from engine.models.decoder import Decoder
 from engine.plan import DraftShape
+from exps.figure import Options, Platform
 from exps.local import HARDWARE, TINY, source
 from exps.manifest import memory_bytes
 from exps.native.measure import Bench, bandwidth_bytes_per_s, flops_per_s, launch_s, slope
 from exps.native.models import load, load_prompts
 from exps.native.serving import serve_natively
+from exps.native.tuning import tuned
 from exps.profile_store import store
 from exps.serving import NATIVE, Setup
 from exps.workload.timetable import timetable
@@ -24,8 +26,7 @@ from exps.workload.timetable import timetable
 KV_TOKENS = 32_768
 DECODE_ROWS, PREFILL_TOKENS = (1, 2, 4, 8, 16, 32, 64), (128, 256, 512, 1024)
 SHORT, LONG, CONTEXT_ROWS = 64, 1024, 8
-DRAFT_ROWS, DEPTH, WIDTH = (1, 4, 16), (3, 5), (1, 3)
-BUDGET_OVER_BASELINE = 3.0
+DRAFT_ROWS, DEPTH, WIDTH = (1, 4, 16), 5, (1, 3)
 ENOUGH = 1 << 20
 ALONE_TOKENS, GENEROUS = 64, 3.0
 REPEATS, QUICK_REPEATS = 15, 5
@@ -34,8 +35,9 @@ MEASURED = "measured"
 Say = Callable[[str], None]
 
 
-def measure(model: str, weights: str, folder: Path, quick: bool, say: Say) -> Path:
-    """Measure ``model`` on this machine and write its profiles to ``folder``. Returns the deployment's file."""
+def measure(platform: Platform, weights: str, folder: Path, quick: bool, say: Say) -> Path:
+    """Measure a model on this machine and write its profiles to ``folder``. Returns the deployment's file."""
+    model = platform.model
     pair, prompts = load(model, weights), load_prompts(model, weights)
     bench = Bench(pair, prompts, KV_TOKENS, QUICK_REPEATS if quick else REPEATS)
     say("memory bandwidth, matrix products")
@@ -46,7 +48,8 @@ def measure(model: str, weights: str, folder: Path, quick: bool, say: Say) -> Pa
         store(f"{model}-draft", _shape(pair.draft), folder / "models")
         facts |= {"draft": f"{model}-draft", **_draft(bench, say)}
     line = Line(tuple(facts["forward"]["tokens"]), tuple(facts["forward"]["seconds"]))
-    facts["policies"] = {"adaserve": _adaserve(line, facts)} if pair.draft is not None else {}
+    policy = _adaserve(line, facts)
+    facts["policies"] = {"adaserve": policy} if pair.draft is not None else {}
     say("baseline latency")
     calibration: dict[str, Any] = {"fitted_on": "this machine and the tiny pair", "acceptance": TINY.name}
     name = f"{model}@{HARDWARE}"
@@ -54,7 +57,12 @@ def measure(model: str, weights: str, folder: Path, quick: bool, say: Say) -> Pa
     baseline_s, context = _baseline(model, weights, folder, quick, GENEROUS * line(1))
     calibration["host_s"] = max(0.0, baseline_s - line(1) - context * facts["context_s"])
     whole = {"source": source(), "baseline_tpot_s": baseline_s, **facts, "calibration": {MEASURED: calibration}}
-    return store(name, whole, folder / "deployments")
+    path = store(name, whole, folder / "deployments")
+    if pair.draft is None:
+        return path
+    say("AdaServe's budget")
+    options = Options(calibration=MEASURED, quick=quick, weights=weights, profiles=folder)
+    return store(name, {**whole, "policies": {"adaserve": tuned(platform, options, policy)}}, folder / "deployments")
 
 
 def _hardware() -> dict[str, Any]:
@@ -86,6 +94,8 @@ def _shape(decoder: Decoder) -> dict[str, Any]:
 
 def _target(bench: Bench, say: Say) -> dict[str, Any]:
     """The forward without context by new tokens, and what each cached token adds."""
+    say("warming up")
+    bench.decode_s(CONTEXT_ROWS, SHORT)
     say("decode steps")
     decode = [bench.decode_s(rows, SHORT) for rows in DECODE_ROWS]
     more = bench.decode_s(CONTEXT_ROWS, LONG) - decode[DECODE_ROWS.index(CONTEXT_ROWS)]
@@ -101,9 +111,8 @@ def _target(bench: Bench, say: Say) -> dict[str, Any]:
 def _draft(bench: Bench, say: Say) -> dict[str, float]:
     """A draft step's fixed cost and that of each of its tokens, and of a prompt token."""
     say("draft steps")
-    depth = DEPTH[1]
     shapes = [(rows, width) for rows in DRAFT_ROWS for width in WIDTH]
-    steps = [bench.draft_s(rows, DraftShape(depth, width, ENOUGH)) / depth for rows, width in shapes]
+    steps = [bench.draft_s(rows, DraftShape(DEPTH, width, ENOUGH)) / DEPTH for rows, width in shapes]
     step_s, token_s = slope([float(rows * width) for rows, width in shapes], steps)
     return {
         "draft_step_s": step_s,
@@ -113,16 +122,10 @@ def _draft(bench: Bench, say: Say) -> dict[str, float]:
 
 
 def _adaserve(line: Line, facts: dict[str, Any]) -> dict[str, Any]:
-    """AdaServe's parameters for this machine. The budget is what a forward of three times the smallest one's cost holds:
-    between the 2.4 and 4.2 times of the paper's two tables."""
-    budget = next(n for n in range(1, 1025) if line(n + 1) > BUDGET_OVER_BASELINE * line(1))
+    """What AdaServe estimates a step by: its latency table, and the time of a draft of four sequences."""
     return {
-        "budget": budget,
-        "depth_budget": budget,
-        "width_budget": budget,
-        "depth": list(DEPTH),
         "width": list(WIDTH),
-        "draft_s": DEPTH[1] * (facts["draft_step_s"] + 4 * facts["draft_step_token_s"]),
+        "draft_s": DEPTH * (facts.get("draft_step_s", 0.0) + 4 * facts.get("draft_step_token_s", 0.0)),
         "verify_tokens": [0.0, *line.tokens],
         "verify_s": [0.0, *line.seconds],
     }

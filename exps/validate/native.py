@@ -55,7 +55,8 @@ def command(results: Path, seed: int, quick: bool, as_json: bool, report: Report
         report.json([asdict(row) | {"agrees": row.agrees} for row in found])
     else:
         rows = [_row(row) for row in found]
-        caption = f"{TINY.title}, Figure 8 at {rates[len(rates) // 2]} requests/s; attainment in points, the others in percent."
+        rate = rates[len(rates) // 2]
+        caption = f"{TINY.title}, Figure 8 at {rate} requests/s; attainment in points, the others in percent."
         report.frame("Native and simulated", pl.DataFrame(rows), caption)
     return all(row.agrees for row in found)
 

@@ -1,4 +1,7 @@
-"""What every executor must do. A test class inherits ``ExecutorContract`` and says how to make one."""
+"""What every executor must do. A test class inherits ``ExecutorContract`` and says how to make one.
+
+Every request is prefilled through ``forward`` before it decodes, and leaves through ``release``.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ import pytest
 
 from engine.batch import Batch
 from engine.executors.base import Executor
-from engine.plan import DECODE, Candidates, Chunk, DraftShape, StepPlan, TokenTrees
+from engine.plan import DECODE, Candidates, Chunk, DraftShape, StepPlan, StepResult, TokenTrees
+from engine.request import Request
 from tests.engine.strategies import make_request
 
 SHAPES = [DraftShape(1, 1, 99), DraftShape(4, 1, 99), DraftShape(3, 2, 99), DraftShape(5, 3, 99)]
@@ -27,10 +31,10 @@ class ExecutorContract(ABC):
         return self.make_executor()
 
     @pytest.fixture
-    def batch(self) -> Batch:
+    def batch(self, executor: Executor) -> Batch:
         batch = Batch()
         for i in range(5):
-            batch.add(make_request(i, prompt=8 + i, output=2 + 3 * i, generated=1, first_token_s=0.0, prefilled=8 + i))
+            batch.add(prefilled(executor, make_request(i, prompt=8 + i, output=2 + 3 * i)))
         return batch
 
     def test_the_clock_never_goes_back(self, executor: Executor) -> None:
@@ -53,13 +57,51 @@ class ExecutorContract(ABC):
         for done, tokens in ((0, 5), (5, 7)):
             assert executor.forward(StepPlan(prefill=[Chunk(request, done, tokens)]), Batch()).elapsed_s > 0
 
+    def test_prefills_ride_with_a_decode(self, executor: Executor, batch: Batch) -> None:
+        late = make_request(99, prompt=12)
+        for done, tokens in ((0, 5), (5, 7)):
+            result = executor.forward(StepPlan(prefill=[Chunk(late, done, tokens)], decode=True), batch)
+            assert result.elapsed_s > 0 and one_each(result, batch)
+        batch.add(counted(late))
+        assert one_each(executor.forward(DECODE, batch), batch)
+
     @pytest.mark.parametrize("plan", [DECODE, StepPlan(decode=True)])
     def test_a_decode_gives_every_row_one_token(self, executor: Executor, batch: Batch, plan: StepPlan) -> None:
         before = state(batch)
         result = executor.forward(plan, batch)
-        assert result.elapsed_s > 0
-        assert result.accepted is None or result.accepted.tolist() == [1] * len(batch)
+        assert result.elapsed_s > 0 and one_each(result, batch)
         assert state(batch) == before
+
+    def test_releasing_a_request_that_never_came_changes_nothing(self, executor: Executor, batch: Batch) -> None:
+        before = state(batch)
+        executor.release(make_request(77))
+        assert one_each(executor.forward(DECODE, batch), batch)
+        assert state(batch) == before
+
+    def test_a_released_request_leaves_the_others_and_may_come_again(self, executor: Executor, batch: Batch) -> None:
+        (gone,) = batch.remove(np.array([2]))
+        executor.release(gone)
+        executor.release(gone)
+        assert one_each(executor.forward(DECODE, batch), batch)
+        batch.add(prefilled(executor, make_request(gone.id, prompt=20, output=9)))
+        assert one_each(executor.forward(DECODE, batch), batch)
+
+    @pytest.mark.parametrize("chunk", [3, 99])
+    def test_a_preempted_request_is_computed_again_with_its_answer(
+        self, executor: Executor, batch: Batch, chunk: int
+    ) -> None:
+        assert one_each(executor.forward(DECODE, batch), batch)
+        batch.advance()
+        done, request = batch.remove(np.array([0, 4]))
+        executor.release(done)
+        assert request.generated == 2 and request.prefill_tokens == request.prompt_tokens + 2
+        executor.release(request)
+        batch.add(prefilled(executor, request, chunk))
+        shape = SHAPES[1]
+        candidates = executor.draft(batch, shape)
+        trees = TokenTrees(candidates, candidates.probability > 0)
+        result = executor.forward(StepPlan(decode=True, draft=shape, trees=trees), batch)
+        assert result.accepted is not None and (result.accepted >= 1).all() and (result.accepted <= batch.left).all()
 
     @pytest.mark.parametrize("shape", SHAPES)
     def test_drafts_are_valid_beams(self, executor: Executor, batch: Batch, shape: DraftShape) -> None:
@@ -83,6 +125,26 @@ class ExecutorContract(ABC):
         assert (result.accepted >= 1).all() and (result.accepted <= batch.left).all()
         assert (result.accepted <= 1 + min(deepest, shape.depth)).all()
         assert state(batch) == before
+
+
+def prefilled(executor: Executor, request: Request, chunk: int = 99) -> Request:
+    """The request after its prefill in chunks of ``chunk`` tokens, as the engine leaves it."""
+    for done in range(0, request.prefill_tokens, chunk):
+        tokens = min(chunk, request.prefill_tokens - done)
+        executor.forward(StepPlan(prefill=[Chunk(request, done, tokens)]), Batch())
+    return counted(request)
+
+
+def counted(request: Request) -> Request:
+    """The request with what its prefill brought: one more token."""
+    request.prefilled = request.prefill_tokens
+    request.generated += 1
+    request.first_token_s = 0.0
+    return request
+
+
+def one_each(result: StepResult, batch: Batch) -> bool:
+    return not result.ended and (result.accepted is None or result.accepted.tolist() == [1] * len(batch))
 
 
 def state(batch: Batch) -> tuple[object, ...]:

@@ -25,6 +25,7 @@ from engine.speculation import Speculation
 
 COST = StepCost(Line((1, 101), (0.010, 0.020)), context_s=1e-6, draft=DraftCost(step_s=0.001, token_s=1e-5))
 ACCEPTANCE = AcceptanceModel(0.7)
+VOCABULARY = 64
 
 
 class Step(NamedTuple):
@@ -106,7 +107,9 @@ class Served(NamedTuple):
 
 
 def make_request(id: int = 0, client: str = "a", prompt: int = 10, output: int = 5, **rest: Any) -> Request:
-    return Request(id, client, prompt, output, **{"arrival_s": 0.0, **rest})
+    """A request whose prompt depends on its id and length alone, for executors that compute and those that do not."""
+    ids = [(7 * id + 11 * place + place * place) % VOCABULARY for place in range(prompt)]
+    return Request(id, client, prompt, output, **{"arrival_s": 0.0, "prompt_ids": ids, **rest})
 
 
 def serve(

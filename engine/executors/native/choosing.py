@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.executors.native.drafting import Drafts
 from engine.executors.native.sampling import DECIDING, distributions, lucks, pick
+from engine.executors.native.sequences import Sequences
 from engine.executors.native.trees import TreeRows
 from engine.executors.native.verification import Verdict, verify_by_sampling, verify_greedily
 from engine.request import Request
@@ -19,33 +21,45 @@ Ints = NDArray[np.int64]
 
 def likeliest(logits: Tensor) -> tuple[Ints, NDArray[np.bool_]]:
     """The likeliest token of each row of logits [m, vocabulary], and whether the row is made of numbers."""
+    if logits.device.type == "cpu" and logits.dtype == torch.float32:
+        rows = logits.numpy()
+        most = rows.argmax(1)
+        return most, np.isfinite(rows[np.arange(len(rows)), most])
     best, tokens = logits.max(-1)
-    return tokens.cpu().numpy(), best.isfinite().cpu().numpy()
+    return tokens.cpu().numpy(), np.isfinite(best.float().cpu().numpy())
 
 
-def choose(requests: Sequence[Request], places: Ints, logits: Tensor, best: Ints) -> Ints:
-    """One token for each request at ``places`` of their answers: the likeliest, or drawn where the request samples."""
-    tokens = best.copy()
-    for i, request in enumerate(requests):
-        if (sampling := request.sampling).temperature > 0:
-            probability = distributions(logits[i : i + 1], [sampling])[0]
-            tokens[i] = pick(probability, lucks(sampling.seed, DECIDING, int(places[i]), 1)[0])
+def choose(requests: Sequence[Request], sequences: Sequences, rows: Ints, logits: Tensor, best: Ints) -> Ints:
+    """The next token of each request: the likeliest, or drawn where the request samples."""
+    if not (drawn := _sampled(requests)):
+        return best
+    tokens, places = best.copy(), sequences.answered(rows)
+    probabilities = distributions(logits[drawn], [requests[i].sampling for i in drawn])
+    for i, probability in zip(drawn, probabilities, strict=True):
+        tokens[i] = pick(probability, lucks(requests[i].sampling.seed, DECIDING, int(places[i]), 1)[0])
     return tokens
 
 
-def verify(requests: Sequence[Request], places: Ints, nodes: TreeRows, drafts: Drafts, logits: Tensor, best: Ints) -> Verdict:
+def verify(
+    requests: Sequence[Request], sequences: Sequences, rows: Ints, nodes: TreeRows, drafts: Drafts, logits: Tensor, best: Ints
+) -> Verdict:
     """Verify one tree for each request; ``logits`` [nodes, vocabulary] and ``best`` [nodes] are those after every node."""
     begin = np.cumsum(nodes.counts) - nodes.counts
     after = np.zeros((len(requests), nodes.longest), np.int64)
     after[np.repeat(np.arange(len(requests)), nodes.counts), np.arange(len(best)) - np.repeat(begin, nodes.counts)] = best
     verdict = verify_greedily(nodes, drafts.tokens, after)
-    for i, request in enumerate(requests):
-        if request.sampling.temperature > 0:
-            own = logits[begin[i] : begin[i] + nodes.counts[i]]
-            targets = distributions(own, [request.sampling] * len(own))
-            luck = _Luck(request.sampling.seed, int(places[i]), drafts.tokens.shape[2] + 1)
-            verify_by_sampling(nodes, i, drafts.tokens, targets, drafts.drawn_from.get(i), luck, verdict)
+    places = sequences.answered(rows)
+    for i in _sampled(requests):
+        sampling = requests[i].sampling
+        own = logits[begin[i] : begin[i] + nodes.counts[i]]
+        targets = distributions(own, [sampling] * len(own))
+        luck = _Luck(sampling.seed, int(places[i]), drafts.tokens.shape[2] + 1)
+        verify_by_sampling(nodes, i, drafts.tokens, targets, drafts.drawn_from.get(i), luck, verdict)
     return verdict
+
+
+def _sampled(requests: Sequence[Request]) -> list[int]:
+    return [i for i, request in enumerate(requests) if request.sampling.temperature > 0]
 
 
 class _Luck:

@@ -27,12 +27,13 @@ LONG = 16
 class Drafts:
     """A beam for each of n requests: ``candidates`` and their ``tokens`` [n, d, w].
 
-    ``drawn_from``: by row, where a chain was drawn and not ranked, the distributions [vocabulary] of each depth.
+    ``drawn_from``: by row, where a chain was drawn and not ranked, the distributions [vocabulary] of each depth; None for
+    a depth where there was none to draw from.
     """
 
     candidates: Candidates
     tokens: Ints
-    drawn_from: dict[int, list[Probabilities]]
+    drawn_from: dict[int, list[Probabilities | None]]
 
 
 class Drafter:
@@ -51,14 +52,16 @@ class Drafter:
         size = (len(rows), shape.depth, shape.width)
         tokens, parent = np.zeros(size, np.int64), np.zeros(size, np.int64)
         paths: NDArray[np.float64] = np.zeros(size)
-        drawn: dict[int, list[Probabilities]] = {
-            row: [] for row, request in enumerate(requests) if shape.whole and request.sampling.temperature > 0
+        drawn: dict[int, list[Probabilities | None]] = {
+            row: []
+            for row, request in enumerate(requests)
+            if shape.whole and shape.width == 1 and request.sampling.temperature > 0
         }
         seen: NDArray[np.bool_] = np.zeros((len(rows), 1, 0), bool)
         logits = self._catch_up(rows, roots)
         for layer in range(shape.depth):
             if layer:
-                seen = _seen(seen, parent[:, layer - 1])
+                seen = _seen(seen, parent[:, layer - 1]) if shape.width > 1 else seen
                 logits = self._look_ahead(rows, roots, tokens[:, layer - 1], layer, seen)
             ranked, chance = _likeliest(logits, shape.width)
             for row, distributions_so_far in drawn.items():
@@ -71,7 +74,7 @@ class Drafter:
 
     def _catch_up(self, rows: Ints, roots: Ints) -> Tensor:
         """Feed what was committed since the last time, the root included: logits [n, vocabulary] after the roots."""
-        first = self._sequences.drafted[rows]
+        first = np.minimum(self._sequences.drafted[rows], roots)
         counts = roots + 1 - first
         short, long = np.flatnonzero(counts <= LONG), np.flatnonzero(counts > LONG)
         groups = [short] * bool(len(short)) + [long[i : i + 1] for i in range(len(long))]
@@ -114,8 +117,13 @@ def _likeliest(logits: Tensor, width: int) -> tuple[Ints, NDArray[np.float64]]:
     return tokens.cpu().numpy(), chance
 
 
-def _draw(sampling: Sampling, logits: Tensor, place: int) -> tuple[Probabilities, int, float]:
-    """A draft token for a place of the answer under the request's own sampling: its distribution, it, its probability."""
+def _draw(sampling: Sampling, logits: Tensor, place: int) -> tuple[Probabilities | None, int, float]:
+    """A draft token for a place of the answer under the request's own sampling: its distribution, it, its probability.
+
+    Logits that are not numbers give token 0, as if it were ranked.
+    """
+    if not logits.max().isfinite():
+        return None, 0, 0.0
     q = distributions(logits, [sampling])[0]
     token = pick(q, lucks(sampling.seed, DRAFTING, place, 1)[0])
     return q, token, float(q[token])
@@ -126,6 +134,8 @@ def _best(
 ) -> tuple[Ints, NDArray[np.float64], Ints]:
     """Of all children [n * parents, w] of a layer the ``width`` likeliest paths: tokens, path probabilities, parents."""
     n = len(above)
+    if width == 1:
+        return ranked, above * chance, np.zeros((n, 1), np.int64)
     paths = (above[:, :, None] * chance.reshape(n, -1, width)).reshape(n, -1)
     kept = np.argsort(-paths, axis=1, kind="stable")[:, :width]
     tokens = np.take_along_axis(ranked.reshape(n, -1), kept, axis=1)

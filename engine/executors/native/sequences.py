@@ -17,7 +17,8 @@ GROWTH = 64
 class Sequences:
     """Tokens and block tables of the requests in an executor, a row each.
 
-    ``tokens`` [rows, context] prompt and answer; ``length`` of them; ``drafted`` tokens in the draft's KV cache;
+    ``tokens`` [rows, context] prompt and answer; ``length`` of them, ``prompt`` of the prompt alone; ``drafted`` tokens in
+    the draft's KV cache;
     ``table`` [rows, blocks a sequence] physical blocks; ``held`` of them. Blocks are handed out as they are needed and
     come back when the request leaves.
     """
@@ -30,6 +31,7 @@ class Sequences:
         self.tokens: Ints = np.zeros((0, context), np.int64)
         self.table: Ints = np.zeros((0, width), np.int64)
         self.length: Ints = np.zeros(0, np.int64)
+        self.prompt: Ints = np.zeros(0, np.int64)
         self.drafted: Ints = np.zeros(0, np.int64)
         self.held: Ints = np.zeros(0, np.int64)
         self._row: dict[int, int] = {}
@@ -52,7 +54,7 @@ class Sequences:
         row = self._row[request.id] = self._free_rows.pop()
         known = [*request.prompt_ids, *request.output_ids]
         self.tokens[row, : len(known)] = known
-        self.length[row] = len(known)
+        self.length[row], self.prompt[row] = len(known), request.prompt_tokens
         self.drafted[row] = 0
 
     def leave(self, request: Request) -> tuple[list[int], Ints]:
@@ -65,15 +67,25 @@ class Sequences:
         self._free_rows.append(row)
         return self.tokens[row, request.prompt_tokens : self.length[row]].tolist(), blocks
 
+    def answered(self, rows: Ints) -> Ints:
+        """How many tokens of each answer there are."""
+        return self.length[rows] - self.prompt[rows]
+
     def append(self, rows: Ints, tokens: Ints, counts: Ints) -> None:
         """Add the first ``counts[i]`` of ``tokens[i]`` to sequence ``rows[i]``."""
-        places = np.arange(tokens.shape[1])
-        which, column = np.nonzero(places < counts[:, None])
+        if tokens.shape[1] == 1 and counts.all():
+            lengths = self.length[rows]
+            self.tokens[rows, lengths] = tokens[:, 0]
+            self.length[rows] = lengths + 1
+            return
+        which, column = np.nonzero(np.arange(tokens.shape[1]) < counts[:, None])
         self.tokens[rows[which], self.length[rows[which]] + column] = tokens[which, column]
         self.length[rows] += counts
 
     def reserve(self, rows: Ints, tokens: Ints) -> int:
         """Blocks for ``tokens[i]`` tokens of each sequence. Returns by how many blocks the cache has to grow."""
+        if (tokens <= self.held[rows] * self.block_size).all():
+            return 0
         needed = -(-tokens // self.block_size)
         grown = 0
         for i in np.flatnonzero(needed > self.held[rows]):
@@ -101,7 +113,7 @@ class Sequences:
 
     def _more_rows(self) -> None:
         old = len(self.length)
-        for name in ("tokens", "table", "length", "drafted", "held"):
+        for name in ("tokens", "table", "length", "prompt", "drafted", "held"):
             column = getattr(self, name)
             setattr(self, name, np.concatenate([column, np.zeros((GROWTH, *column.shape[1:]), np.int64)]))
         self._free_rows.extend(range(old + GROWTH - 1, old - 1, -1))

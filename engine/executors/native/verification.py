@@ -75,14 +75,14 @@ def verify_by_sampling(
     row: int,
     drafts: Ints,
     targets: Probabilities,
-    drawn_from: Sequence[Probabilities] | None,
+    drawn_from: Sequence[Probabilities | None] | None,
     luck: Callable[[int], Iterator[float]],
     verdict: Verdict,
 ) -> None:
     """Walk tree ``row`` by ``accept_or_resample`` and write its part of ``verdict``.
 
     ``targets`` [nodes, vocabulary] the target's distribution after each node, ``drawn_from`` the draft's [vocabulary] at
-    each depth of a drawn chain, ``luck(depth)`` fresh random numbers for each depth.
+    each depth of a drawn chain, None where the draft is ranked, ``luck(depth)`` fresh random numbers for each depth.
     """
     verdict.path[row], at = 0, 0
     for layer in range(drafts.shape[1]):

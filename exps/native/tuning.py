@@ -1,0 +1,43 @@
+"""AdaServe's budget, depth and width on this machine: what serves best in simulation, on a workload of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+from exps.adaserve.fig8 import FIG8
+from exps.figure import Options, Platform
+from exps.local import measured
+from exps.metrics.requests import summarize
+from exps.runner import setup_of
+from exps.simulation import simulate
+
+SEED = 1_000_003
+BUDGETS, QUICK_BUDGETS = (8, 12, 16, 24, 32, 48, 64, 96), (16, 32, 64)
+DEPTHS = ((3, 5), (4, 8))
+
+
+def tuned(platform: Platform, options: Options, policy: Mapping[str, Any]) -> dict[str, Any]:
+    """``policy`` with the budget B = B1 = B2 and the depths, one of the paper's two, that attain most.
+
+    The workload is Figure 8's at its highest rate on this machine, drawn from another seed than any figure's. Of equals
+    the one with the greater goodput is taken.
+    """
+    asked = replace(options, seed=SEED, quick=False)
+    rate = FIG8.values(platform, asked)[-1]
+    timetable = FIG8.timetable(platform, rate, asked)
+    deployment, setup = measured(platform, options), setup_of(FIG8, platform, "adaserve", replace(asked, backend="sim"))
+
+    def score(candidate: dict[str, Any]) -> tuple[float, float]:
+        tried = replace(deployment, policies={"adaserve": candidate})
+        summary = summarize(simulate(timetable, setup, tried).requests)
+        return round(summary["attainment_pct"], 1), summary["goodput_tokens_per_s"]
+
+    grid = product(QUICK_BUDGETS if options.quick else BUDGETS, DEPTHS)
+    candidates = [
+        {**policy, "budget": budget, "depth_budget": budget, "width_budget": budget, "depth": list(depth)}
+        for budget, depth in grid
+    ]
+    return max(candidates, key=score)

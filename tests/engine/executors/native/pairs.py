@@ -1,0 +1,140 @@
+"""A small random pair, a dense reference for it, and runs of the whole engine on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from engine.batching import Batching
+from engine.core import Engine
+from engine.executors.native.executor import NativeExecutor
+from engine.kv_cache import BlockPool
+from engine.models.config import DecoderConfig
+from engine.models.decoder import Decoder
+from engine.models.weights import fresh_weights
+from engine.ordering import Ordering
+from engine.plan import Candidates, DraftShape, TokenTrees
+from engine.request import Request
+from engine.sampling import Sampling
+from engine.speculation.base import Progress, Speculation
+from engine.system import parse_system
+from tests.engine.models.dense import greedy, logits
+from tests.engine.strategies import VOCABULARY, Log
+
+CONFIG = DecoderConfig(
+    vocabulary=VOCABULARY, hidden=32, layers=2, heads=4, kv_heads=2, head_size=8, intermediate=48, context=256,
+    tied_embeddings=True,
+)  # fmt: skip
+NOISE = 0.03
+TIE = 1e-5
+Policies = tuple[Ordering, Batching, Speculation | None]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """``draft`` is ``target`` with noise on its weights, so that it is right some of the time."""
+
+    target: Decoder
+    draft: Decoder
+
+    def executor(self, kv_tokens: int = 4000) -> NativeExecutor:
+        return NativeExecutor(self.target, self.draft, kv_tokens)
+
+
+def make_pair(config: DecoderConfig = CONFIG, noise: float = NOISE, seed: int = 0, scale: float = 0.3) -> Pair:
+    target, draft = (fresh_weights(config, seed, scale=scale) for _ in range(2))
+    generator = torch.Generator().manual_seed(seed + 1)
+    for tensor in draft.tensors():
+        tensor.add_(torch.randn(tensor.shape, generator=generator) * noise)
+    return Pair(Decoder(config, target), Decoder(config, draft))
+
+
+class BeamTree(Speculation):
+    """The whole beam for everybody, whatever it promises: a static tree, as SpecInfer grows."""
+
+    def __init__(self, depth: int = 3, width: int = 3):
+        self.depth, self.width = depth, width
+
+    def shape(self, requests: int) -> DraftShape:
+        return DraftShape(self.depth, self.width, requests * (1 + self.depth * self.width), whole=True)
+
+    def select(self, candidates: Candidates, progress: Progress) -> TokenTrees:
+        return TokenTrees(candidates, candidates.probability > 0)
+
+
+def policies(system: str, block_size: int = 16) -> Policies:
+    """The policies of a system; ``tree`` is vllm with the whole beam of width 3."""
+    speculation: Speculation | None
+    if system == "tree":
+        ordering, batching, _ = parse_system("vllm").build({})
+        speculation = BeamTree()
+    else:
+        ordering, batching, speculation = parse_system(system).build({})
+    batching.block_size = block_size
+    return ordering, batching, speculation
+
+
+class CheckedEngine(Engine):
+    """Checks the KV accounting of the engine and of the executor after every step."""
+
+    def step(self) -> bool:
+        busy = super().step()
+        self.check()
+        assert isinstance(self.executor, NativeExecutor)
+        self.executor.check()
+        return busy
+
+
+def serve(
+    pair: Pair,
+    requests: Sequence[Request],
+    make: Policies | str = "sarathi",
+    pool_tokens: int = 4000,
+    prepare: Callable[[Engine], None] = lambda engine: None,
+) -> Engine:
+    """Serve ``requests`` to the end, each heard of once."""
+    ordering, batching, speculation = policies(make) if isinstance(make, str) else make
+    log = Log()
+    executor = pair.executor(pool_tokens)
+    engine = CheckedEngine(ordering, batching, speculation, executor, BlockPool(pool_tokens, batching.block_size), log)
+    prepare(engine)
+    engine.run(requests)
+    assert sorted(request.id for request in log.done) == sorted(request.id for request in requests)
+    assert engine.running.pool.free == engine.running.pool.capacity
+    assert not any(request in executor.sequences for request in requests)
+    return engine
+
+
+def ask(id: int, prompt: Sequence[int], output: int, sampling: Sampling | None = None, client: str = "a") -> Request:
+    sampling = Sampling(ignore_stop=True) if sampling is None else sampling
+    return Request(id, client, len(prompt), output, 0.0, slo_tpot_s=0.01, prompt_ids=list(prompt), sampling=sampling)
+
+
+def answer(pair: Pair, request: Request) -> list[int]:
+    """What plain greedy decoding of this request alone gives."""
+    assert request.prompt_ids is not None
+    return greedy(pair.target, request.prompt_ids, request.output_tokens)
+
+
+def assert_greedy(pair: Pair, request: Request) -> None:
+    """The answer is plain greedy decoding's, up to the first place where two tokens tie within rounding."""
+    assert request.prompt_ids is not None
+    got, want = list(request.output_ids), answer(pair, request)
+    assert len(got) == len(want) == request.output_tokens
+    if got == want:
+        return
+    first = next(place for place, (a, b) in enumerate(zip(got, want, strict=True)) if a != b)
+    exact = logits(in_float64(pair.target), [*request.prompt_ids, *want[:first]])[-1]
+    gap = exact.max() - torch.minimum(exact[got[first]], exact[want[first]])
+    assert float(gap) < TIE, f"request {request.id}: {got[first]} for {want[first]} at {first}, {float(gap):.2e} apart"
+
+
+def in_float64(decoder: Decoder) -> Decoder:
+    weights = decoder.weights
+    layers = [replace(layer, **{name: tensor.double() for name, tensor in vars(layer).items() if tensor is not None})
+              for layer in weights.layers]  # fmt: skip
+    embedding = weights.embedding.double()
+    head = embedding if weights.head is weights.embedding else weights.head.double()
+    return Decoder(decoder.config, replace(weights, embedding=embedding, layers=layers, norm=weights.norm.double(), head=head))

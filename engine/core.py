@@ -100,16 +100,11 @@ class Engine:
     def _take_arrivals(self, visible: float, now: float) -> None:
         while (request := self._peek()) is not None and request.arrival_s <= visible:
             self._arrivals.popleft()
-            reason = self._refuse(request) or self.ordering.on_arrival(request, now)
+            reason = self.executor.refuse(request) or self.batching.refuse(request, self.running.pool)
+            reason = reason or self.ordering.on_arrival(request, now)
             if reason is not None:
                 request.status, request.reason = REJECTED, reason
                 self.observer.request_done(request)
-
-    def _refuse(self, request: Request) -> str | None:
-        longest = request.prompt_tokens + request.output_tokens
-        if longest > self.executor.context:
-            return f"{longest} tokens do not fit the model's context of {self.executor.context}"
-        return self.batching.refuse(request, self.running.pool)
 
     def _peek(self) -> Request | None:
         if not self._arrivals and (request := next(self._source, None)):

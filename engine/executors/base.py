@@ -44,5 +44,12 @@ class Executor(ABC):
     def forward(self, plan: StepPlan, batch: Batch) -> StepResult:
         """Run one step. The batch is read, never changed: the engine commits what the result says."""
 
+    def refuse(self, request: Request) -> str | None:
+        """Why this executor can never serve the request, or None."""
+        longest = request.prompt_tokens + request.output_tokens
+        if longest > self.context:
+            return f"{longest} tokens do not fit the model's context of {self.context}"
+        return None
+
     def release(self, request: Request) -> None:
         """The request gave its KV blocks back: it finished, failed, or will be computed again after a pre-emption."""

@@ -15,7 +15,7 @@ import torch
 from engine.batch import Batch
 from engine.executors.native.executor import NativeExecutor
 from engine.models.pair import Pair
-from engine.plan import DECODE, Chunk, DraftShape, StepPlan
+from engine.plan import DECODE, Chunk, DraftShape, StepPlan, TokenTrees
 from engine.request import Request
 from exps.native.models import Prompts
 
@@ -29,10 +29,26 @@ class Bench:
         self._pair, self._prompts, self._kv_tokens, self.repeats = pair, prompts, kv_tokens, repeats
 
     def decode_s(self, rows: int, context: int) -> float:
-        """A decode step of ``rows`` sequences that hold ``context`` tokens."""
+        """A decode step of ``rows`` sequences that hold ``context`` tokens on average."""
         executor = self._executor(draft=False)
         batch = self._rows(executor, rows, context)
         return typical(self._decode(executor, batch) for _ in range(self.repeats + 2))
+
+    def speculate_s(self, rows: int, context: int, shape: DraftShape) -> tuple[float, float]:
+        """Drafting whole beams for ``rows`` sequences, catching up with the accepted tokens included, and verifying them."""
+        executor, drafting, verifying = self._executor(draft=True), [], []
+        batch = self._rows(executor, rows, context)
+        for _ in range(self.repeats + 2):
+            begin = time.perf_counter()
+            candidates = executor.draft(batch, shape)
+            drafted = time.perf_counter()
+            trees = TokenTrees(candidates, candidates.probability > 0)
+            accepted = executor.forward(StepPlan(decode=True, draft=shape, trees=trees), batch).accepted
+            drafting.append(drafted - begin)
+            verifying.append(time.perf_counter() - drafted)
+            assert accepted is not None
+            batch.advance_by(accepted, np.zeros(rows, np.int64))
+        return typical(drafting[1:]), typical(verifying[1:])
 
     def prefill_s(self, tokens: int) -> float:
         """A prompt of ``tokens`` tokens in one chunk."""
@@ -41,17 +57,6 @@ class Bench:
             request = self._request(number, tokens)
             times.append(executor.forward(StepPlan(prefill=[Chunk(request, 0, tokens)]), Batch()).elapsed_s)
             executor.release(request)
-        return typical(times)
-
-    def draft_s(self, rows: int, shape: DraftShape) -> float:
-        """Drafting for ``rows`` sequences of 64 tokens."""
-        executor = self._executor(draft=True)
-        batch, times = self._rows(executor, rows, 64), []
-        for _ in range(self.repeats + 2):
-            begin = time.perf_counter()
-            executor.draft(batch, shape)
-            times.append(time.perf_counter() - begin)
-            self._decode(executor, batch)
         return typical(times)
 
     def draft_prefill_s(self, tokens: int) -> float:
@@ -63,7 +68,7 @@ class Bench:
             begin = time.perf_counter()
             executor.draft(batch, DraftShape(1, 1, 2))
             times.append(time.perf_counter() - begin)
-        return max(0.0, typical(times) - self.draft_s(1, DraftShape(1, 1, 2)))
+        return max(0.0, typical(times) - self.speculate_s(1, 1, DraftShape(1, 1, 2))[0])
 
     def _executor(self, draft: bool) -> NativeExecutor:
         return NativeExecutor(self._pair.target, self._pair.draft if draft else None, self._kv_tokens)
@@ -74,11 +79,13 @@ class Bench:
         return Request(number, "bench", tokens, ENDLESS, 0.0, prompt_ids=ids)
 
     def _rows(self, executor: NativeExecutor, rows: int, context: int) -> Batch:
+        """``rows`` sequences whose contexts spread evenly from a tenth of ``context`` to as far above it."""
         batch = Batch()
-        for number in range(rows):
-            request = self._request(number, context)
-            executor.forward(StepPlan(prefill=[Chunk(request, 0, context)]), Batch())
-            request.prefilled, request.generated, request.first_token_s = context, 1, 0.0
+        for number, share in enumerate(np.linspace(0.1, 1.9, rows) if rows > 1 else [1.0]):
+            tokens = max(1, round(share * context))
+            request = self._request(number, tokens)
+            executor.forward(StepPlan(prefill=[Chunk(request, 0, tokens)]), Batch())
+            request.prefilled, request.generated, request.first_token_s = tokens, 1, 0.0
             batch.add(request)
         return batch
 

@@ -25,7 +25,7 @@ from exps.workload.timetable import timetable
 
 KV_TOKENS = 32_768
 DECODE_ROWS, PREFILL_TOKENS = (1, 2, 4, 8, 16, 32, 64), (128, 256, 512, 1024)
-SHORT, LONG, CONTEXT_ROWS = 64, 1024, 8
+SHORT, LONG, CONTEXT_ROWS = 64, 960, 8
 DRAFT_ROWS, DEPTH, WIDTH = (1, 4, 16), 5, (1, 3)
 ENOUGH = 1 << 20
 ALONE_TOKENS, GENEROUS = 64, 3.0
@@ -44,10 +44,10 @@ def measure(platform: Platform, weights: str, folder: Path, quick: bool, say: Sa
     store(HARDWARE, _hardware(), folder / "hardware")
     store(model, _shape(pair.target), folder / "models")
     facts = _target(bench, say)
+    line = Line(tuple(facts["forward"]["tokens"]), tuple(facts["forward"]["seconds"]))
     if pair.draft is not None:
         store(f"{model}-draft", _shape(pair.draft), folder / "models")
-        facts |= {"draft": f"{model}-draft", **_draft(bench, say)}
-    line = Line(tuple(facts["forward"]["tokens"]), tuple(facts["forward"]["seconds"]))
+        facts |= {"draft": f"{model}-draft", **_speculation(bench, facts["context_s"], say)}
     policy = _adaserve(line, facts)
     facts["policies"] = {"adaserve": policy} if pair.draft is not None else {}
     say("baseline latency")
@@ -108,15 +108,23 @@ def _target(bench: Bench, say: Say) -> dict[str, Any]:
     return {"kv_tokens": KV_TOKENS, "context_s": context_s, "forward": {"tokens": tokens, "seconds": rising}}
 
 
-def _draft(bench: Bench, say: Say) -> dict[str, float]:
-    """A draft step's fixed cost and that of each of its tokens, and of a prompt token."""
+def _speculation(bench: Bench, context_s: float, say: Say) -> dict[str, float]:
+    """A draft step's fixed cost and that of each token of it, of a cached and of a prompt token; and what looking at a
+    cached token adds in verification for each draft token."""
     say("draft steps")
     shapes = [(rows, width) for rows in DRAFT_ROWS for width in WIDTH]
-    steps = [bench.draft_s(rows, DraftShape(DEPTH, width, ENOUGH)) / DEPTH for rows, width in shapes]
+    steps = [bench.speculate_s(rows, SHORT, DraftShape(DEPTH, width, ENOUGH))[0] / DEPTH for rows, width in shapes]
     step_s, token_s = slope([float(rows * width) for rows, width in shapes], steps)
+    say("verification")
+    chain, rows = DraftShape(DEPTH, 1, ENOUGH), CONTEXT_ROWS
+    long, short = (bench.speculate_s(rows, context, chain) for context in (LONG, SHORT))
+    more = rows * (LONG - SHORT)
+    looking_s = (long[1] - short[1]) / more
     return {
+        "query_s": max(0.0, (looking_s - context_s) / DEPTH),
         "draft_step_s": step_s,
         "draft_step_token_s": token_s,
+        "draft_context_s": max(0.0, (long[0] - short[0]) / DEPTH / more),
         "draft_token_s": bench.draft_prefill_s(LONG // 2) / (LONG // 2),
     }
 

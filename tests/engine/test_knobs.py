@@ -43,8 +43,8 @@ KNOBS: dict[Callable[..., Any], dict[str, Any]] = {
     AcceptanceModel: {"mean": 0.4, "concentration": 9.0, "later_share": 0.6},
     SimulatedExecutor: {"seed": 1, "cold_start_s": 0.5},
     StepCost: {"line": Line((0, 1), (0.01, 0.012)), "context_s": 1e-5, "prefill": None, "draft": DraftCost(0.002, 0.0),
-               "expands_batch": True, "host_s": 0.003, "scale": 1.5},
-    DraftCost: {"step_s": 0.003, "token_s": 0.001},
+               "expands_batch": True, "host_s": 0.003, "scale": 1.5, "query_s": 1e-5},
+    DraftCost: {"step_s": 0.003, "token_s": 0.001, "step_token_s": 0.0005, "context_s": 1e-6},
     TiledPrefill: {"fixed_s": 0.03, "tile_s": 0.01, "tile": 16},
     Calibration: {"scale": {"off": 1.5}, "step_factor": 1.2, "host_s": 0.004},
 }  # fmt: skip

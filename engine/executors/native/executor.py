@@ -57,6 +57,12 @@ class NativeExecutor(Executor):
         self.drafts: Drafts | None = None
         self._began: float | None = None
 
+    def refuse(self, request: Request) -> str | None:
+        unknown = [token for token in request.prompt_ids or () if not 0 <= token < self._target.config.vocabulary]
+        if unknown:
+            return f"token {unknown[0]} of the prompt is not in the model's vocabulary of {self._target.config.vocabulary}"
+        return super().refuse(request)
+
     @torch.inference_mode()
     def draft(self, batch: Batch, shape: DraftShape) -> Candidates:
         if self._drafter is None:

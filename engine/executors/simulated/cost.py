@@ -45,7 +45,8 @@ class TiledPrefill:
 
 @dataclass(frozen=True)
 class DraftCost:
-    """The draft model: ``step_s`` a draft step and ``step_token_s`` each token of it, ``token_s`` a prompt token to prefill.
+    """The draft model: ``step_s`` a draft step, ``step_token_s`` each token of it, ``context_s`` each cached token it reads,
+    ``token_s`` a prompt token to prefill.
 
     A prefill rides on the first draft step where there is one, and is a forward of its own where there is none.
     """
@@ -53,12 +54,14 @@ class DraftCost:
     step_s: float
     token_s: float
     step_token_s: float = 0.0
+    context_s: float = 0.0
 
-    def seconds(self, depth: int, step_tokens: int, prefill_tokens: int) -> float:
-        """Seconds of ``depth`` draft steps of ``step_tokens`` each and the prefill of ``prefill_tokens`` prompt tokens."""
+    def seconds(self, depth: int, step_tokens: int, cached: int, prefill_tokens: int) -> float:
+        """Seconds of ``depth`` draft steps of ``step_tokens`` each, which read ``cached`` tokens, and of the prefill of
+        ``prefill_tokens`` prompt tokens."""
         prefill_s = self.token_s * prefill_tokens
         if depth:
-            return (self.step_s + self.step_token_s * step_tokens) * depth + prefill_s
+            return (self.step_s + self.step_token_s * step_tokens + self.context_s * cached) * depth + prefill_s
         return max(self.step_s, prefill_s) if prefill_tokens else 0.0
 
 
@@ -66,9 +69,10 @@ class DraftCost:
 class StepCost:
     """Seconds of an engine step.
 
-    scale x (line(new tokens) + ``context_s`` x cached tokens read) + draft + ``host_s``. A step without decoding uses
-    ``prefill`` where there is one. ``expands_batch``: each draft token is scored as a sequence of its own, so that the
-    context is read depth + 1 times (vLLM V0).
+    scale x (line(new tokens) + ``context_s`` x cached tokens read) + draft + ``host_s``. ``query_s``: what each draft token
+    adds in verification for each cached token that it looks at. A step without decoding uses ``prefill`` where there is one.
+    ``expands_batch``: each draft token is scored as a sequence of its own, so that the context is read depth + 1 times
+    (vLLM V0).
     """
 
     line: Line
@@ -78,6 +82,7 @@ class StepCost:
     expands_batch: bool = False
     host_s: float = 0.0
     scale: float = 1.0
+    query_s: float = 0.0
     _decode: Sequence[float] = field(init=False, repr=False)
     _context_s: float = field(init=False, repr=False)
 
@@ -95,17 +100,20 @@ class StepCost:
             return self._prefill(plan.prefill)
         new, read = n, batch.context_tokens
         depth = step_tokens = 0
+        looking_s = 0.0
         if plan.trees is not None and plan.draft is not None:
+            nodes = int(plan.trees.selected.sum())
             depth, step_tokens = plan.draft.depth, n * plan.draft.width
-            new += int(plan.trees.selected.sum())
+            new += nodes
+            looking_s = self.query_s * batch.context_tokens * nodes / n
             read *= depth + 1 if self.expands_batch else 1
         chunked = sum(chunk.tokens for chunk in plan.prefill)
         read += sum(chunk.done for chunk in plan.prefill)
-        drafting = self.draft.seconds(depth, step_tokens, chunked) if self.draft else 0.0
-        return self.scale * (self.line(new + chunked) + self.context_s * read + drafting) + self.host_s
+        drafting = self.draft.seconds(depth, step_tokens, batch.context_tokens, chunked) if self.draft else 0.0
+        return self.scale * (self.line(new + chunked) + self.context_s * read + looking_s + drafting) + self.host_s
 
     def _prefill(self, chunks: Sequence[Chunk]) -> float:
         tokens, done = sum(chunk.tokens for chunk in chunks), sum(chunk.done for chunk in chunks)
         forward = self.prefill(tokens) if self.prefill else self.line(tokens)
-        drafting = self.draft.seconds(0, 0, tokens) if self.draft else 0.0
+        drafting = self.draft.seconds(0, 0, 0, tokens) if self.draft else 0.0
         return self.scale * (forward + self.context_s * done + drafting) + self.host_s

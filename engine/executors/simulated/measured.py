@@ -113,7 +113,7 @@ def load_measured(path: Path) -> MeasuredAcceptance:
                 for width in widths
             }
             return MeasuredAcceptance(tuple(str(kind) for kind in arrays["kinds"]), beams)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError) as error:
         raise InputError(f"{path} holds no measured acceptance; measure it again with `cli.py profile`.") from error
 
 

@@ -93,6 +93,7 @@ class Deployment:
     policies: Mapping[str, Mapping[str, Any]]
     baseline_tpot_s: float
     expands_chains: bool = False
+    query_s: float = 0.0
 
     def calibration(self, name: str) -> Calibration:
         """The named calibration. InputError when this deployment has none of that name."""
@@ -116,6 +117,7 @@ class Deployment:
             expands_batch=self.expands_chains and speculation == "chain",
             host_s=fitted.host_s,
             scale=fitted.scale.get(speculation, 1.0),
+            query_s=self.query_s,
         )
 
 
@@ -140,11 +142,10 @@ def _path(folder: str, name: str, measured: Path | None) -> Path:
 
 
 def _load(folder: str, kind: str, name: str, measured: Path | None) -> dict[str, Any]:
-    path = _path(folder, name, measured)
-    if not path.exists():
-        known = {path.stem for root in (ROOT, measured or ROOT) for path in (root / folder).glob("*.toml")}
+    known = {path.stem for root in (ROOT, measured or ROOT) for path in (root / folder).glob("*.toml")}
+    if name not in known:
         raise InputError(f"unknown {kind} {name!r}; {nearest(name, sorted(known))}")
-    return read_toml(path)
+    return read_toml(_path(folder, name, measured))
 
 
 def models() -> list[str]:
@@ -200,6 +201,7 @@ def load_deployment(model: str, hardware: str, profiles: Path | None = None) -> 
         policies=measured.policies,
         baseline_tpot_s=measured.baseline_tpot_s or line(1),
         expands_chains=measured.expands_chains,
+        query_s=measured.query_s,
     )
 
 
@@ -224,7 +226,9 @@ class _Measured:
     draft: str = ""
     draft_step_s: float = 0.0
     draft_step_token_s: float = 0.0
+    draft_context_s: float = 0.0
     draft_token_s: float = 0.0
+    query_s: float = 0.0
     expands_chains: bool = False
     forward: Mapping[str, Any] = field(default_factory=dict)
     prefill: Mapping[str, Any] = field(default_factory=dict)
@@ -247,7 +251,7 @@ def _draft_cost(measured: _Measured, device: Hardware, profiles: Path | None) ->
     draft = load_model(measured.draft, profiles)
     step_s = measured.draft_step_s or roofline(draft, device, 1)(1)
     token_s = measured.draft_token_s or 2 * draft.parameters / (device.flops_per_s * device.flops_share)
-    return DraftCost(step_s, token_s, measured.draft_step_token_s)
+    return DraftCost(step_s, token_s, measured.draft_step_token_s, measured.draft_context_s)
 
 
 def _free_kv_tokens(model: Model, device: Hardware, gpus: int, where: str) -> int:

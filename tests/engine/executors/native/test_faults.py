@@ -126,6 +126,15 @@ def test_what_does_not_fit_the_context_is_rejected_with_its_reason(system: str) 
     assert_greedy(PAIR, work[1])
 
 
+@pytest.mark.parametrize("token", [-1, 10**6])
+def test_a_token_the_model_does_not_know_is_rejected_with_its_reason(token: int) -> None:
+    work = [ask(0, [*prompt(0), token], 5), ask(1, prompt(1), 5)]
+    serve(PAIR, work, "vllm")
+    assert work[0].status == REJECTED
+    assert f"token {token} of the prompt is not in the model's vocabulary" in str(work[0].reason)
+    assert work[1].status == FINISHED
+
+
 def cut(tokens: list[int], stops: set[int]) -> list[int]:
     """Up to and with the first stop token."""
     return next((tokens[: place + 1] for place, token in enumerate(tokens) if token in stops), tokens)

@@ -89,5 +89,16 @@ def test_an_expanded_batch_reads_its_context_once_for_each_token_of_the_chain() 
 
 def test_a_draft_prefill_rides_on_a_draft_step_or_is_one() -> None:
     draft = DraftCost(step_s=0.5, token_s=0.05)
-    assert [draft.seconds(0, tokens) for tokens in (0, 1, 10, 20)] == [0.0, 0.5, 0.5, 1.0]
-    assert draft.seconds(3, 0) == 1.5 and draft.seconds(3, 20) == 2.5
+    assert [draft.seconds(0, 0, 9, tokens) for tokens in (0, 1, 10, 20)] == [0.0, 0.5, 0.5, 1.0]
+    assert draft.seconds(3, 7, 9, 0) == 1.5 and draft.seconds(3, 7, 9, 20) == 2.5
+
+
+def test_each_token_of_a_draft_step_may_cost() -> None:
+    draft = DraftCost(step_s=0.5, token_s=0.05, step_token_s=0.01, context_s=0.001)
+    assert draft.seconds(3, 7, 90, 20) == pytest.approx(3 * (0.57 + 0.09) + 1.0)
+
+
+def test_draft_tokens_look_at_the_context_too() -> None:
+    plan, batch = tree(5, depth=4, width=3, nodes=45), batch_of(5)
+    more = replace(COST, query_s=0.01).seconds(plan, batch) - COST.seconds(plan, batch)
+    assert more == pytest.approx(2 * 0.01 * 50 * 9)

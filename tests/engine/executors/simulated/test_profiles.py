@@ -146,8 +146,10 @@ def test_a_calibration_scales_steps_by_speculation() -> None:
         context_s=0.1,
         draft=DraftCost(1.0, 1.0),
         calibrations={"x": fitted},
+        expands_chains=True,
     )
     off, chain, tree = (deployment.step_cost(name, "x") for name in ("off", "chain", "adaserve"))
+    assert not replace(deployment, expands_chains=False).step_cost("chain", "x").expands_batch
     assert (off.scale, chain.scale, tree.scale) == (1.0, 3.0, 1.0)
     assert off.line.seconds == (2.0, 4.0) and off.context_s == 0.2 and off.host_s == 0.5
     assert off.draft is None and chain.draft == tree.draft == DraftCost(1.0, 1.0)

@@ -62,13 +62,17 @@ def draw_rates(
     top: float | None,
 ) -> list[Path]:
     """One metric over the rate, a panel a model. ``columns``: the metric's name in ours and in the published values."""
+    import polars as pl
+
     from exps.published import read_published
     from plots.curves import Axis, Panels, sweep_curves
 
     ours, theirs = columns
+    published = read_published("adaserve", figure).rename({theirs: ours})
+    shown = published.filter(pl.col("model").is_in(metrics["model"].unique().to_list()))
     paths = sweep_curves(
         metrics,
-        read_published("adaserve", figure).rename({theirs: ours}),
+        None if shown.is_empty() else published,
         x=Axis("rps", "Requests per second"),
         y=Axis(ours, label, limits=(0, top)),
         path=path,

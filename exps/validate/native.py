@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from engine.executors.simulated.profiles import Deployment
 from exps.adaserve.fig8 import FIG8
 from exps.figure import Options
 from exps.local import TINY, check_torch, measured
@@ -16,15 +17,20 @@ from exps.registry import options_for
 from exps.report import Reporter
 from exps.runner import setup_of
 from exps.serving import NATIVE, SIM, Outcome, Setup
+from exps.simulation import simulate
 from exps.work import serve
 
+KINDS = ("off", "chain", "adaserve")
 SYSTEMS = ("vllm", "sarathi", "vllm-spec-4", "adaserve")
 LIMITS = {"step_ms": 15.0, "attainment_pct": 5.0, "tokens_per_verification": 5.0}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A metric of one system on both. ``error``: percent, or points for a percentage; at most ``limit`` is agreement."""
+    """A metric of one system on both. ``error``: percent, or points for a percentage; at most ``limit`` is agreement.
+
+    ``slower``: how long a decode step took just before and after the native run, against the profile: machines drift.
+    """
 
     system: str
     metric: str
@@ -32,6 +38,7 @@ class Comparison:
     simulated: float
     error: float
     limit: float
+    slower: float
 
     @property
     def agrees(self) -> bool:
@@ -48,30 +55,44 @@ def command(results: Path, seed: int, quick: bool, as_json: bool, report: Report
     found: list[Comparison] = []
     with report.progress(len(SYSTEMS)) as advance:
         for system in SYSTEMS:
-            setup = setup_of(FIG8, TINY, system, options)
-            found += compare(system, timetable, setup)
+            found += compare(timetable, setup_of(FIG8, TINY, system, options))
             advance()
     if as_json:
         report.json([asdict(row) | {"agrees": row.agrees} for row in found])
     else:
         rows = [_row(row) for row in found]
         rate = rates[len(rates) // 2]
-        caption = f"{TINY.title}, Figure 8 at {rate} requests/s; attainment in points, the others in percent."
+        caption = f"{TINY.title}, Figure 8 at {rate} requests/s; attainment in points, the others in percent. machine: the"
+        caption += " time of a decode step around the native run over the profile's, at which the simulator then runs."
         report.frame("Native and simulated", pl.DataFrame(rows), caption)
     return all(row.agrees for row in found)
 
 
-def compare(system: str, timetable: pl.DataFrame, setup: Setup) -> list[Comparison]:
-    """The same workload and system on both executors."""
-    native, simulated = (_measures(serve(timetable, replace(setup, backend=backend))) for backend in (NATIVE, SIM))
+def compare(timetable: pl.DataFrame, setup: Setup) -> list[Comparison]:
+    """The same workload and system on both executors, the simulator at the speed that the machine had meanwhile."""
+    from exps.validate.probe import slowness
+
+    before = slowness(setup)
+    native = _measures(serve(timetable, replace(setup, backend=NATIVE)))
+    slower = (before + slowness(setup)) / 2
+    simulated = _measures(simulate(timetable, replace(setup, backend=SIM), slowed(setup.deployment(), slower)))
     rows = []
     for metric, limit in LIMITS.items():
         if metric not in native:
             continue
         ours, theirs = simulated[metric], native[metric]
         error = ours - theirs if metric.endswith("_pct") else 100 * (ours / theirs - 1)
-        rows.append(Comparison(system, metric, theirs, ours, error, limit))
+        rows.append(Comparison(setup.system, metric, theirs, ours, error, limit, slower))
     return rows
+
+
+def slowed(deployment: Deployment, slower: float) -> Deployment:
+    """A deployment whose steps, the host's part excepted, all take ``slower`` times as long."""
+    calibrations = {
+        name: replace(calibration, scale={kind: slower * calibration.scale.get(kind, 1.0) for kind in KINDS})
+        for name, calibration in deployment.calibrations.items()
+    }
+    return replace(deployment, calibrations=calibrations)
 
 
 def _measures(outcome: Outcome) -> dict[str, float]:
@@ -93,5 +114,6 @@ def _row(row: Comparison) -> dict[str, Any]:
         "simulated": row.simulated,
         "error": round(row.error, 1),
         "limit": row.limit,
+        "machine": f"x{row.slower:.2f}",
         "verdict": "agrees" if row.agrees else "DIFFERS",
     }

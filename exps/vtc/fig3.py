@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from exps.records import Record
 
 S1 = Platform(PLATFORM, "llama-2-7b", "a10g", "Llama-2-7B on A10G")
-WINDOW_S = 60.0
+WINDOWS = 10
 LABELS = {"client-1": "client 1 (1.5 requests/s)", "client-2": "client 2 (3 requests/s)"}
 LOCAL_LABELS = {"client-1": "client 1", "client-2": "client 2 (twice the rate)"}
 SERVED_RPS = 1.65
@@ -66,7 +66,7 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
 
 def _measure_one(record: Record) -> list[tuple[Any, ...]]:
     """Of responses spread over [first token, completion], as in the figure: service_difference at 20 ticks and
-    service_per_s of each client in 60-s windows, service_total at the end; exact from steps: largest_difference."""
+    service_per_s of each client in windows of a tenth of the run, service_total at the end; exact from steps: largest_difference."""
     import numpy as np
 
     from exps.metrics.service import (
@@ -80,13 +80,14 @@ def _measure_one(record: Record) -> list[tuple[Any, ...]]:
     )  # fmt: skip
 
     end_s, clients = record.point.x, clients_of(record.requests)
+    window_s = end_s / WINDOWS
     responses = response_intervals(record.requests)
     key = (record.point.platform.name, record.point.system)
     ticks = np.linspace(end_s / 20, end_s, 20)
     middles = np.linspace(end_s / 30, end_s, 30)
-    middles = middles[(middles >= WINDOW_S / 2) & (middles <= end_s - WINDOW_S / 2)]
+    middles = middles[(middles >= window_s / 2) & (middles <= end_s - window_s / 2)]
     difference = accumulated_difference(responses, ticks, clients)
-    rates, totals = service_rate(responses, middles, WINDOW_S, clients), delivered(responses, ticks[-1:], clients)
+    rates, totals = service_rate(responses, middles, window_s, clients), delivered(responses, ticks[-1:], clients)
     rows: list[tuple[Any, ...]] = [
         (*key, "service_difference", None, *pair) for pair in zip(ticks.tolist(), difference.tolist(), strict=True)
     ]

@@ -66,7 +66,8 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
 
 def _measure_one(record: Record) -> list[tuple[Any, ...]]:
     """Of responses spread over [first token, completion], as in the figure: service_difference at 20 ticks and
-    service_per_s of each client in windows of a tenth of the run, service_total at the end; exact from steps: largest_difference."""
+    service_per_s of each client in windows of a tenth of the run, service_total at the end; exact from steps:
+    largest_difference."""
     import numpy as np
 
     from exps.metrics.service import (

@@ -15,7 +15,7 @@ from exps.manifest import TORCH, machine_name
 from exps.serving import Setup
 from exps.simulation import simulate
 
-HARDWARE = "cpu"
+HARDWARE, MEASURED = "cpu", "measured"
 TINY = Platform("tiny", "tiny", HARDWARE, "The tiny pair on this machine", local=True)
 LLAMA_8B = Platform("llama-8b", "llama-3.1-8b", HARDWARE, "Llama-3.1-8B on this machine", local=True)
 LOCAL = (TINY, LLAMA_8B)
@@ -65,7 +65,7 @@ def measured(platform: Platform, options: Options) -> Deployment:
 def capacity_rps(workload: pl.DataFrame, system: str, platform: Platform, options: Options, kv_tokens: int | None) -> float:
     """Requests a second that ``system`` serves of a workload that is all there at once, by the measured profile."""
     at_once = workload.with_columns(pl.lit(0.0).alias("arrival_s"))
-    setup = Setup(system, platform.model, platform.hardware, "measured", kv_tokens=kv_tokens, profiles=options.profiles)
+    setup = Setup(system, platform.model, platform.hardware, MEASURED, kv_tokens=kv_tokens, profiles=options.profiles)
     return at_once.height / float(simulate(at_once, setup).facts["end_s"])
 
 

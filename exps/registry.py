@@ -12,12 +12,12 @@ from engine.system import PRESETS, parse_system
 from exps.adaserve.fig8 import FIG8
 from exps.adaserve.fig9 import FIG9
 from exps.figure import Figure, Options, Platform, Point, Selection
+from exps.local import MEASURED
 from exps.vtc.fig3 import FIG3
 
 FIGURES = {figure.id: figure for figure in (FIG8, FIG9, FIG3)}
 BACKENDS = ("auto", "sim", "native", "vllm", "http")
 ALL = "all"
-MEASURED = "measured"
 MOST_VALUES = 1000
 
 

@@ -13,7 +13,7 @@ from engine.executors.simulated.cost import Line
 from engine.models.decoder import Decoder
 from engine.plan import DraftShape
 from exps.figure import Options, Platform
-from exps.local import HARDWARE, TINY, source
+from exps.local import HARDWARE, MEASURED, TINY, source
 from exps.manifest import memory_bytes
 from exps.native.measure import Bench, bandwidth_bytes_per_s, flops_per_s, launch_s, slope
 from exps.native.models import load, load_prompts
@@ -30,7 +30,6 @@ DRAFT_ROWS, DEPTH, WIDTH = (1, 4, 16), 5, (1, 3)
 ENOUGH = 1 << 20
 ALONE_TOKENS, GENEROUS = 64, 3.0
 REPEATS, QUICK_REPEATS = 15, 5
-MEASURED = "measured"
 
 Say = Callable[[str], None]
 

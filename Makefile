@@ -7,8 +7,9 @@ CORE := .venv/.core
 ENGINE := .venv/.engine
 TEST := .venv/.test
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --custom-compile-command "make lock" requirements/core.txt requirements/engine.txt
 
-.PHONY: fig8 tiny test clean
+.PHONY: fig8 tiny test lock clean
 
 fig8: $(CORE)
 	$(BIN)/python cli.py run fig8 --model llama
@@ -22,22 +23,28 @@ test: $(TEST)
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n 2
 
+# Pins anew, with hashes, what the two images install.
+lock: $(CORE)
+	$(PIP) uv
+	$(LOCK) --python-version 3.10 --python-platform x86_64-manylinux_2_35 requirements/cuda.in -o requirements.txt
+	$(LOCK) --python-version 3.10 --universal requirements/cpu.in -o requirements/cpu.lock
+
 clean:
 	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(CORE): requirements.txt
+$(CORE): requirements/core.txt
 	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "$(PYTHON) was not found: install Python 3.10 or newer, or name it, as in make PYTHON=python3.12." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "$(PYTHON) is older than 3.10: install a newer Python, or name it, as in make PYTHON=python3.12." >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) has no venv module: install it, as in apt-get install python3-venv." >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(PIP) -r requirements.txt
+	$(PIP) -r requirements/core.txt
 	@touch $@
 
-$(ENGINE): $(CORE) requirements-engine.txt
-	$(PIP) -r requirements-engine.txt
+$(ENGINE): $(CORE) requirements/engine.txt requirements/torch.txt
+	$(PIP) -r requirements/engine.txt -r requirements/torch.txt
 	@touch $@
 
-$(TEST): $(ENGINE) requirements-test.txt
-	$(PIP) -r requirements-test.txt
+$(TEST): $(ENGINE) requirements/test.txt
+	$(PIP) -r requirements/test.txt
 	@touch $@

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import cli_containers
+
 if TYPE_CHECKING:
     from exps.figure import Options, Selection
 
@@ -53,7 +55,8 @@ Rates = Annotated[
     str | None,
     typer.Option("--rps", help="Request rates, as in 2.6:4.8:0.2 or 2.6,3.0; auto: the figure's own, or this machine's."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Here = Annotated[bool, typer.Option("--here", help="Here, even while the container runs.")]
+AsJson = cli_containers.AsJson
 
 RESULTS = Path("results")
 TRACE_HELP = "CSV: arrival_s, client, prompt_tokens, output_tokens; optional app, slo_tpot_s, category."
@@ -72,6 +75,7 @@ def list_(as_json: AsJson = False) -> None:
 
 @app.command()
 def run(
+    context: typer.Context,
     figure: FigureName,
     model: Models = None,
     system: Systems = None,
@@ -85,8 +89,11 @@ def run(
     rps: Rates = None,
     acceptance: Acceptance = None,
     weights: Weights = "own",
+    here: Here = False,
 ) -> None:
     """Run what is missing of a figure, then judge its claims and draw it. Interrupted, the same command goes on.
+
+    While the container runs, it runs there.
 
     Examples: python cli.py run fig8 --model llama; python cli.py run vtc/fig3 --system vtc,fcfs; python cli.py run fig8
     --system adaserve --system order=vtc,spec=adaserve --rps 3:4:0.5; python cli.py run all --quick
@@ -94,6 +101,7 @@ def run(
     from exps import commands
 
     options = _options(results, backend, calibration, traces, seed, quick, acceptance, weights)
+    _in_container(context, here)
     commands.run(figure, _selection(model, system, rps), options, results, jobs, _reporter())
 
 
@@ -197,12 +205,16 @@ def validate(
 
 @app.command()
 def profile(
+    context: typer.Context,
     model: Annotated[str, typer.Option("--model", help="A model of this machine, as in tiny.")] = "tiny",
     results: Results = RESULTS,
     weights: Weights = "own",
     quick: Quick = False,
+    here: Here = False,
 ) -> None:
     """Measure this machine: a hardware profile for the simulator, and what figures start from that run here.
+
+    While the container runs, it is measured there.
 
     Example: python cli.py profile --model tiny
     """
@@ -211,6 +223,7 @@ def profile(
     from exps.registry import check_choice
 
     check_choice("--weights", weights, ("own", "widened"))
+    _in_container(context, here)
     commands.show_profile(commands.profile(find_local(model), weights, results / "profiles", quick, _reporter()), _reporter())
 
 
@@ -255,6 +268,18 @@ def doctor(results: Results = RESULTS, as_json: AsJson = False) -> None:
     show(_reporter(), examine(results), as_json)
 
 
+app.registered_commands.extend(cli_containers.app.registered_commands)
+
+
+def _in_container(context: typer.Context, here: bool, given: str | None = None) -> None:
+    """Ends this command with the exit code of the same command in the container, where one runs."""
+    from containers import forward
+
+    code = None if here else forward(context.obj, _reporter(), given)
+    if code is not None:
+        raise typer.Exit(code)
+
+
 def _reporter() -> Any:
     from exps.report import Reporter
 
@@ -293,7 +318,7 @@ def main(arguments: list[str] | None = None) -> int:
     from engine.errors import InputError
 
     try:
-        return app(arguments, standalone_mode=False) or 0
+        return app(arguments, standalone_mode=False, obj=sys.argv[1:] if arguments is None else arguments) or 0
     except InputError as error:
         message = str(error)
     except (KeyboardInterrupt, typer.Abort):

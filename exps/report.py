@@ -12,7 +12,16 @@ from typing import Any
 import polars as pl
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 
 from exps.claims import FAILS, HOLDS, Judgement
@@ -76,6 +85,14 @@ class Reporter:
         with Progress(*columns, console=self._progress, disable=total == 0) as bar:
             task = bar.add_task("points", total=total)
             yield lambda: bar.advance(task)
+
+    @contextmanager
+    def bytes(self, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
+        """A bar over bytes, ``done`` of them there before; yields what to call with each number that arrived."""
+        columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TextColumn("left"), TimeRemainingColumn())
+        with Progress(*columns, console=self._progress) as bar:
+            task = bar.add_task("bytes", total=total, completed=done)
+            yield lambda arrived: bar.advance(task, arrived)
 
     @contextmanager
     def status(self, title: str) -> Iterator[Callable[[str], None]]:

@@ -30,9 +30,9 @@ def test_the_command_line_is_imported_by_nothing_and_asks_only_exps():
 @pytest.fixture
 def fresh(tmp_path):
     """A copy of the sources with this interpreter in the place of the one that make installs."""
-    for name in ("engine", "exps", "plots"):
+    for name in ("engine", "exps", "hosting", "plots", "requirements"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("cli.py", "Makefile", "requirements.txt"):
+    for name in ("cli.py", "cli_containers.py", "containers.py", "Makefile"):
         shutil.copy(ROOT / name, tmp_path)
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
@@ -60,8 +60,8 @@ def test_readme_commands_run(block, fresh):
     ],
 )
 def test_make_says_what_python_lacks(tmp_path, script, words):
-    for name in ("Makefile", "requirements.txt"):
-        shutil.copy(ROOT / name, tmp_path)
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
     python = tmp_path / "python-here"
     if script is not None:
         python.write_text(f"#!/bin/sh\n{script}\n")

@@ -10,6 +10,7 @@ from typing import Literal
 
 import torch
 
+from engine.catalogue import DRAFTS, MODELS
 from engine.configuration import nearest
 from engine.errors import InputError
 from engine.models.decoder import Decoder
@@ -19,13 +20,7 @@ from engine.models.widened import SHAPES, widen
 
 Load = Callable[[Path], Decoder]
 TINY = Path(__file__).parent / "tiny"
-DRAFTS = {"llama-3.1-8b": "llama-3.2-1b", "qwen2.5-32b": "qwen2.5-0.5b"}
-HUB = {
-    "llama-3.1-8b": "meta-llama/Llama-3.1-8B-Instruct",
-    "llama-3.2-1b": "meta-llama/Llama-3.2-1B-Instruct",
-    "qwen2.5-0.5b": "Qwen/Qwen2.5-0.5B-Instruct",
-    "qwen2.5-32b": "Qwen/Qwen2.5-32B-Instruct",
-}
+WIDENED = [name for name in DRAFTS if name in SHAPES]
 
 
 @dataclass(frozen=True)
@@ -51,14 +46,14 @@ def load_pair(
     """
     load = partial(load_decoder, dtype=dtype, device=device)
     if weights == "widened":
-        if name not in DRAFTS:
-            raise InputError(f"{str(name)!r} is no pair of full-size shapes; {nearest(str(name), list(DRAFTS))}")
+        if name not in WIDENED:
+            raise InputError(f"{str(name)!r} is no pair of full-size shapes; {nearest(str(name), WIDENED)}")
         return _widened(_from_folder(TINY, draft, load), str(name), seed)
     if name == "tiny":
         return _from_folder(TINY, draft, load)
     if name in DRAFTS:
-        target = locate(HUB[str(name)])
-        return _read(target, locate(HUB[DRAFTS[str(name)]]) if draft else None, target, load)
+        target = locate(MODELS[str(name)].repository)
+        return _read(target, locate(MODELS[DRAFTS[str(name)]].repository) if draft else None, target, load)
     if Path(name).is_dir():
         return _from_folder(Path(name), draft, load)
     raise InputError(f"{str(name)!r} is neither a folder nor a pair of models; {nearest(str(name), ['tiny', *DRAFTS])}")

@@ -10,11 +10,12 @@ import huggingface_hub
 import pytest
 import torch
 
+from engine.catalogue import DRAFTS, MODELS
 from engine.errors import InputError
 from engine.models import pair
 from engine.models.config import DecoderConfig
 from engine.models.loading import save_decoder
-from engine.models.pair import DRAFTS, HUB, load_pair
+from engine.models.pair import load_pair
 from engine.models.widened import SHAPES
 from tests.engine.models.dense import fresh, greedy, logits, prompt, write_tokenizer
 
@@ -44,7 +45,7 @@ def hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def download(name: str, allow_patterns: list[str]) -> str:
         asked.append(name)
-        drafts = [HUB[draft] for draft in DRAFTS.values()]
+        drafts = [MODELS[draft].repository for draft in DRAFTS.values()]
         return str(folder / ("draft" if name in drafts else "target"))
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
@@ -61,7 +62,7 @@ def test_a_folder_is_a_pair(folder: Path) -> None:
 
 def test_the_draft_is_left_alone_when_nobody_asks_for_it(folder: Path, hub: list[str]) -> None:
     assert load_pair("llama-3.1-8b", draft=False).draft is None
-    assert hub == [HUB["llama-3.1-8b"]]
+    assert hub == [MODELS["llama-3.1-8b"].repository]
     shutil.rmtree(folder / "draft")
     assert load_pair(folder, draft=False).draft is None
     with pytest.raises(InputError, match="draft is neither a folder"):
@@ -71,7 +72,7 @@ def test_the_draft_is_left_alone_when_nobody_asks_for_it(folder: Path, hub: list
 @pytest.mark.parametrize("name", DRAFTS)
 def test_named_pairs_come_from_the_hub(name: str, hub: list[str]) -> None:
     found = load_pair(name)
-    assert hub == [HUB[name], HUB[DRAFTS[name]]]
+    assert hub == [MODELS[name].repository, MODELS[DRAFTS[name]].repository]
     assert found.draft is not None
     assert (found.target.config, found.draft.config) == (TARGET, DRAFT)
 
@@ -100,7 +101,7 @@ def test_models_with_other_tokens_are_no_pair(folder: Path) -> None:
 
 
 def test_an_unknown_pair_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"'llama-3.1-8' is neither .*; did you mean llama-3.1-8b\?"):
+    with pytest.raises(InputError, match=r"'llama-3.1-8' is neither .*; did you mean llama-3.1-8b or llama-3.1-70b\?"):
         load_pair("llama-3.1-8")
     with pytest.raises(InputError, match="'tiny' is no pair of full-size shapes; known: llama"):
         load_pair("tiny", weights="widened")

@@ -1,0 +1,82 @@
+"""Verdicts for each figure on each backend and for the two images: it runs here, or what would make it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hosting.engines import Found
+from hosting.gpus import Driver, driver_fault
+from hosting.storage import IMAGE_BYTES, free_bytes
+
+READY = "ready"
+NO_GPUS = {
+    "docker": "docker has no NVIDIA runtime; install nvidia-container-toolkit, run"
+    " `sudo nvidia-ctk runtime configure --runtime=docker` and restart Docker.",
+    "podman": "podman has no CDI specification of the GPUs; install nvidia-container-toolkit and run"
+    " `sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`.",
+}
+NO_BUILDKIT = "there is no client that builds with BuildKit; install docker-buildx, then run `cli.py build`."
+
+
+def judge_figures(faults: Sequence[str], driver: Driver | None, engine: Found | None) -> list[dict[str, Any]]:
+    """Rows of figure, backend, ok and reason. ``faults``: what hinders every run."""
+    from exps.registry import BACKENDS, FIGURES
+
+    verdicts = {backend: _backend(backend, faults, driver, engine) for backend in BACKENDS if backend != "auto"}
+    return [
+        {"figure": figure, "backend": backend, "ok": verdict.startswith(READY), "reason": verdict}
+        for figure in FIGURES
+        for backend, verdict in verdicts.items()
+    ]
+
+
+def judge_images(driver: Driver | None, engine: Found) -> list[dict[str, Any]]:
+    """Rows of image, built, ok (it can start here, once it is built) and reason."""
+    return [{"image": name, "built": name in engine.images, **_image(name, driver, engine)} for name in IMAGE_BYTES]
+
+
+def _backend(backend: str, faults: Sequence[str], driver: Driver | None, engine: Found | None) -> str:
+    from exps.serving import NATIVE, SIM
+
+    if backend not in (SIM, NATIVE):
+        return "not in this version"
+    if faults:
+        return f"mend {'; and '.join(faults)}"
+    return READY if backend == SIM else _native(driver, engine)
+
+
+def _native(driver: Driver | None, engine: Found | None) -> str:
+    from exps.local import lacking_torch
+
+    if lacking := lacking_torch():
+        contained = ", or cli.py build and cli.py start, then it runs in the container"
+        return f"needs {', '.join(lacking)}: make tiny installs it{contained if engine and not engine.fault else ''}"
+    idle = "; this version leaves the GPUs idle" if driver is not None and driver.gpus else ""
+    return f"{READY} on the CPU, with --model tiny{idle}"
+
+
+def _image(name: str, driver: Driver | None, engine: Found) -> dict[str, Any]:
+    built = name in engine.images
+    hindrance = engine.fault or (None if built else _build_fault(name, engine))
+    if hindrance:
+        return {"ok": False, "reason": hindrance}
+    state = "built" if built else f"can be built: cli.py build --target {name}"
+    if fault := _start_fault(name, driver, engine):
+        return {"ok": False, "reason": f"{state}, but it does not start here: {fault}"}
+    return {"ok": True, "reason": f"{state}; cli.py start --target {name} starts it" if built else state}
+
+
+def _build_fault(name: str, engine: Found) -> str | None:
+    if not engine.builds:
+        return NO_BUILDKIT
+    needed = IMAGE_BYTES[name]
+    if engine.root is None or (free := free_bytes(engine.root)) >= needed:
+        return None
+    return f"needs {needed / 1e9:.0f} GB in {engine.root}, where {free / 1e9:.1f} GB are free; make room there."
+
+
+def _start_fault(name: str, driver: Driver | None, engine: Found) -> str | None:
+    if name != "cuda":
+        return None
+    return driver_fault(driver) or (None if engine.gpus else NO_GPUS.get(engine.engine or "", NO_GPUS["docker"]))

@@ -1,0 +1,1 @@
+"""The machine under the kit and its container engines."""

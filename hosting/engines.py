@@ -1,0 +1,261 @@
+"""Docker or Podman, by one interface: the SDK for what lives in the engine, the client program for builds and terminals."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.configuration import nearest
+from engine.errors import InputError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+DOCKER, PODMAN = "docker", "podman"
+KINDS = (DOCKER, PODMAN)
+LABEL = "servelab.kit"
+INSIDE = Path("/etc/servelab")
+SOCKET = "/var/run/docker.sock"
+ANSWER_S, WORK_S = 2, 600
+SERVICE_IDLE_S = 30
+CDI = (Path("/etc/cdi"), Path("/var/run/cdi"))
+FREE = "free some, as `docker system df` shows it, and type the same command again."
+START = {DOCKER: "`sudo systemctl start docker`", PODMAN: "`systemctl --user start podman.socket`"}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A container engine that answers. ``program`` is its client with the address, as in ("docker", "--host", "unix://...")."""
+
+    kind: str
+    api: DockerClient
+    program: tuple[str, ...]
+    facts: dict[str, Any] = field(repr=False)
+
+    @property
+    def version(self) -> str:
+        return str(self.facts.get("ServerVersion") or "unknown")
+
+    @property
+    def root(self) -> Path | None:
+        """Where images are kept, where that is a folder of this machine."""
+        root = self.facts.get("DockerRootDir")
+        return Path(root) if root and Path(root).exists() else None
+
+    @property
+    def rootless(self) -> bool:
+        """Whether root in a container is the caller outside."""
+        return os.geteuid() != 0 and any("rootless" in option for option in self.facts.get("SecurityOptions") or ())
+
+    @property
+    def gpus(self) -> bool:
+        """Whether containers can be given NVIDIA GPUs: a runtime of NVIDIA's, its hook, or a CDI description."""
+        described = any(list(folder.glob("*nvidia*")) for folder in CDI if folder.is_dir())
+        if self.kind == PODMAN:
+            return described
+        runtime = "nvidia" in (self.facts.get("Runtimes") or {})
+        return runtime or described or shutil.which("nvidia-container-runtime-hook") is not None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What there is of container engines; ``fault`` says in one sentence why none can be used."""
+
+    engine: str | None = None
+    version: str | None = None
+    gpus: bool = False
+    root: Path | None = None
+    fault: str | None = None
+    container: str | None = None
+    images: tuple[str, ...] = ()
+    builds: bool = False
+
+
+def look() -> Found:
+    """Looks for an engine that runs; starts and changes nothing."""
+    try:
+        engine = connect(serve=False)
+        with answered(engine):
+            running = engine.api.api.containers(filters={"label": LABEL, "status": "running"})
+            images = engine.api.api.images(filters={"label": LABEL, "dangling": False})
+    except InputError as error:
+        return Found(fault=str(error))
+    return Found(
+        engine=engine.kind,
+        version=engine.version,
+        gpus=engine.gpus,
+        root=engine.root,
+        container=running[0]["Names"][0].lstrip("/") if running else None,
+        images=tuple(sorted({image["Labels"][LABEL] for image in images})),
+        builds=_builder(engine) is not None,
+    )
+
+
+def connect(kind: str | None = None, serve: bool = True) -> Engine:
+    """The engine that answers: ``kind``, or Docker before Podman.
+
+    Podman's service is started for this command where none listens, if ``serve``. InputError when none answers.
+    """
+    if INSIDE.exists():
+        raise InputError("this is the inside of the container; type this command on the host.")
+    if kind is not None and kind not in KINDS:
+        raise InputError(f"unknown engine {kind!r}; {nearest(kind, list(KINDS))}")
+    if kind is not None:
+        return _connect_podman(serve) if kind == PODMAN else _connect_docker()
+    try:
+        return _connect_docker()
+    except InputError:
+        if shutil.which(PODMAN) is None:
+            raise
+    return _connect_podman(serve)
+
+
+def builder(engine: Engine) -> tuple[str, ...]:
+    """The client that can build with secrets. InputError where there is none."""
+    program = _builder(engine)
+    if program is None:
+        raise InputError(
+            "the docker client here cannot build with BuildKit; install its buildx plugin (Debian and Ubuntu:"
+            " `sudo apt-get install docker-buildx`), then type the same command again."
+        )
+    return program
+
+
+@contextmanager
+def answered(engine: Engine) -> Iterator[None]:
+    """Turns what the engine refuses, and its silence, into one sentence."""
+    from docker.errors import APIError, DockerException
+    from requests.exceptions import ConnectionError, ReadTimeout
+
+    try:
+        yield
+    except APIError as error:
+        reason = str(error.explanation or error).strip().rstrip(".")
+        if "no space left on device" in reason:
+            raise InputError(f"the disk of the {engine.kind} engine is full ({reason}); {FREE}") from error
+        raise InputError(f"the {engine.kind} engine refused: {reason}; `cli.py status` shows what is there.") from error
+    except (ConnectionError, ReadTimeout) as error:
+        raise InputError(silence(engine)) from error
+    except DockerException as error:
+        raise InputError(f"{engine.kind} cannot be asked for that ({error}); correct the option.") from error
+
+
+def silence(engine: Engine) -> str:
+    """The sentence about an engine that stopped answering."""
+    return f"the {engine.kind} engine stopped answering; start it ({START[engine.kind]}), then type the same command again."
+
+
+def _connect_docker() -> Engine:
+    address = _docker_address()
+    program = shutil.which(DOCKER)
+    if program is None and not _is_socket(address):
+        raise InputError("no container engine was found; install Docker or Podman, then look with `cli.py doctor`.")
+    api, facts = _open(address, DOCKER)
+    return Engine(DOCKER, api, (program or DOCKER, "--host", address), facts)
+
+
+def _docker_address() -> str:
+    """DOCKER_HOST, or the address of the client's chosen context, or the usual socket."""
+    if host := os.environ.get("DOCKER_HOST"):
+        return host
+    config = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
+    try:
+        context = os.environ.get("DOCKER_CONTEXT") or json.loads(config.read_text()).get("currentContext", "default")
+    except (OSError, ValueError):
+        context = os.environ.get("DOCKER_CONTEXT") or "default"
+    if context == "default":
+        return f"unix://{SOCKET}"
+    return _said([DOCKER, "context", "inspect", context, "--format", "{{.Endpoints.docker.Host}}"]) or f"unix://{SOCKET}"
+
+
+def _connect_podman(serve: bool) -> Engine:
+    program = shutil.which(PODMAN)
+    if program is None:
+        raise InputError("podman was not found; install it, or name another engine with --engine docker.")
+    address = os.environ.get("CONTAINER_HOST") or f"unix://{_podman_folder() / 'podman.sock'}"
+    try:
+        api, facts = _open(address, PODMAN)
+    except InputError:
+        if not serve or "CONTAINER_HOST" in os.environ:
+            raise
+        api, facts = _open(_serve_podman(program), PODMAN)
+    return Engine(PODMAN, api, (program,), facts)
+
+
+def _podman_folder() -> Path:
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return Path("/run/podman" if os.geteuid() == 0 or not runtime else f"{runtime}/podman")
+
+
+def _serve_podman(program: str) -> str:
+    """Podman has no daemon: this is a service that ends by itself after a while without requests."""
+    path = _podman_folder() / "servelab.sock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not _listens(path):
+        path.unlink(missing_ok=True)
+        command = [program, "system", "service", "--time", str(SERVICE_IDLE_S), f"unix://{path}"]
+        quiet = subprocess.DEVNULL
+        subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+        until = time.monotonic() + ANSWER_S
+        while not _listens(path) and time.monotonic() < until:
+            time.sleep(0.02)
+    return f"unix://{path}"
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
+def _open(address: str, kind: str) -> tuple[DockerClient, dict[str, Any]]:
+    """The SDK's client and what the engine says of itself. InputError with the way out when it does not answer."""
+    import docker
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        with_patience = docker.DockerClient(base_url=address, timeout=ANSWER_S)
+        facts = with_patience.info()
+        return docker.DockerClient(base_url=address, timeout=WORK_S), facts
+    except (DockerException, RequestException, OSError, ValueError) as error:
+        if "Permission denied" in str(error):
+            raise InputError(
+                f"this user may not talk to the {kind} engine at {address}; join its group with"
+                " `sudo usermod -aG docker $USER`, log in again, and type the same command again."
+            ) from error
+        raise InputError(f"the {kind} engine at {address} does not answer; start it ({START[kind]}).") from error
+
+
+def _is_socket(address: str) -> bool:
+    return not address.startswith("unix://") or Path(address.removeprefix("unix://")).is_socket()
+
+
+def _builder(engine: Engine) -> tuple[str, ...] | None:
+    """Clients before 23 have BuildKit in them; later ones need the buildx plugin, and another client may be installed too."""
+    if engine.kind == PODMAN:
+        return engine.program
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    for program in dict.fromkeys(filter(None, (shutil.which(DOCKER, path=folder) for folder in folders))):
+        version = _said([program, "version", "--format", "{{.Client.Version}}"], engine)
+        if (version and int(version.split(".")[0]) < 23) or _said([program, "buildx", "version"], engine):
+            return (program, *engine.program[1:])
+    return None
+
+
+def _said(command: Sequence[str], engine: Engine | None = None) -> str | None:
+    """What a client printed, None when it failed."""
+    environment = dict(os.environ) if engine is None else {**os.environ, "DOCKER_HOST": engine.program[-1]}
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False, env=environment)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() if found.returncode == 0 else None

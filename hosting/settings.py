@@ -1,0 +1,46 @@
+"""What the commands of a checkout remember: the engine, the container's name, the folder of the models."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from engine.configuration import from_table
+from engine.errors import InputError
+
+FOLDER = ".servelab"
+NAME = "servelab"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Written by ``start``, read by every command about the container."""
+
+    engine: str | None = None
+    name: str = NAME
+    models: str | None = None
+
+
+def read_settings(checkout: Path) -> Settings | None:
+    """What was remembered, None when nothing was."""
+    path = _path(checkout)
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); delete it, then `cli.py start`.") from error
+    return from_table(Settings, table, str(path))
+
+
+def write_settings(checkout: Path, settings: Settings) -> None:
+    path = _path(checkout)
+    path.parent.mkdir(exist_ok=True)
+    draft = path.with_suffix(".tmp")
+    draft.write_text(json.dumps(asdict(settings), indent=2) + "\n", encoding="utf-8")
+    draft.replace(path)
+
+
+def _path(checkout: Path) -> Path:
+    return checkout / FOLDER / "settings.json"

@@ -244,17 +244,32 @@ def fit(
 
 @app.command()
 def setup(
+    model: Annotated[
+        list[str] | None, typer.Option("--model", help="Download models with their drafts: llama, qwen, llama-8b.")
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option("--token-file", help="File of the hub's token, - for standard input; else HF_TOKEN.")
+    ] = None,
     traces: Annotated[bool, typer.Option("--traces", help="Download the papers' traces.")] = False,
-    into: Annotated[Path, typer.Option("--into", help="Folder of the downloads.")] = Path("traces"),
+    into: Annotated[Path, typer.Option("--into", help="Folder of the traces.")] = Path("traces"),
     paper: Annotated[list[str] | None, typer.Option("--paper", help="adaserve, vtc, fairserve, azure.")] = None,
+    here: Here = False,
 ) -> None:
-    """Fetch what is not in the repository: the papers' original traces, each file checked by SHA-256.
+    """Fetch what is not in the repository: models from the hub, the papers' original traces; each file is verified.
 
-    Example: python cli.py setup --traces --paper adaserve
+    While the container runs, models go into its folder. Interrupted, the same command goes on where it was.
+
+    Examples: python cli.py setup --model llama; python cli.py setup --traces --paper adaserve
     """
     from exps import fetch
+    from exps.registry import split_names
 
-    fetch.command(traces, into, paper, _reporter())
+    models = split_names(model or [])
+    fetch.check_wanted(models, traces)
+    if models:
+        _setup_models(models, token_file, here)
+    if traces:
+        fetch.fetch_traces(into, paper, _reporter())
 
 
 @app.command()
@@ -271,12 +286,26 @@ def doctor(results: Results = RESULTS, as_json: AsJson = False) -> None:
 app.registered_commands.extend(cli_containers.app.registered_commands)
 
 
-def _in_container(context: typer.Context, here: bool, given: str | None = None) -> None:
+def _in_container(context: typer.Context, here: bool) -> None:
     """Ends this command with the exit code of the same command in the container, where one runs."""
     from containers import forward
 
-    code = None if here else forward(context.obj, _reporter(), given)
+    code = None if here else forward(context.obj, _reporter())
     if code is not None:
+        raise typer.Exit(code)
+
+
+def _setup_models(models: tuple[str, ...], token_file: Path | None, here: bool) -> None:
+    """In the container, where one runs: the token goes to its standard input, and nowhere else."""
+    from containers import forward, models_place
+    from exps import hub
+
+    token = hub.read_token(token_file, ask=hub.needs_token(models, models_place()))
+    arguments = ["setup", "--model", ",".join(models), *["--token-file", "-"] * (token is not None)]
+    code = None if here else forward(arguments, _reporter(), given=f"{token or ''}\n")
+    if code is None:
+        hub.download_models(models, token, _reporter(), models_place())
+    elif code:
         raise typer.Exit(code)
 
 
@@ -323,6 +352,8 @@ def main(arguments: list[str] | None = None) -> int:
         message = str(error)
     except (KeyboardInterrupt, typer.Abort):
         return 130
+    except ModuleNotFoundError as error:
+        message = f"the package {error.name} is missing; `make fig8` installs what the kit needs."
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise

@@ -46,7 +46,7 @@ def start(wish: Wish, report: Reporter) -> None:
     remembered = _remembered()
     engine = connect(wish.engine or remembered.engine)
     name = wish.name or remembered.name
-    models = (wish.models or Path(remembered.models or models_folder())).expanduser().absolute()
+    models = (wish.models or models_place()).expanduser().absolute()
     image = choose_image(engine, wish)
     present = living.find_container(engine, name)
     same = present is not None and _is_same(present, digest(engine, wish, image, models))
@@ -98,10 +98,9 @@ def cleanup(models: bool, dry_run: bool, yes: bool, report: Reporter) -> None:
 
     ``models`` adds what ``setup`` downloaded; ``dry_run`` removes nothing; ``yes`` does not ask.
     """
-    remembered = _remembered()
-    engine = connect(remembered.engine)
+    engine = connect(_remembered().engine)
     found = living.things(engine)
-    downloads = list_downloads(Path(remembered.models or models_folder())) if models else []
+    downloads = list_downloads(models_place()) if models else []
     if not found and not downloads:
         _forget(dry_run)
         report.say("Nothing here has the kit's label.")
@@ -134,6 +133,12 @@ def forward(arguments: Sequence[str], report: Reporter, given: str | None = None
     folder, inside = translated(arguments, ROOT)
     code = execute(engine, name, ["python", str(PLACE / "cli.py"), *inside], folder, given=given)
     return _explained(engine, name, code, f"`cli.py {' '.join(arguments)}`")
+
+
+def models_place() -> Path:
+    """The folder of the models: inside, the one that was mounted; outside, the one that start was told, or the hub's own."""
+    remembered = None if INSIDE.exists() else _remembered().models
+    return Path(remembered) if remembered else models_folder()
 
 
 def _remembered() -> Settings:
@@ -239,7 +244,7 @@ def _status(engine: Engine, thing: living.Thing) -> dict[str, Any]:
         "container": thing.name,
         "state": described["State"]["Status"],
         "image": living.labels(described)[LABEL],
-        "since": described["State"]["StartedAt"][:19],
+        "since": f"{described['State']['StartedAt'][:19]}Z",
         "checkout": thing.checkout,
         "models": mounts.get(MODELS),
         "gpus": _gpus_of(described),
@@ -254,5 +259,5 @@ def _gpus_of(described: dict[str, Any]) -> str:
 
 def _shown(key: str, value: Any) -> Any:
     if key == "memory_bytes" and value is not None:
-        return f"{value / 1e9:.2f} GB"
+        return f"{value / 1e6:,.0f} MB"
     return "; ".join(value) or "none" if isinstance(value, list) else value

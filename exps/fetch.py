@@ -11,10 +11,14 @@ from exps.report import Reporter
 from exps.workload.download import Source, download_traces
 
 
-def command(traces: bool, into: Path, papers: Sequence[str] | None, report: Reporter) -> None:
-    """Download the traces of ``papers`` (None: all). InputError when nothing is asked for or the download fails."""
-    if not traces:
-        raise InputError("nothing to set up; ask for the traces with `cli.py setup --traces`.")
+def check_wanted(models: Sequence[str], traces: bool) -> None:
+    """InputError when nothing is asked for."""
+    if not models and not traces:
+        raise InputError("nothing to set up; ask for models or traces, as in `cli.py setup --model llama --traces`.")
+
+
+def fetch_traces(into: Path, papers: Sequence[str] | None, report: Reporter) -> None:
+    """Download the traces of ``papers`` (None: all). InputError when the download fails."""
     names = split_names(list(papers)) if papers else None
 
     def progress(source: Source, done: int, total: int) -> None:

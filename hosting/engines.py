@@ -27,6 +27,12 @@ INSIDE = Path("/etc/servelab")
 SOCKET = "/var/run/docker.sock"
 ANSWER_S, WORK_S = 2, 600
 SERVICE_IDLE_S = 30
+NO_GPU_RUNTIME = {
+    DOCKER: "docker has no NVIDIA runtime; install nvidia-container-toolkit, run"
+    " `sudo nvidia-ctk runtime configure --runtime=docker` and restart Docker, or go without: `cli.py start --gpus none`.",
+    PODMAN: "podman has no CDI specification of the GPUs; install nvidia-container-toolkit and run"
+    " `sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`, or go without: `cli.py start --gpus none`.",
+}
 CDI = (Path("/etc/cdi"), Path("/var/run/cdi"))
 FREE = "free some, as `docker system df` shows it, and type the same command again."
 START = {DOCKER: "`sudo systemctl start docker`", PODMAN: "`systemctl --user start podman.socket`"}
@@ -81,9 +87,9 @@ class Found:
 
 
 def look() -> Found:
-    """Looks for an engine that runs; starts and changes nothing."""
+    """Looks for an engine that runs; changes nothing. Podman's service, where none listens, ends by itself again."""
     try:
-        engine = connect(serve=False)
+        engine = connect()
         with answered(engine):
             running = engine.api.api.containers(filters={"label": LABEL, "status": "running"})
             images = engine.api.api.images(filters={"label": LABEL, "dangling": False})
@@ -100,23 +106,20 @@ def look() -> Found:
     )
 
 
-def connect(kind: str | None = None, serve: bool = True) -> Engine:
-    """The engine that answers: ``kind``, or Docker before Podman.
-
-    Podman's service is started for this command where none listens, if ``serve``. InputError when none answers.
-    """
+def connect(kind: str | None = None) -> Engine:
+    """The engine that answers: ``kind``, or Docker before Podman. InputError when none does."""
     if INSIDE.exists():
         raise InputError("this is the inside of the container; type this command on the host.")
     if kind is not None and kind not in KINDS:
         raise InputError(f"unknown engine {kind!r}; {nearest(kind, list(KINDS))}")
     if kind is not None:
-        return _connect_podman(serve) if kind == PODMAN else _connect_docker()
+        return _connect_podman() if kind == PODMAN else _connect_docker()
     try:
         return _connect_docker()
     except InputError:
         if shutil.which(PODMAN) is None:
             raise
-    return _connect_podman(serve)
+    return _connect_podman()
 
 
 def builder(engine: Engine) -> tuple[str, ...]:
@@ -177,7 +180,7 @@ def _docker_address() -> str:
     return _said([DOCKER, "context", "inspect", context, "--format", "{{.Endpoints.docker.Host}}"]) or f"unix://{SOCKET}"
 
 
-def _connect_podman(serve: bool) -> Engine:
+def _connect_podman() -> Engine:
     program = shutil.which(PODMAN)
     if program is None:
         raise InputError("podman was not found; install it, or name another engine with --engine docker.")
@@ -185,7 +188,7 @@ def _connect_podman(serve: bool) -> Engine:
     try:
         api, facts = _open(address, PODMAN)
     except InputError:
-        if not serve or "CONTAINER_HOST" in os.environ:
+        if "CONTAINER_HOST" in os.environ:
             raise
         api, facts = _open(_serve_podman(program), PODMAN)
     return Engine(PODMAN, api, (program,), facts)

@@ -13,7 +13,12 @@ from hosting.engines import LABEL, Engine, answered
 CHECKOUT, OWNER, ASKED = "servelab.checkout", "servelab.owner", "servelab.asked"
 CONTAINER, IMAGE, VOLUME = "container", "image", "volume"
 RUNNING = "running"
-IDLE = "servelab-idle"
+COMMANDS = """
+for place in /proc/[0-9]*; do
+    number=${place#/proc/}
+    [ "$number" = 1 ] || [ "$number" = $$ ] || tr '\\0' ' ' <"$place/cmdline" && echo
+done 2>/dev/null
+"""
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ def things(engine: Engine) -> list[Thing]:
         Thing(CONTAINER, row["Id"], _name(row), row.get("SizeRw") or 0, row["Status"], row["Labels"].get(CHECKOUT, ""))
         for row in by_age
     ]
-    found += [Thing(IMAGE, row["Id"], (row["RepoTags"] or ["untagged"])[0], row["Size"]) for row in images]
+    found += [Thing(IMAGE, row["Id"], _tag(row), row["Size"]) for row in images]
     found += [Thing(VOLUME, row["Name"], row["Name"], sizes.get(row["Name"], {}).get("Size")) for row in volumes]
     return found
 
@@ -96,18 +101,18 @@ def check_ours(container: dict[str, Any], checkout: str) -> None:
 
 
 def usage(engine: Engine, container: str) -> dict[str, Any]:
-    """Cores in use, bytes of memory, and the commands that run, besides the one that keeps the container alive."""
+    """Cores in use, bytes of memory, and the commands that run besides those that keep the container alive."""
     with answered(engine):
         read = engine.api.api.stats(container, stream=False)
-        rows = engine.api.api.top(container)
-    column = rows["Titles"].index("CMD") if "CMD" in rows["Titles"] else -1
+        asked = engine.api.api.exec_create(container, ["sh", "-c", COMMANDS])
+        listed = engine.api.api.exec_start(asked["Id"]).decode(errors="replace")
     now, before = read["cpu_stats"], read["precpu_stats"]
     spent = now["cpu_usage"]["total_usage"] - before["cpu_usage"].get("total_usage", 0)
     whole = now.get("system_cpu_usage", 0) - before.get("system_cpu_usage", 0)
     return {
-        "cores": spent / whole * now.get("online_cpus", 1) if whole > 0 else 0.0,
+        "cores": round(spent / whole * now.get("online_cpus", 1), 2) if whole > 0 else None,
         "memory_bytes": read["memory_stats"].get("usage"),
-        "commands": [command for row in rows["Processes"] or [] if not _keeps_alive(command := row[column])],
+        "commands": [line.strip() for line in listed.splitlines() if line.strip() and not line.startswith("sleep ")],
     }
 
 
@@ -131,9 +136,10 @@ def is_stale(image: dict[str, Any], digest: str) -> bool:
     return (image["Labels"] or {}).get(SOURCES) != digest
 
 
+def _tag(row: dict[str, Any]) -> str:
+    untagged = f"untagged {row['Id'].removeprefix('sha256:')[:12]}"
+    return next((tag for tag in row["RepoTags"] or () if "<none>" not in tag), untagged)
+
+
 def _name(row: dict[str, Any]) -> str:
     return str((row["Names"] or [row["Id"][:12]])[0]).lstrip("/")
-
-
-def _keeps_alive(command: str) -> bool:
-    return IDLE in command or command.startswith("sleep ")

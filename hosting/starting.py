@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import InputError
 from hosting import living
 from hosting.building import CPU, CUDA, choose_target, find_image, tag
-from hosting.engines import LABEL, PODMAN, Engine, answered
+from hosting.engines import LABEL, NO_GPU_RUNTIME, PODMAN, Engine, answered
 from hosting.gpus import check_driver, find_driver
 from hosting.ports import owner
 from hosting.sessions import PLACE, caller
@@ -21,7 +21,7 @@ from hosting.settings import NAME
 if TYPE_CHECKING:
     from docker.types import DeviceRequest, Mount
 
-IDLE = ("bash", "-c", "trap exit TERM INT; while :; do sleep 86400 & wait $!; done", living.IDLE)
+IDLE = ("bash", "-c", "trap exit TERM INT; while :; do sleep 86400 & wait $!; done")
 CACHE, MODELS = "/home/servelab/.cache", "/models"
 ALL_GPUS, NO_GPUS = "all", "none"
 
@@ -104,10 +104,7 @@ def _devices(engine: Engine, wish: Wish, target: str) -> dict[str, list[DeviceRe
         return {}
     check_driver(find_driver())
     if not engine.gpus:
-        raise InputError(
-            f"{engine.kind} has no NVIDIA runtime; install the NVIDIA Container Toolkit, or go without GPUs:"
-            " `cli.py start --gpus none`."
-        )
+        raise InputError(NO_GPU_RUNTIME[engine.kind])
     numbers = None if wanted == ALL_GPUS else wanted.split(",")
     if engine.kind == PODMAN:
         return {"devices": [f"nvidia.com/gpu={number}" for number in numbers or [ALL_GPUS]]}

@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hosting.engines import Found
+from hosting.engines import DOCKER, NO_GPU_RUNTIME, Found
 from hosting.gpus import Driver, driver_fault
 from hosting.storage import IMAGE_BYTES, free_bytes
 
 READY = "ready"
-NO_GPUS = {
-    "docker": "docker has no NVIDIA runtime; install nvidia-container-toolkit, run"
-    " `sudo nvidia-ctk runtime configure --runtime=docker` and restart Docker.",
-    "podman": "podman has no CDI specification of the GPUs; install nvidia-container-toolkit and run"
-    " `sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`.",
-}
 NO_BUILDKIT = "there is no client that builds with BuildKit; install docker-buildx, then run `cli.py build`."
 
 
@@ -79,4 +73,4 @@ def _build_fault(name: str, engine: Found) -> str | None:
 def _start_fault(name: str, driver: Driver | None, engine: Found) -> str | None:
     if name != "cuda":
         return None
-    return driver_fault(driver) or (None if engine.gpus else NO_GPUS.get(engine.engine or "", NO_GPUS["docker"]))
+    return driver_fault(driver) or (None if engine.gpus else NO_GPU_RUNTIME[engine.engine or DOCKER])

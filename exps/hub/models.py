@@ -41,10 +41,10 @@ def models_of(name: str) -> list[str]:
     return [model, draft] if draft else [model]
 
 
-def needs_token(models: Sequence[str], cache: Path | None = None) -> bool:
-    """Whether something gated is asked for that is not here yet."""
+def needs_token(models: Sequence[str], cache: Path) -> bool:
+    """Whether something gated is asked for that is not whole in ``cache`` yet."""
     gated = [MODELS[model].repository for model in _models(models) if MODELS[model].gated]
-    return any(remembered(_cache(cache), repository) is None for repository in gated)
+    return any(remembered(cache, repository) is None for repository in gated)
 
 
 def download_models(

@@ -8,12 +8,13 @@ from pathlib import Path
 from engine.errors import InputError
 from exps.hub import download_models, needs_token, read_token
 from exps.report import Reporter
+from hosting.storage import models_folder
 
 
 def main(models: str, token_file: str = "") -> int:
     names = models.split(",")
     try:
-        token = read_token(Path(token_file) if token_file else None, ask=needs_token(names))
+        token = read_token(Path(token_file) if token_file else None, ask=needs_token(names, models_folder()))
         download_models(names, token, Reporter())
     except InputError as error:
         print(error, file=sys.stderr)

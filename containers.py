@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ from hosting.storage import models_folder
 
 ROOT = Path(__file__).resolve().parent
 STOP_S = 10
+KILLED, KILL_S = 137, 2.0
+PASSED = ("HF_ENDPOINT",)
 TRY = "Next: cli.py attach, or cli.py run fig8 --quick"
 
 
@@ -131,7 +134,8 @@ def forward(arguments: Sequence[str], report: Reporter, given: str | None = None
         report.note(f"This runs here, outside the container: {error}")
         return None
     folder, inside = translated(arguments, ROOT)
-    code = execute(engine, name, ["python", str(PLACE / "cli.py"), *inside], folder, given=given)
+    environment = {variable: os.environ[variable] for variable in PASSED if variable in os.environ}
+    code = execute(engine, name, ["python", str(PLACE / "cli.py"), *inside], folder, environment, given)
     return _explained(engine, name, code, f"`cli.py {' '.join(arguments)}`")
 
 
@@ -187,12 +191,14 @@ def _running() -> tuple[Engine, str]:
 
 
 def _explained(engine: Engine, name: str, code: int, what: str) -> int:
-    """The exit code of what ran in the container. InputError when the container went away under it."""
-    if code and not living.is_running(living.find_container(engine, name)):
+    """The exit code of what ran in the container. InputError when it was killed, or the container went away under it."""
+    kept = "what was complete is kept, so"
+    if code and not living.stays_up(engine, name, KILL_S if code == KILLED else 0.0):
         raise InputError(
-            f"the container {name} stopped under {what}, killed or out of memory; what was complete is kept, so"
-            " `cli.py start`, then the same command."
+            f"the container {name} stopped under {what}, killed or out of memory; {kept} `cli.py start`, then type it again."
         )
+    if code == KILLED:
+        raise InputError(f"{what} was killed in the container, perhaps for want of memory; {kept} type it again.")
     return code
 
 

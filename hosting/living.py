@@ -131,6 +131,16 @@ def wait_until_up(engine: Engine, container: str, seconds: float = 5.0) -> None:
     raise InputError(f"the container did not start ({said or 'no word'}); look with `cli.py doctor`.")
 
 
+def stays_up(engine: Engine, container: str, seconds: float) -> bool:
+    """Whether the container runs, and still does after so many seconds: the engine learns late of a kill."""
+    until = time.monotonic() + seconds
+    while is_running(find_container(engine, container)):
+        if time.monotonic() >= until:
+            return True
+        time.sleep(0.05)
+    return False
+
+
 def is_stale(image: dict[str, Any], digest: str) -> bool:
     """Whether the image was built from other files than the checkout has now."""
     return (image["Labels"] or {}).get(SOURCES) != digest

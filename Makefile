@@ -1,5 +1,5 @@
 # make fig8: AdaServe's Figure 8 on the simulator.  make tiny: the same with real tokens, on this machine.
-# make test: every check.  All need only Python 3.10+ and make.
+# make install: only what the command line needs.  make test: every check.  All need only Python 3.10+ and make.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,7 +9,9 @@ TEST := .venv/.test
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --custom-compile-command "make lock" requirements/core.txt requirements/engine.txt
 
-.PHONY: fig8 tiny test lock clean
+.PHONY: install fig8 tiny test lock clean
+
+install: $(CORE)
 
 fig8: $(CORE)
 	$(BIN)/python cli.py run fig8 --model llama
@@ -21,7 +23,7 @@ test: $(TEST)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 # Pins anew, with hashes, what the two images install.
 lock: $(CORE)

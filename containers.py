@@ -56,7 +56,7 @@ def start(wish: Wish, report: Reporter) -> None:
     if same and living.is_running(present):
         report.say(f"{name} runs already. {TRY}")
     else:
-        _bring_up(engine, wish, image, models, name, present if same else None)
+        _bring_up(engine, wish, image, models, name, present, same)
         report.say(f"{name} runs; models are in {models}, results stay in {ROOT / 'results'}. {TRY}")
     write_settings(ROOT, Settings(engine.kind, name, str(models)))
     if living.is_stale(image, sources(ROOT)):
@@ -165,16 +165,15 @@ def _is_same(present: dict[str, Any], asked: str) -> bool:
 
 
 def _bring_up(
-    engine: Engine, wish: Wish, image: dict[str, Any], models: Path, name: str, present: dict[str, Any] | None
+    engine: Engine, wish: Wish, image: dict[str, Any], models: Path, name: str, present: dict[str, Any] | None, same: bool
 ) -> None:
-    """Starts the container that is ``present``, or a new one in the place of any other with its name."""
-    if present is not None:
+    """Starts the stopped container that is there, where it is the ``same``, or a new one in its place."""
+    if present is not None and same:
         with answered(engine):
             engine.api.api.start(name)
     else:
-        old = living.find_container(engine, name)
-        if old is not None:
-            living.remove(engine, living.Thing(living.CONTAINER, old["Id"], name, None))
+        if present is not None:
+            living.remove(engine, living.Thing(living.CONTAINER, present["Id"], name, None))
         create(engine, wish, image, ROOT, models, name)
     living.wait_until_up(engine, name)
 

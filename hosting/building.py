@@ -26,24 +26,31 @@ TITLE = re.compile(r"^#(\d+) (\[.*?\d+/\d+\] .*)|^((?:\[\d+/\d+\] )?STEP \d+/\d+
 END = re.compile(r"^#(\d+) (CACHED|DONE ([\d.]+)s)")
 MOUNT = re.compile(r"--mount=\S+\s+")
 SAID = re.compile(r"^#\d+ (?:[\d.]+ )?")
+NO_INDEX = "the package index cannot be reached; go online, name its settings with --pip-conf, or fill docker/wheels"
 CAUSES = (
     (r"no space left on device", "the disk of the engine is full; free some, as `docker system df` shows it"),
     (r"do not match the hashes", "a package arrived other than the lock says; check the index or the files in docker/wheels"),
     (
         r"pull access denied|failed to resolve|manifest unknown|failed to do request|initializing source|error pinging"
-        r"|Get \"https?://[^\"]*/v2/|failed to fetch (anonymous|oauth) token",
+        r"|Get \"https?://[^\"]*/v2/|failed to fetch (anonymous|oauth) token|did not resolve to an alias",
         "the base image {base} is neither here nor to be had; go online, load it into the engine, or name another with --base",
     ),
-    (r"requires (a different )?Python", "the base image {base} has a Python older than 3.10; name another with --base"),
-    (r"python3: not found", "the base image {base} has no python3; name another with --base"),
-    (r"certificate.verify.failed", "the index shows a certificate that the image does not know; name your bundle with --ca"),
     (
-        r"No matching distribution|Could not find a version|Max retries exceeded|NameResolutionError|Could not resolve"
-        r"|Temporary failure|Failed to establish a new connection",
-        "the package index cannot be reached; go online, name its settings with --pip-conf, or fill docker/wheels",
+        r"certificate.verif(y|ication).failed",
+        "the index shows a certificate that the image does not know; name your bundle with --ca",
     ),
+    (r"Max retries|NewConnectionError|NameResolutionError|Could not resolve|Temporary failure|Failed to establish", NO_INDEX),
+    (
+        r"requires? (a different )?Python|from versions: \d",
+        "the index has no package for the Python of the base image {base}; name one of Python 3.10 or newer with --base",
+    ),
+    (r"No matching distribution|Could not find a version", NO_INDEX),
+    (r"python3: not found|ensurepip is not", "the base image {base} has no python3 with venv; name another with --base"),
 )
-LOST = r"error reading from server|Cannot connect to the Docker daemon|connection refused|transport is closing|unexpected EOF"
+LOST = (
+    r"^(ERROR: )?(unexpected EOF|Cannot connect to the Docker daemon|error during connect)|error reading from server"
+    r"|transport is closing|dial unix \S+: connect:"
+)
 
 
 @dataclass(frozen=True)
@@ -81,12 +88,10 @@ def build(
     environment = {**os.environ, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
     command = _command(engine, recipe, root)
     pipe: Any = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    with log.open("w", encoding="utf-8") as kept, subprocess.Popen(
-        command, **pipe, text=True, errors="replace", env=environment, start_new_session=True
-    ) as client:
+    with subprocess.Popen(command, **pipe, text=True, errors="replace", env=environment, start_new_session=True) as client:
         assert client.stdout is not None
         try:
-            tail = _follow(_kept(client.stdout, kept), on_step, on_line)
+            tail = _follow(_kept(client.stdout, log), on_step, on_line)
         except BaseException:
             client.send_signal(signal.SIGINT)
             client.wait()
@@ -136,10 +141,15 @@ def _command(engine: Engine, recipe: Recipe, root: Path) -> list[str]:
     return [*command, *["--no-cache"] * recipe.fresh, str(root)]
 
 
-def _kept(lines: Iterable[str], log: Any) -> Iterator[str]:
-    for line in lines:
-        log.write(line)
-        yield line.rstrip()
+def _kept(lines: Iterable[str], log: Path) -> Iterator[str]:
+    """The lines as they come, each written to ``log`` too. InputError where the disk refuses."""
+    try:
+        with log.open("w", encoding="utf-8") as kept:
+            for line in lines:
+                kept.write(line)
+                yield line.rstrip()
+    except OSError as error:
+        raise InputError(f"{log} cannot be written ({error.strerror}); mend it and type the same command again.") from error
 
 
 def _follow(lines: Iterable[str], on_step: Callable[[Step], None], on_line: Callable[[str], None]) -> list[str]:
@@ -167,7 +177,7 @@ def _short(title: str) -> str:
 
 def _sentence(engine: Engine, recipe: Recipe, tail: list[str], log: Path) -> str:
     said = "\n".join(tail)
-    if re.search(LOST, said, re.IGNORECASE):
+    if re.search(LOST, said, re.IGNORECASE | re.MULTILINE):
         return silence(engine)
     base = recipe.base or "of docker/Dockerfile"
     for pattern, cause in CAUSES:

@@ -173,7 +173,7 @@ def _docker_address() -> str:
     config = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
     try:
         context = os.environ.get("DOCKER_CONTEXT") or json.loads(config.read_text()).get("currentContext", "default")
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):
         context = os.environ.get("DOCKER_CONTEXT") or "default"
     if context == "default":
         return f"unix://{SOCKET}"

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -53,7 +53,7 @@ def execute(
     )
     with _passing_on(engine, container, name):
         if process.stdin is not None:
-            with process.stdin as standard_input:
+            with suppress(BrokenPipeError), process.stdin as standard_input:
                 standard_input.write((given or "").encode())
         return process.wait()
 

@@ -31,15 +31,21 @@ def read_settings(checkout: Path) -> Settings | None:
         return None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}); delete it, then `cli.py start`.") from error
+    if not isinstance(table, dict) or not all(isinstance(value, str) or value is None for value in table.values()):
+        raise InputError(f"{path} holds other than names; delete it, then `cli.py start`.")
     return from_table(Settings, table, str(path))
 
 
 def write_settings(checkout: Path, settings: Settings) -> None:
+    """InputError where the checkout cannot be written to."""
     path = _path(checkout)
-    path.parent.mkdir(exist_ok=True)
     draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(asdict(settings), indent=2) + "\n", encoding="utf-8")
-    draft.replace(path)
+    try:
+        path.parent.mkdir(exist_ok=True)
+        draft.write_text(json.dumps(asdict(settings), indent=2) + "\n", encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); mend that, then `cli.py start`.") from error
 
 
 def _path(checkout: Path) -> Path:

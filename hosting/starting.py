@@ -79,6 +79,7 @@ def create(engine: Engine, wish: Wish, image: dict[str, Any], checkout: Path, mo
             image["Id"], list(IDLE), name=name, hostname=NAME, labels=marks, user=caller(engine), working_dir=str(PLACE),
             mounts=_mounts(checkout, models, name), shm_size=wish.shm, mem_limit=wish.memory,
             nano_cpus=None if wish.cpus is None else round(wish.cpus * 1e9), security_opt=["no-new-privileges"],
+            userns_mode="keep-id" if engine.rootless and engine.kind == PODMAN else None,
             ports={} if wish.port is None else {f"{wish.port}/tcp": ("127.0.0.1", wish.port)}, **devices,
         )  # fmt: skip
         try:

@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--cuda", action="store_true", help="Also build the cuda image, which downloads 5 GB; CI always does.")
+
+
 @pytest.fixture
 def mount() -> Iterator[Callable[[Path, str], bool]]:
     """Mounts a memory disk with these options on a folder until the test ends; False where that is not allowed."""

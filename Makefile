@@ -23,7 +23,7 @@ test: $(TEST)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -q -n 2
 
 # Pins anew, with hashes, what the two images install.
 lock: $(CORE)

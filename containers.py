@@ -36,7 +36,6 @@ def build(recipe: Recipe, kind: str | None, report: Reporter) -> None:
     """Builds an image of this checkout; says how long it took and how large it is."""
     engine = connect(kind or _remembered().engine)
     log = ROOT / FOLDER / f"build-{recipe.target}.log"
-    log.parent.mkdir(exist_ok=True)
     with report.status(f"Building {tag(recipe.target)}") as say:
         seconds = build_image(engine, recipe, ROOT, log, lambda step: report.note(_line(step)), say)
     image = find_image(engine, recipe.target)
@@ -172,9 +171,8 @@ def _bring_up(
         with answered(engine):
             engine.api.api.start(name)
     else:
-        if present is not None:
-            living.remove(engine, living.Thing(living.CONTAINER, present["Id"], name, None))
-        create(engine, wish, image, ROOT, models, name)
+        with living.replaced(engine, name, present):
+            create(engine, wish, image, ROOT, models, name)
     living.wait_until_up(engine, name)
 
 

@@ -23,6 +23,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from exps.claims import FAILS, HOLDS, Judgement
 from exps.figure import Figure, Options
@@ -98,7 +99,7 @@ class Reporter:
     def status(self, title: str) -> Iterator[Callable[[str], None]]:
         """A line that says what is being done; yields what to call with each part of it."""
         with self._progress.status(f"{title} ...") as line:
-            yield lambda part: line.update(f"{title}: {part} ...")
+            yield lambda part: line.update(Text(f"{title}: {part} ..."))
 
     def interrupted(self, done: int, total: int) -> None:
         self.note(f"Interrupted: {done} of {total} points were completed and are kept; the same command goes on.")

@@ -144,6 +144,7 @@ def _command(engine: Engine, recipe: Recipe, root: Path) -> list[str]:
 def _kept(lines: Iterable[str], log: Path) -> Iterator[str]:
     """The lines as they come, each written to ``log`` too. InputError where the disk refuses."""
     try:
+        log.parent.mkdir(exist_ok=True)
         with log.open("w", encoding="utf-8") as kept:
             for line in lines:
                 kept.write(line)

@@ -173,7 +173,7 @@ def _docker_address() -> str:
     config = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
     try:
         context = os.environ.get("DOCKER_CONTEXT") or json.loads(config.read_text()).get("currentContext", "default")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError):
         context = os.environ.get("DOCKER_CONTEXT") or "default"
     if context == "default":
         return f"unix://{SOCKET}"
@@ -249,7 +249,8 @@ def _builder(engine: Engine) -> tuple[str, ...] | None:
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     for program in dict.fromkeys(filter(None, (shutil.which(DOCKER, path=folder) for folder in folders))):
         version = _said([program, "version", "--format", "{{.Client.Version}}"], engine)
-        if (version and int(version.split(".")[0]) < 23) or _said([program, "buildx", "version"], engine):
+        major = (version or "").partition(".")[0]
+        if (major.isdecimal() and int(major) < 23) or _said([program, "buildx", "version"], engine):
             return (program, *engine.program[1:])
     return None
 

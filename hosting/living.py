@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +70,23 @@ def remove(engine: Engine, thing: Thing) -> None:
         except APIError as error:
             if "already in progress" not in str(error.explanation):
                 raise
+
+
+@contextmanager
+def replaced(engine: Engine, name: str, old: dict[str, Any] | None) -> Iterator[None]:
+    """Makes room for a container of this name; the old one goes once the new one is there, and stays if that fails."""
+    if old is None:
+        yield
+        return
+    with answered(engine):
+        engine.api.api.rename(old["Id"], f"{name}-replaced")
+    try:
+        yield
+    except BaseException:
+        with answered(engine):
+            engine.api.api.rename(old["Id"], name)
+        raise
+    remove(engine, Thing(CONTAINER, old["Id"], name, None))
 
 
 def find_container(engine: Engine, name: str) -> dict[str, Any] | None:

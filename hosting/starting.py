@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 IDLE = ("bash", "-c", "trap exit TERM INT; while :; do sleep 86400 & wait $!; done")
 CACHE, MODELS = "/home/servelab/.cache", "/models"
 ALL_GPUS, NO_GPUS = "all", "none"
+SIZE = re.compile(r"\d+[bkmg]?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ def choose_image(engine: Engine, wish: Wish) -> dict[str, Any]:
     images = (find_image(engine, target) for target in targets)
     image = next((image for image in images if image is not None), None)
     if image is None:
-        what = f"the image {tag(targets[0])} was" if wish.target else "no image of the kit was"
-        raise InputError(f"{what} not built; build it with `cli.py build --target {targets[0]}`.")
+        lacking = f"the image {tag(targets[0])} was not built" if wish.target else "no image of the kit was built"
+        raise InputError(f"{lacking}; build it with `cli.py build --target {targets[0]}`.")
     return image
 
 
@@ -64,6 +66,9 @@ def digest(engine: Engine, wish: Wish, image: dict[str, Any], models: Path) -> s
 def create(engine: Engine, wish: Wish, image: dict[str, Any], checkout: Path, models: Path, name: str) -> None:
     """Makes and starts the container; one that cannot start is removed again. InputError for what is taken or missing."""
     target = image["Labels"][LABEL]
+    for option, size in (("--shm", wish.shm), ("--memory", wish.memory)):
+        if size is not None and not SIZE.fullmatch(size):
+            raise InputError(f"{option} {size} is no size; give one as in 8g or 512m.")
     devices = _devices(engine, wish, target)
     if wish.port is not None and (whose := owner(wish.port)) is not None:
         raise InputError(f"port {wish.port} is taken by {whose}; choose another with --port.")

@@ -1,4 +1,4 @@
-"""Small and read-only disks, where this process may mount them."""
+"""How tests are spread over workers; small and read-only disks, where this process may mount them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+
+class OneWorkerForTheEngine(LoadScopeScheduling):
+    """Tests that share the container engine go to one worker, all others one by one to whichever is free."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "engine" if nodeid.startswith("tests/containers/") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneWorkerForTheEngine:
+    return OneWorkerForTheEngine(config, log)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

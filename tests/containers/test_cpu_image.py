@@ -17,7 +17,6 @@ from hosting import living
 from tests.containers.engine import cli, command
 from tests.containers.terminal import Terminal
 
-pytestmark = pytest.mark.xdist_group("engine")
 TOKEN = "hf_a-token-of-this-test"
 HUB = """
 import pathlib, time

@@ -10,7 +10,6 @@ import pytest
 from hosting import living
 from tests.containers.engine import ROOT, certificates, cli
 
-pytestmark = pytest.mark.xdist_group("engine")
 PINS = {"torch": "2.6.0+cu124", "triton": "3.2.0", "vllm": "0.8.5.post1", "flashinfer": "0.2.5"}
 IMPORTS = """
 import importlib, torch, transformers

@@ -15,8 +15,6 @@ from hosting.engines import PODMAN, connect
 from tests.containers.engine import ARCHIVE, cli, copy_checkout, skip
 from tests.containers.terminal import Terminal
 
-pytestmark = pytest.mark.xdist_group("engine")
-
 
 @pytest.fixture(scope="module")
 def podman(tmp_path_factory, base):
@@ -44,6 +42,8 @@ def podman(tmp_path_factory, base):
     finally:
         service.terminate()
         service.wait(20)
+        subprocess.run(["umount", folder / "graph" / "overlay"], capture_output=True, check=False)
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What clients print of a build, shortened, hosts made up: recorded of Docker 20.10 and Podman 4.3, composed for newer ones."""
+"""What clients print of a build, shortened, hosts made up: recorded of Docker 20.10 and Podman 4.3, else composed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NEW_BUILDKIT = """\
 #5 resolve registry.example/python:3.11@sha256:0123456789abcdef 0.0s done
 #5 CACHED
 
-#12 [cpu-packages 3/4] RUN --mount=type=bind,source=docker/install,target=/i     --mount=type=cache,target=/c     sh /i -r /run/cpu.lock
+#12 [cpu-packages 3/4] RUN --mount=type=bind,source=install,target=/i --mount=type=cache,target=/c sh /i -r /run/cpu.lock
 #12 1.234 Collecting numpy==2.4.6
 #12 DONE 3.2s
 
@@ -85,7 +85,7 @@ CAUSES = {
     ),
     "base, newer BuildKit without a network": (
         "ERROR: failed to build: failed to solve: local/nothing:1: failed to resolve source metadata for"
-        f' registry.example/local/nothing:1: failed to do request: Head "https://registry.example/v2/x/manifests/1": {NAMELESS}',
+        f' registry.example/local/nothing:1: failed to do request: Head "https://registry.example/v2/x": {NAMELESS}',
         NO_BASE,
     ),
     "base, newer BuildKit and a registry that refuses": (

@@ -297,14 +297,15 @@ def _in_container(context: typer.Context, here: bool) -> None:
 
 def _setup_models(models: tuple[str, ...], token_file: Path | None, here: bool) -> None:
     """In the container, where one runs: the token goes to its standard input, and nowhere else."""
-    from containers import forward, models_place
+    from containers import ROOT, forward
     from exps import hub
+    from hosting.settings import models_place
 
-    token = hub.read_token(token_file, ask=hub.needs_token(models, models_place()))
+    token = hub.read_token(token_file, ask=hub.needs_token(models, models_place(ROOT)))
     arguments = ["setup", "--model", ",".join(models), *["--token-file", "-"] * (token is not None)]
     code = None if here else forward(arguments, _reporter(), given=f"{token or ''}\n")
     if code is None:
-        hub.download_models(models, token, _reporter(), models_place())
+        hub.download_models(models, token, _reporter(), models_place(ROOT))
     elif code:
         raise typer.Exit(code)
 

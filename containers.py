@@ -21,9 +21,8 @@ from hosting.building import Recipe, Step, find_image, sources, tag
 from hosting.building import build as build_image
 from hosting.engines import INSIDE, LABEL, Engine, answered, connect
 from hosting.sessions import PLACE, execute, translated
-from hosting.settings import FOLDER, Settings, read_settings, write_settings
+from hosting.settings import FOLDER, Settings, models_place, read_settings, write_settings
 from hosting.starting import ALL_GPUS, MODELS, NO_GPUS, Wish, choose_image, create, digest
-from hosting.storage import models_folder
 
 ROOT = Path(__file__).resolve().parent
 STOP_S = 10
@@ -48,7 +47,7 @@ def start(wish: Wish, report: Reporter) -> None:
     remembered = _remembered()
     engine = connect(wish.engine or remembered.engine)
     name = wish.name or remembered.name
-    models = (wish.models or models_place()).expanduser().absolute()
+    models = (wish.models or models_place(ROOT)).expanduser().absolute()
     image = choose_image(engine, wish)
     present = living.find_container(engine, name)
     same = present is not None and _is_same(present, digest(engine, wish, image, models))
@@ -102,7 +101,7 @@ def cleanup(models: bool, dry_run: bool, yes: bool, report: Reporter) -> None:
     """
     engine = connect(_remembered().engine)
     found = living.things(engine)
-    downloads = list_downloads(models_place()) if models else []
+    downloads = list_downloads(models_place(ROOT)) if models else []
     if not found and not downloads:
         _forget(dry_run)
         report.say("Nothing here has the kit's label.")
@@ -136,12 +135,6 @@ def forward(arguments: Sequence[str], report: Reporter, given: str | None = None
     environment = {variable: os.environ[variable] for variable in PASSED if variable in os.environ}
     code = execute(engine, name, ["python", str(PLACE / "cli.py"), *inside], folder, environment, given)
     return _explained(engine, name, code, f"`cli.py {' '.join(arguments)}`")
-
-
-def models_place() -> Path:
-    """The folder of the models: inside, the one that was mounted; outside, the one that start was told, or the hub's own."""
-    remembered = None if INSIDE.exists() else _remembered().models
-    return Path(remembered) if remembered else models_folder()
 
 
 def _remembered() -> Settings:

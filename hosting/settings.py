@@ -8,6 +8,8 @@ from pathlib import Path
 
 from engine.configuration import from_table
 from engine.errors import InputError
+from hosting.engines import INSIDE
+from hosting.storage import models_folder
 
 FOLDER = ".servelab"
 NAME = "servelab"
@@ -46,6 +48,12 @@ def write_settings(checkout: Path, settings: Settings) -> None:
         draft.replace(path)
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}); mend that, then `cli.py start`.") from error
+
+
+def models_place(checkout: Path) -> Path:
+    """The folder of the models: inside the one that was mounted, outside the one that start was told, or the hub's own."""
+    remembered = None if INSIDE.exists() else read_settings(checkout)
+    return Path(remembered.models) if remembered and remembered.models else models_folder()
 
 
 def _path(checkout: Path) -> Path:

@@ -10,12 +10,13 @@ from exps.doctor.checks import run_checks
 from exps.doctor.gpu import describe_driver
 from exps.doctor.models import describe_models
 from exps.doctor.verdicts import judge_figures, judge_images
-from exps.manifest import machine
+from exps.manifest import ROOT, machine
 from hosting import engines
 from hosting.engines import Found
 from hosting.gpus import Driver, find_driver
 from hosting.ports import owner
-from hosting.storage import TENSOR_PARALLEL_SHARED_BYTES, free_bytes, models_folder, shared_memory_bytes
+from hosting.settings import models_place
+from hosting.storage import TENSOR_PARALLEL_SHARED_BYTES, free_bytes, shared_memory_bytes
 
 PORTS = (8000, 8001)
 
@@ -49,7 +50,7 @@ def examine(results: Path) -> dict[str, Any]:
         "shared_memory": _shared_memory(inside=engine is None),
         "ports": [{"port": port, "owner": owner(port)} for port in PORTS],
         "disk": _disks(results, engine),
-        "models": describe_models(models_folder(), driver),
+        "models": describe_models(models_place(ROOT), driver),
         "images": [] if engine is None else judge_images(driver, engine),
         "figures": judge_figures(faults, driver, engine),
     }
@@ -83,7 +84,7 @@ def _shared_memory(inside: bool) -> dict[str, Any]:
 
 
 def _disks(results: Path, engine: Found | None) -> list[dict[str, Any]]:
-    folders = {"results": results, "models": models_folder()}
+    folders = {"results": results, "models": models_place(ROOT)}
     if engine is not None and engine.root is not None:
         folders["images"] = engine.root
     return [{"place": place, "folder": str(folder), "free_bytes": free_bytes(folder)} for place, folder in folders.items()]

@@ -14,7 +14,7 @@ from engine.executors.base import Executor
 from engine.kv_cache import BlockPool
 from engine.ordering import Ordering
 from engine.plan import StepPlan, StepResult
-from engine.request import FAILED, FINISHED, REJECTED, Request
+from engine.request import ABORTED, FAILED, FINISHED, REJECTED, Request
 from engine.speculation.base import Progress, Speculation
 
 
@@ -81,8 +81,9 @@ class Engine:
         draft = self.speculation.shape(len(batch)) if self.speculation and batch.requests else None
         plan = self.batching.plan(running, draft, start)
         self._seen_until = start
+        dropped = self._take_dropped()
         if plan is None:
-            return False
+            return dropped
         if plan.draft:
             self._speculate(plan, start)
         result = self.executor.forward(plan, batch)
@@ -105,6 +106,14 @@ class Engine:
             if reason is not None:
                 request.status, request.reason = REJECTED, reason
                 self.observer.request_done(request)
+
+    def _take_dropped(self) -> bool:
+        """Whether the ordering gave up waiting requests, which end here."""
+        dropped = self.ordering.take_dropped()
+        for request, reason in dropped:
+            request.status, request.reason = ABORTED, reason
+            self.observer.request_done(request)
+        return bool(dropped)
 
     def _peek(self) -> Request | None:
         if not self._arrivals and (request := next(self._source, None)):
@@ -144,6 +153,8 @@ class Engine:
     def _commit_decode(self, plan: StepPlan, result: StepResult, end: float) -> Mapping[str, int]:
         batch = self.running.batch
         output: Mapping[str, int] = dict(batch.by_client) if plan.prefill else batch.by_client
+        by_request = self.ordering.by_request
+        produced = self._produced(result) if by_request else ()
         if result.accepted is None:
             rows = batch.advance()
         else:
@@ -155,18 +166,28 @@ class Engine:
             batch.end(np.flatnonzero([request.id in result.ended for request in batch.requests]))
             rows = np.flatnonzero(batch.left == 0)
         finished = 0 if rows is None else len(rows)
-        self.ordering.on_tokens(output, False, finished)
+        if by_request:
+            self.ordering.on_request_tokens(produced, False, finished)
+        else:
+            self.ordering.on_tokens(output, False, finished)
         if rows is not None and finished:
             output = dict(output)
             for request in batch.remove(rows):
                 self._finish(request, end, result.ended.get(request.id) if result.ended else None)
         return output
 
+    def _produced(self, result: StepResult) -> list[tuple[Request, int, int]]:
+        """Request, output tokens before this decode, and tokens of it; copied, since the batch moves on."""
+        batch = self.running.batch
+        tokens = [1] * len(batch) if result.accepted is None else result.accepted.tolist()
+        return list(zip(batch.requests, batch.generated().tolist(), tokens, strict=True))
+
     def _commit_prefill(
         self, plan: StepPlan, ends: Mapping[int, str | None], end: float
     ) -> tuple[dict[str, int], dict[str, int]]:
         prompt: dict[str, int] = {}
         first: dict[str, int] = {}
+        produced: list[tuple[Request, int, int]] = []
         ended = []
         for chunk in plan.prefill:
             request = chunk.request
@@ -181,6 +202,7 @@ class Engine:
             failed = ends.get(request.id) is not None
             if not failed:
                 first[request.client] = first.get(request.client, 0) + 1
+                produced.append((request, request.generated, 1))
                 request.generated += 1
                 if request.first_token_s is None:
                     request.first_token_s = end
@@ -188,7 +210,9 @@ class Engine:
                 ended.append(request)
             else:
                 self.running.batch.add(request)
-        if first or ended:
+        if self.ordering.by_request:
+            self.ordering.on_request_tokens(produced, True, len(ended))
+        elif first or ended:
             self.ordering.on_tokens(first, True, len(ended))
         for request in ended:
             self._finish(request, end, ends.get(request.id))
@@ -197,6 +221,7 @@ class Engine:
     def _finish(self, request: Request, end: float, failure: str | None) -> None:
         self.running.release(request)
         request.status, request.reason, request.finished_s = FAILED if failure else FINISHED, failure, end
+        self.ordering.on_finish(request, end)
         self.observer.request_done(request)
 
 

@@ -8,7 +8,20 @@ from dataclasses import dataclass
 from engine.sampling import GREEDY, Sampling
 
 WAITING, RUNNING, FINISHED, REJECTED = "waiting", "running", "finished", "rejected"
-FAILED, UNFINISHED = "failed", "unfinished"
+FAILED, ABORTED, UNFINISHED = "failed", "aborted", "unfinished"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Usual lengths of an application's requests, in tokens: input beside the system prompt, system prompt, output."""
+
+    input: float
+    system: float
+    output: float
+
+    def __post_init__(self) -> None:
+        if not min(self.input, self.system, self.output) > 0:
+            raise ValueError(f"expected lengths must be above 0, not {self.input:g}, {self.system:g}, {self.output:g}")
 
 
 @dataclass(slots=True, eq=False)
@@ -17,8 +30,12 @@ class Request:
 
     Lengths are in tokens and times in seconds on the engine's clock. ``output_tokens`` is where the answer ends: the
     true length in simulation, the cap on a real executor. ``slo_tpot_s`` is the longest acceptable mean gap between
-    output tokens; None means no SLO. ``prompt_ids`` and ``sampling`` are for executors that compute tokens. Everything
-    below ``sampling`` is written while it is served; ``output_ids`` when it leaves the executor.
+    output tokens, ``slo_s`` the longest acceptable time from arrival to the end; None means no SLO.
+
+    ``call`` of ``calls`` (from 1) places it in its ``interaction`` (FairServe); ``system_tokens`` of the prompt are the
+    application's; ``expected`` are the lengths that its application usually has; ``app_limit`` its requests a minute.
+    ``prompt_ids`` and ``sampling`` are for executors that compute tokens. Everything below ``sampling`` is written
+    while it is served; ``output_ids`` when it leaves the executor.
     """
 
     id: int
@@ -32,6 +49,11 @@ class Request:
     interaction: int | None = None
     call: int | None = None
     adapter: str | None = None
+    calls: int | None = None
+    system_tokens: int = 0
+    app_limit: int | None = None
+    slo_s: float | None = None
+    expected: Expected | None = None
     replica: int = 0
     prompt_ids: Sequence[int] | None = None
     sampling: Sampling = GREEDY

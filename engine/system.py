@@ -44,6 +44,7 @@ class System:
         )
 
 
+RPM_LIMITS = (5, 10, 15, 20, 30)
 PRESETS = {
     system.name: system
     for system in (
@@ -55,8 +56,14 @@ PRESETS = {
             batching=Choice("sarathi", {"token_budget": 1024, "max_sequences": 96}),
             speculation=Choice("adaserve"),
         ),
-        System("vtc", ordering=Choice("vtc"), batching=Choice("slora")),
         System("fcfs", batching=Choice("slora")),
+        System("lcf", ordering=Choice("vtc", {"lift": False}), batching=Choice("slora")),
+        System("vtc", ordering=Choice("vtc"), batching=Choice("slora")),
+        System("vtc-oracle", ordering=Choice("vtc", {"predict": "oracle"}), batching=Choice("slora")),
+        System("vtc-pred-50", ordering=Choice("vtc", {"predict": "oracle", "spread": 0.5}), batching=Choice("slora")),
+        System("vtc-predict", ordering=Choice("vtc", {"predict": "mean"}), batching=Choice("slora")),
+        System("drr", ordering=Choice("drr"), batching=Choice("slora")),
+        *(System(f"rpm-{limit}", ordering=Choice("rpm", {"limit": limit}), batching=Choice("slora")) for limit in RPM_LIMITS),
     )
 }
 

@@ -17,7 +17,7 @@ from exps.serving import NATIVE, SIM
 def listing() -> dict[str, Any]:
     """The figures with their models, systems, points, minutes on this machine and megabytes; and all systems."""
     workers = cores()
-    backends = [SIM] + [NATIVE] * (not lacking_torch())
+    runs_native = not lacking_torch()
     figures = [
         {
             "figure": figure.id,
@@ -29,7 +29,7 @@ def listing() -> dict[str, Any]:
             "minutes": 0 if figure.points_of else minutes(figure, workers),
             "disk_mb": 0.0 if figure.points_of else round(points * figure.point_bytes / 1e6, 1),
             "calibrations": list(figure.calibrations),
-            "backends": backends,
+            "backends": [SIM] + [NATIVE] * (runs_native and any(platform.local for platform in figure.platforms)),
         }
         for figure in FIGURES.values()
     ]

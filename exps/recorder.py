@@ -68,7 +68,8 @@ class Recorder:
 RECORD_COLUMNS = (
     "request", "client", "app", "interaction", "call", "adapter", "category", "replica", "status", "reason",
     "prompt_tokens", "output_tokens", "arrival_s", "admitted_s", "first_token_s", "finished_s", "slo_tpot_s",
-    "steps", "drafted_tokens", "accepted_tokens", "preemptions",
+    "steps", "drafted_tokens", "accepted_tokens", "preemptions", "calls", "system_tokens", "app_limit", "slo_s",
+    "expected_input", "expected_system", "expected_output",
 )  # fmt: skip
 
 

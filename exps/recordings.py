@@ -74,13 +74,22 @@ class Environment:
     calibration: str
 
 
-_ARTIFACT_VTC = "batch=slora,order=vtc(lift_from_empty=false)"
-_ARTIFACT_VTC_TWICE = "batch=slora,order=vtc(lift_from_empty=false,duplicate_charge=true)"
+_ARTIFACT_VTC = "lift_from_empty=false"
+_WEIGHTS = "0:1;1:2;2:3;3:4"
+_VTC_FAMILY = {
+    "vtc": "",
+    "vtc-weighted": f",weights={_WEIGHTS}",
+    "vtc-profile": ",cost=profiled",
+    "vtc-oracle": ",predict=oracle",
+    "vtc-pred-50": ",predict=oracle,spread=0.5",
+    "vtc-predict": ",predict=mean",
+    "lcf": ",lift=false",
+}
 _DUPLICATE_CHARGE_SINCE = "2024-06-06"
 _SECOND_SESSION_SINCE = "2024-01-01"
 
 SYSTEMS: tuple[tuple[str, str], ...] = (
-    (r"weighted", "vtc-weighted"),
+    (r"^(vtc_)?weighted", "vtc-weighted"),
     (r"profile", "vtc-profile"),
     (r"^vtc_oracle", "vtc-oracle"),
     (r"^vtc_(len_)?predict", "vtc-predict"),
@@ -97,14 +106,23 @@ SYSTEMS: tuple[tuple[str, str], ...] = (
 def environment(name: str, committed_on: str) -> Environment:
     """What the run called ``name`` was recorded on: the one place that knows."""
     label = next((label for pattern, label in SYSTEMS if re.search(pattern, name)), name)
-    twice = committed_on >= _DUPLICATE_CHARGE_SINCE
-    built = {"fcfs": "fcfs", "vtc": _ARTIFACT_VTC_TWICE if twice else _ARTIFACT_VTC}
+    system = _system(label, name, committed_on >= _DUPLICATE_CHARGE_SINCE)
     session = "session-2024" if committed_on >= _SECOND_SESSION_SINCE else "session-2023"
     pool = re.search(r"pool_?(\d+)", name)
     if pool or re.search(r"(^|_)s4(_|$)", name):
         kv_tokens = int(pool[1]) if pool else 65000
-        return Environment(label, built.get(label), "llama-2-13b", "a100-80g", kv_tokens, "session-2023")
-    return Environment(label, built.get(label), "llama-2-7b", "a10g", 10000, session)
+        return Environment(label, system, "llama-2-13b", "a100-80g", kv_tokens, "session-2023")
+    return Environment(label, system, "llama-2-7b", "a10g", 10000, session)
+
+
+def _system(label: str, name: str, duplicate_charge: bool) -> str | None:
+    """The composition that ran under a label, with the artifact's deviations; None for one that is not built."""
+    if label in _VTC_FAMILY:
+        twice = ",duplicate_charge=true" * duplicate_charge
+        return f"batch=slora,order=vtc({_ARTIFACT_VTC}{twice}{_VTC_FAMILY[label]})"
+    if label == "rpm" and (limit := re.search(r"^(?:rpm|lshare)\D*(\d+)", name)):
+        return f"batch=slora,order=rpm(limit={limit[1]})"
+    return {"fcfs": "fcfs", "drr": "drr"}.get(label)
 
 
 def read_recordings(folder: Path) -> list[Recording]:

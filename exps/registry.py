@@ -14,8 +14,10 @@ from exps.adaserve.fig9 import FIG9
 from exps.figure import Figure, Options, Platform, Point, Selection
 from exps.local import MEASURED
 from exps.vtc.fig3 import FIG3
+from exps.vtc.fig19 import FIG19
+from exps.vtc.suites import SUITE_FIGURES
 
-FIGURES = {figure.id: figure for figure in (FIG8, FIG9, FIG3)}
+FIGURES = {figure.id: figure for figure in (FIG8, FIG9, FIG3, *SUITE_FIGURES, FIG19)}
 BACKENDS = ("auto", "sim", "native", "vllm", "http")
 ALL = "all"
 MOST_VALUES = 1000

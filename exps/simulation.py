@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import polars as pl
 
 from engine.executors.simulated.executor import SimulatedExecutor
 from engine.executors.simulated.profiles import Deployment, load_acceptance
-from engine.request import Request
+from engine.request import Expected, Request
 from engine.system import parse_system
 from exps.serving import Outcome, Setup, serve
+from exps.workload.timetable import EXPECTED
 
 MEASURED_ON = "tiny"
+COLUMNS = (
+    "client", "prompt_tokens", "output_tokens", "arrival_s", "slo_tpot_s", "category", "app", "interaction", "call", "adapter",
+)  # fmt: skip
+OF_APPLICATIONS = ("calls", "system_tokens", "app_limit", "slo_s", *EXPECTED)
 
 
 def simulate(timetable: pl.DataFrame, setup: Setup, deployment: Deployment | None = None) -> Outcome:
@@ -34,10 +40,19 @@ def simulate(timetable: pl.DataFrame, setup: Setup, deployment: Deployment | Non
 
 def requests_of(timetable: pl.DataFrame) -> Iterator[Request]:
     """The rows of a timetable as requests, made as they are read; ``id`` is the row."""
-    columns = ("client", "prompt_tokens", "output_tokens", "arrival_s", "slo_tpot_s", "category", "app")
-    frame = timetable.select(*columns, "interaction", "call", "adapter")
-    row = 0
-    for part in frame.iter_slices(8192):
-        for values in part.iter_rows():
-            yield Request(row, *values)
-            row += 1
+    rows = _rows(timetable, COLUMNS)
+    if all(timetable[name].null_count() == timetable.height for name in OF_APPLICATIONS):
+        yield from (Request(row, *values) for row, values in enumerate(rows))
+        return
+    for row, (values, more) in enumerate(zip(rows, _rows(timetable, OF_APPLICATIONS), strict=True)):
+        calls, system_tokens, app_limit, slo_s, *usual = more
+        request = Request(row, *values)
+        request.calls, request.system_tokens, request.app_limit, request.slo_s = calls, system_tokens or 0, app_limit, slo_s
+        request.expected = None if None in usual else Expected(*usual)
+        yield request
+
+
+def _rows(timetable: pl.DataFrame, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+    """A part at a time, so that long timetables do not stand in memory as rows."""
+    for part in timetable.select(columns).iter_slices(8192):
+        yield from part.iter_rows()

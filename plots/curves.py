@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -144,6 +144,7 @@ def _draw(picture: _Picture, path: Path) -> tuple[Path, Path]:
         for axis, (panel, title) in zip(axes, panels, strict=True):
             _draw_panel(axis, picture, panel, looks)
             axis.set_title(title)
+        _limit(axes, picture.y)
         axes[0].set_ylabel(picture.y.label)
         figure.legend(handles=entries, loc="outside upper center", ncols=columns, frameon=False)
         figure.text(0.01, 0.02, "\n".join(footer), fontsize=SMALL_PT, color=GREY, va="bottom")
@@ -163,11 +164,16 @@ def _draw_panel(axes: Axes, picture: _Picture, panel: str | None, looks: Mapping
         _draw_bound(axes, picture.bound)
     axes.set_xlabel(x.label)
     axes.set_xlim(*x.limits)
-    axes.set_ylim(*_with_headroom(y.limits))
     for ticks in (axes.xaxis, axes.yaxis):
         ticks.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
-    if axes.get_ylim()[1] >= 10_000:
-        axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+
+
+def _limit(panels: Sequence[Axes], y: Axis) -> None:
+    """The y limits, once every panel has its curves, since they share the axis."""
+    panels[0].set_ylim(*_with_headroom(y.limits))
+    if panels[0].get_ylim()[1] >= 10_000:
+        for axes in panels:
+            axes.yaxis.set_major_formatter(EngFormatter(sep=""))
 
 
 def _with_headroom(limits: Limits) -> Limits:

@@ -127,13 +127,15 @@ class PagedBatching(Batching):
 
     def next_to_admit(self, running: Running, now: float) -> Request | None:
         """The request that ordering offers, if there is a seat and room for its whole prefill."""
-        if running.sequences() >= self.max_sequences:
-            return None
         request = running.ordering.next(now)
-        pool = running.pool
-        if request is None or pool.blocks(request.prefill_tokens) > pool.free - self._reserve(pool):
+        if request is None:
             return None
-        return request
+        pool = running.pool
+        room = pool.blocks(request.prefill_tokens) <= pool.free - self._reserve(pool)
+        if room and running.sequences() < self.max_sequences:
+            return request
+        running.ordering.on_blocked(request, now)
+        return None
 
     def _reserve(self, pool: BlockPool) -> int:
         return int(self.watermark * pool.capacity)

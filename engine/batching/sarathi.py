@@ -34,6 +34,7 @@ class Sarathi(PagedBatching):
         chunks: list[Chunk] = []
         for started in running.prefilling:
             budget = self._chunk(started, budget, chunks)
+        running.ordering.on_pass(now)
         while budget > 0 and (request := self.next_to_admit(running, now)) is not None:
             running.admit(request, now)
             budget = self._chunk(request, budget, chunks)

@@ -78,12 +78,13 @@ class SLoRA(Batching):
         chunks: list[Chunk] = []
         clients = batch.by_client
         self._peak.follow(batch)
+        ordering.on_pass(now)
         while (request := ordering.next(now)) is not None:
             newcomer = request.client not in clients
             limit = pool.tokens - self.adapter_tokens * (len(clients) + newcomer)
-            if self._peak.with_request(request) >= limit or request.prompt_tokens > budget:
-                break
-            if len(batch) + len(chunks) >= self.max_sequences:
+            full = len(batch) + len(chunks) >= self.max_sequences
+            if full or self._peak.with_request(request) >= limit or request.prompt_tokens > budget:
+                ordering.on_blocked(request, now)
                 break
             running.admit(request, now)
             chunks.append(whole_prefill(request))

@@ -32,6 +32,7 @@ class VLLM(PagedBatching):
     def _admit(self, running: Running, now: float) -> list[Chunk]:
         budget = self.max_batched_tokens
         chunks: list[Chunk] = []
+        running.ordering.on_pass(now)
         while (request := self.next_to_admit(running, now)) is not None:
             if chunks and request.prefill_tokens > budget:
                 break

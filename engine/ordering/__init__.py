@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engine.ordering.base import Ordering
+from engine.ordering.drr import DRR
 from engine.ordering.fcfs import FCFS
+from engine.ordering.rpm import RPM
 from engine.ordering.vtc import VTC
 
-ORDERINGS: dict[str, Callable[..., Ordering]] = {"fcfs": FCFS, "vtc": VTC}
+ORDERINGS: dict[str, Callable[..., Ordering]] = {"fcfs": FCFS, "vtc": VTC, "rpm": RPM, "drr": DRR}
 
 __all__ = ["ORDERINGS", "Ordering"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from engine.request import Request
 
@@ -11,9 +11,12 @@ from engine.request import Request
 class Ordering(ABC):
     """Holds the waiting requests and says which of them goes next.
 
-    Batching asks ``next`` until it cannot fit the answer, and calls ``on_admit`` for each one it takes. A policy differs
-    from another in ``next`` and in how it charges; it neither knows the KV cache nor reads a clock.
+    Batching asks ``next`` until it cannot fit the answer, and calls ``on_admit`` for each one it takes and ``on_blocked``
+    for the one that did not fit. A policy differs from another in ``next`` and in how it charges; it neither knows the
+    KV cache nor reads a clock. ``by_request``: it is told of the output tokens of each request instead of each client.
     """
+
+    by_request: bool = False
 
     def on_arrival(self, request: Request, now: float) -> str | None:
         """Queue a new request. A returned sentence rejects it for that reason instead."""
@@ -40,8 +43,24 @@ class Ordering(ABC):
     def __len__(self) -> int:
         """Waiting requests."""
 
+    def on_pass(self, now: float) -> None:
+        """Batching begins to ask who goes next."""
+
+    def on_blocked(self, request: Request, now: float) -> None:
+        """The request that ``next`` returned does not fit: the server is full. It ends the pass."""
+
     def on_tokens(self, by_client: Mapping[str, int], first: bool, finished: int) -> None:
         """Output tokens were produced: a count for each client.
 
         ``first``: they are first tokens, which the prefill produced. ``finished``: requests that ended with this step.
         """
+
+    def on_request_tokens(self, produced: Iterable[tuple[Request, int, int]], first: bool, finished: int) -> None:
+        """Output tokens were produced: request, tokens that it had before, tokens that came. Asked for by ``by_request``."""
+
+    def on_finish(self, request: Request, now: float) -> None:
+        """An admitted request came to its end, whatever its status."""
+
+    def take_dropped(self) -> list[tuple[Request, str]]:
+        """Waiting requests that the policy gave up since it was last asked, each with the reason."""
+        return []

@@ -1,30 +1,7 @@
 """First come, first served."""
 
-from __future__ import annotations
-
-from collections import deque
-
-from engine.ordering.base import Ordering
-from engine.request import Request
+from engine.ordering.mechanics.one_line import OneLine
 
 
-class FCFS(Ordering):
+class FCFS(OneLine):
     """One line in order of arrival."""
-
-    def __init__(self) -> None:
-        self._line: deque[Request] = deque()
-
-    def enqueue(self, request: Request) -> None:
-        self._line.append(request)
-
-    def requeue(self, request: Request) -> None:
-        self._line.appendleft(request)
-
-    def next(self, now: float) -> Request | None:
-        return self._line[0] if self._line else None
-
-    def on_admit(self, request: Request, now: float) -> None:
-        self._line.popleft()
-
-    def __len__(self) -> int:
-        return len(self._line)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping
-from heapq import heappop, heappush, heapreplace
+from collections.abc import Iterable, Mapping
 
 from engine.ordering.base import Ordering
+from engine.ordering.mechanics.cost import Cost, linear, profiled
+from engine.ordering.mechanics.lines import Lines
+from engine.ordering.mechanics.predicting import Oracle, Predictor, RunningMean
+from engine.ordering.mechanics.weights import shares
 from engine.request import Request
 
 
 class VTC(Ordering):
-    """A counter of weighted tokens for each client; a line in order of arrival within a client.
+    """A counter of service for each client; a line in order of arrival within a client.
 
-    ``w_p`` and ``w_q`` weigh a prompt and an output token; ``weights`` gives a client its share (default 1).
+    ``w_p`` and ``w_q`` weigh a prompt and an output token, or ``cost="profiled"`` takes the measured milliseconds.
+    ``weights`` gives a client its share (default 1). ``predict`` charges the answer in advance: "oracle", off by at most
+    ``spread`` of the length, or "mean" of the client's answers. ``lift=False`` never lifts: least counter first (LCF).
     The artifact deviates from the paper in two places, each a switch: ``lift_from_empty=False`` does not lift a client
     that comes while nobody waits; ``duplicate_charge=True`` charges a step before it runs (so not the first token) and
     again in full when a request ended in it.
@@ -23,99 +27,85 @@ class VTC(Ordering):
         self,
         w_p: float = 1.0,
         w_q: float = 2.0,
-        weights: Mapping[str, float] | None = None,
+        weights: Mapping[str, float] | str | None = None,
+        lift: bool = True,
         lift_from_empty: bool = True,
         duplicate_charge: bool = False,
+        cost: str = "linear",
+        predict: str = "nothing",
+        spread: float = 0.0,
+        seed: int = 0,
     ):
+        predictors: dict[str, Predictor | None] = {"nothing": None, "oracle": Oracle(spread, seed), "mean": RunningMean()}
+        costs: dict[str, Cost] = {"linear": linear(w_p, w_q), "profiled": profiled}
+        if cost not in costs or predict not in predictors or not 0 <= spread <= 1:
+            raise ValueError(f"cost is one of {', '.join(costs)}, predict of {', '.join(predictors)}, spread from 0 to 1")
         self.w_p, self.w_q = w_p, w_q
-        self.weights = dict(weights or {})
-        self.lift_from_empty = lift_from_empty
-        self.duplicate_charge = duplicate_charge
-        self.counters: dict[str, float] = {}
-        self._lines: dict[str, deque[Request]] = {}
-        self._seen: dict[str, int] = {}
-        self._heap: list[tuple[float, int, str]] = []
-        self._in_heap: set[str] = set()
-        self._waiting = 0
-        self._last_to_leave: str | None = None
+        self.weights = shares(weights)
+        self.lift, self.lift_from_empty, self.duplicate_charge = lift, lift_from_empty, duplicate_charge
+        self.by_request = cost != "linear" or predict != "nothing"
+        self._cost, self._predictor = costs[cost], predictors[predict]
+        self._ahead: dict[int, float] = {}
+        self._lines = Lines(keep=not lift)
+
+    @property
+    def counters(self) -> dict[str, float]:
+        """What each client was charged."""
+        return self._lines.counters
 
     def enqueue(self, request: Request) -> None:
-        line = self._line(request.client)
-        if not line:
-            self._lift(request.client)
-            self._offer(request.client)
-        line.append(request)
-        self._waiting += 1
+        lines, client = self._lines, request.client
+        if self.lift and not lines.waits(client):
+            least = lines.least()
+            lines.lift(client, lines.counters[least] if least is not None else self._from_empty())
+        lines.append(request)
 
     def requeue(self, request: Request) -> None:
-        line = self._line(request.client)
-        if not line:
-            self._offer(request.client)
-        line.appendleft(request)
-        self._waiting += 1
+        self._lines.prepend(request)
 
     def next(self, now: float) -> Request | None:
-        client = self._least_served()
-        return None if client is None else self._lines[client][0]
+        client = self._lines.least()
+        return None if client is None else self._lines.head(client)
 
     def on_admit(self, request: Request, now: float) -> None:
-        client = request.client
-        self._lines[client].popleft()
-        self._waiting -= 1
+        self._lines.admit(request)
         if not request.preemptions:
-            self.counters[client] += self.w_p * request.prompt_tokens / self.weights.get(client, 1.0)
-        if not self._lines[client]:
-            self._last_to_leave = client
+            ahead = self._predictor.predict(request) if self._predictor else 0.0
+            if ahead:
+                self._ahead[request.id] = ahead
+            self._charge(request, self._cost(request.prompt_tokens, ahead))
 
     def on_tokens(self, by_client: Mapping[str, int], first: bool, finished: int) -> None:
-        charge = self.w_q
-        if self.duplicate_charge:
-            charge *= 0 if first else 1 + (finished > 0)
+        charge = self.w_q * self._times(first, finished)
         counters, weights = self.counters, self.weights
-        if not weights:
-            for client, tokens in by_client.items():
-                counters[client] += charge * tokens
-        else:
-            for client, tokens in by_client.items():
-                counters[client] += charge * tokens / weights.get(client, 1.0)
+        for client, tokens in by_client.items():
+            counters[client] += charge * tokens / weights.get(client, 1.0) if weights else charge * tokens
+
+    def on_request_tokens(self, produced: Iterable[tuple[Request, int, int]], first: bool, finished: int) -> None:
+        times, cost, ahead = self._times(first, finished), self._cost, self._ahead
+        for request, before, tokens in produced:
+            paid, after = max(before, ahead.get(request.id, 0.0)), before + tokens
+            if after > paid:
+                self._charge(request, times * (cost(request.prompt_tokens, after) - cost(request.prompt_tokens, paid)))
+
+    def on_finish(self, request: Request, now: float) -> None:
+        if self._predictor:
+            ahead, p = self._ahead.pop(request.id, 0.0), request.prompt_tokens
+            if ahead > request.generated:
+                back = self._cost(p, ahead) - self._cost(p, request.generated)
+                self._lines.lower(request.client, back / self.weights.get(request.client, 1.0))
+            self._predictor.learn(request)
+        self._lines.end(request.client)
 
     def __len__(self) -> int:
-        return self._waiting
+        return len(self._lines)
 
-    def _line(self, client: str) -> deque[Request]:
-        if client not in self._lines:
-            self._lines[client] = deque()
-            self._seen[client] = len(self._seen)
-            self.counters[client] = 0.0
-        return self._lines[client]
+    def _charge(self, request: Request, amount: float) -> None:
+        self.counters[request.client] += amount / self.weights.get(request.client, 1.0)
 
-    def _lift(self, client: str) -> None:
-        """Raise a returning client to the least counter among the waiting, or to that of the last client that left."""
-        least = self._least_served()
-        if least is None and self.lift_from_empty:
-            least = self._last_to_leave
-        if least is not None:
-            self.counters[client] = max(self.counters[client], self.counters[least])
+    def _times(self, first: bool, finished: int) -> int:
+        """How often the tokens of a step are charged."""
+        return 1 if not self.duplicate_charge else 0 if first else 1 + (finished > 0)
 
-    def _offer(self, client: str) -> None:
-        if client not in self._in_heap:
-            self._in_heap.add(client)
-            heappush(self._heap, (self.counters[client], self._seen[client], client))
-
-    def _least_served(self) -> str | None:
-        """The waiting client with the least counter; ties go to the client seen first.
-
-        An entry is a lower bound, because counters only grow; the top is refreshed until it tells the truth, which
-        costs O(log clients) for each client that was charged past another.
-        """
-        heap = self._heap
-        while heap:
-            counter, seen, client = heap[0]
-            if not self._lines[client]:
-                heappop(heap)
-                self._in_heap.discard(client)
-            elif counter != self.counters[client]:
-                heapreplace(heap, (self.counters[client], seen, client))
-            else:
-                return client
-        return None
+    def _from_empty(self) -> float | None:
+        return self._lines.last_counter() if self.lift_from_empty else None

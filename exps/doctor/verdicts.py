@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from exps.serving import NATIVE, SIM
 from hosting.engines import DOCKER, NO_GPU_RUNTIME, Found
 from hosting.gpus import Driver, driver_fault
 from hosting.storage import IMAGE_BYTES, free_bytes
 
-READY = "ready"
+READY, NOT_YET = "ready", "not in this version"
 NO_BUILDKIT = "there is no client that builds with BuildKit; install docker-buildx, then run `cli.py build`."
 
 
@@ -18,11 +19,12 @@ def judge_figures(faults: Sequence[str], driver: Driver | None, engine: Found | 
     from exps.registry import BACKENDS, FIGURES
 
     verdicts = {backend: _backend(backend, faults, driver, engine) for backend in BACKENDS if backend != "auto"}
-    return [
-        {"figure": figure, "backend": backend, "ok": verdict.startswith(READY), "reason": verdict}
-        for figure in FIGURES
-        for backend, verdict in verdicts.items()
-    ]
+    rows = []
+    for figure in FIGURES.values():
+        for backend, verdict in verdicts.items():
+            reason = verdict if backend != NATIVE or any(platform.local for platform in figure.platforms) else NOT_YET
+            rows.append({"figure": figure.id, "backend": backend, "ok": reason.startswith(READY), "reason": reason})
+    return rows
 
 
 def judge_images(driver: Driver | None, engine: Found) -> list[dict[str, Any]]:
@@ -31,10 +33,8 @@ def judge_images(driver: Driver | None, engine: Found) -> list[dict[str, Any]]:
 
 
 def _backend(backend: str, faults: Sequence[str], driver: Driver | None, engine: Found | None) -> str:
-    from exps.serving import NATIVE, SIM
-
     if backend not in (SIM, NATIVE):
-        return "not in this version"
+        return NOT_YET
     if faults:
         return f"mend {'; and '.join(faults)}"
     return READY if backend == SIM else _native(driver, engine)

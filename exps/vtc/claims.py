@@ -23,7 +23,7 @@ def _values(metrics: pl.DataFrame, system: str, metric: str) -> pl.DataFrame:
     return metrics.filter((pl.col("system") == system) & (pl.col("metric") == metric)).sort("time_s", "client")
 
 
-def _difference(metrics: pl.DataFrame, system: str) -> tuple[Array, Array]:
+def difference_of(metrics: pl.DataFrame, system: str) -> tuple[Array, Array]:
     """Ticks and accumulated service difference."""
     rows = _values(metrics, system, "service_difference")
     return rows["time_s"].to_numpy(), rows["value"].to_numpy()
@@ -40,7 +40,7 @@ def _bounded(metrics: pl.DataFrame) -> Verdict:
 def _flat(metrics: pl.DataFrame) -> Verdict:
     slopes = {}
     for system in ("vtc", "fcfs"):
-        ticks, values = _difference(metrics, system)
+        ticks, values = difference_of(metrics, system)
         if len(ticks) < 2:
             return missing("vtc and fcfs")
         slopes[system] = float(np.polyfit(ticks, values, 1)[0])
@@ -48,21 +48,22 @@ def _flat(metrics: pl.DataFrame) -> Verdict:
     return verdict(slopes["fcfs"] > 0 and abs(slopes["vtc"]) <= 0.05 * slopes["fcfs"], ours)
 
 
-def _linear(metrics: pl.DataFrame) -> Verdict:
-    ticks, values = _difference(metrics, "fcfs")
+def linear_growth(metrics: pl.DataFrame, least_r2: float = 0.98) -> Verdict:
+    """Whether FCFS's service difference grows along a line."""
+    ticks, values = difference_of(metrics, "fcfs")
     if len(ticks) < 3:
         return missing("fcfs")
     slope, start = np.polyfit(ticks, values, 1)
     spread = float(((values - values.mean()) ** 2).sum())
     explained = 1 - float(((values - start - slope * ticks) ** 2).sum()) / spread if spread else 0.0
     ours = f"{slope:+.0f}/s, R2 {explained:.3f}, {values[-1]:,.0f} at {ticks[-1]:.0f} s"
-    return verdict(slope > 0 and explained >= 0.98, ours)
+    return verdict(slope > 0 and explained >= least_r2, ours)
 
 
 def _ratio(metrics: pl.DataFrame) -> Verdict:
     at = {}
     for system in ("vtc", "fcfs"):
-        ticks, values = _difference(metrics, system)
+        ticks, values = difference_of(metrics, system)
         if len(ticks) < 2:
             return missing("vtc and fcfs")
         at[system] = float(np.interp(ticks[-1] / 2, ticks, values))
@@ -99,7 +100,7 @@ CLAIMS = (
         "FCFS's service difference grows linearly",
         {PLATFORM: "+415/s, 249,000 at 600 s"},
         "R2 at least 0.98",
-        _linear,
+        linear_growth,
     ),
     Claim(
         "3a ratio",

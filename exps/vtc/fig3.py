@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from exps.figure import Figure, Options, Platform, Sweep
 from exps.local import LOCAL
 from exps.vtc.claims import CLAIMS, LONGEST_INPUT, PLATFORM, POOL_TOKENS, U
+from exps.vtc.measures import over_time
 
 if TYPE_CHECKING:
     import polars as pl
-
-    from exps.records import Record
 
 S1 = Platform(PLATFORM, "llama-2-7b", "a10g", "Llama-2-7B on A10G")
 WINDOWS = 10
@@ -52,53 +50,6 @@ def _local(platform: Platform, duration_s: float, options: Options) -> pl.DataFr
     rates = [three_digits(share * most) for share in OVERLOAD]
     made = overload_timetable(rates, duration_s=duration_s, seed=options.seed)
     return made.with_columns(prompt=pl.Series([long[row % len(long)] for row in range(made.height)], dtype=pl.Int64))
-
-
-def measure(records: Sequence[Record]) -> pl.DataFrame:
-    """Rows model, system, metric, client, time_s, value; see ``_measure_one`` for the metrics."""
-    import polars as pl
-
-    rows = [row for record in records for row in _measure_one(record)]
-    schema = {"model": pl.String, "system": pl.String, "metric": pl.String, "client": pl.String,
-              "time_s": pl.Float64, "value": pl.Float64}  # fmt: skip
-    return pl.DataFrame(rows, schema, orient="row")
-
-
-def _measure_one(record: Record) -> list[tuple[Any, ...]]:
-    """Of responses spread over [first token, completion], as in the figure: service_difference at 20 ticks and
-    service_per_s of each client in windows of a tenth of the run, service_total at the end; exact from steps:
-    largest_difference."""
-    import numpy as np
-
-    from exps.metrics.service import (
-        accumulated_difference,
-        clients_of,
-        delivered,
-        largest_difference,
-        response_intervals,
-        service_rate,
-        step_intervals,
-    )  # fmt: skip
-
-    end_s, clients = record.point.x, clients_of(record.requests)
-    window_s = end_s / WINDOWS
-    responses = response_intervals(record.requests)
-    key = (record.point.platform.name, record.point.system)
-    ticks = np.linspace(end_s / 20, end_s, 20)
-    middles = np.linspace(end_s / 30, end_s, 30)
-    middles = middles[(middles >= window_s / 2) & (middles <= end_s - window_s / 2)]
-    difference = accumulated_difference(responses, ticks, clients)
-    rates, totals = service_rate(responses, middles, window_s, clients), delivered(responses, ticks[-1:], clients)
-    rows: list[tuple[Any, ...]] = [
-        (*key, "service_difference", None, *pair) for pair in zip(ticks.tolist(), difference.tolist(), strict=True)
-    ]
-    for name, rate, total in zip(clients, rates.tolist(), totals.tolist(), strict=True):
-        rows += [(*key, "service_per_s", name, *pair) for pair in zip(middles.tolist(), rate, strict=True)]
-        rows.append((*key, "service_total", name, end_s, total[0]))
-    if record.steps is not None:
-        largest = largest_difference(step_intervals(record.steps), end_s, clients)
-        rows.append((*key, "largest_difference", None, end_s, largest))
-    return rows
 
 
 def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
@@ -146,7 +97,7 @@ FIG3 = Figure(
     sweep=Sweep("duration_s", {S1.name: (600.0,)}, quick=(60.0,)),
     calibrations=("session-2024", "session-2023"),
     timetable=timetable,
-    measure=measure,
+    measure=over_time(lambda end_s: end_s / WINDOWS),
     draw=draw,
     claims=CLAIMS,
     point_seconds=1.5,

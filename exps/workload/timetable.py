@@ -21,8 +21,16 @@ SCHEMA = pl.Schema(
         "call": pl.Int64(),
         "adapter": pl.String(),
         "prompt": pl.Int64(),
+        "calls": pl.Int64(),
+        "system_tokens": pl.Int64(),
+        "app_limit": pl.Int64(),
+        "slo_s": pl.Float64(),
+        "expected_input": pl.Float64(),
+        "expected_system": pl.Float64(),
+        "expected_output": pl.Float64(),
     }
 )
+EXPECTED = ("expected_input", "expected_system", "expected_output")
 REQUIRED = ("arrival_s", "client", "prompt_tokens", "output_tokens")
 
 
@@ -58,6 +66,10 @@ def check_timetable(frame: pl.DataFrame) -> None:
         "arrival_s goes backwards": bool((np.diff(arrival) < 0).any()),
         "a length is below 1 token": frame.filter(pl.min_horizontal("prompt_tokens", "output_tokens") < 1).height > 0,
         "slo_tpot_s is not positive and finite": not (np.isfinite(slo).all() and (slo > 0).all()),
+        "slo_s is not above 0": frame.filter(pl.col("slo_s") <= 0).height > 0,
+        "an expected length is not above 0": frame.filter(pl.min_horizontal(EXPECTED) <= 0).height > 0,
+        "app_limit is negative": frame.filter(pl.col("app_limit") < 0).height > 0,
+        "a call is not one of its interaction's calls": frame.filter(~pl.col("call").is_between(1, "calls")).height > 0,
     }
     found = [fault for fault, present in faults.items() if present]
     if found:

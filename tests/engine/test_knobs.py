@@ -31,7 +31,8 @@ PREFILL = TiledPrefill(0.01, 0.002)
 CALIBRATION = Calibration("x", scale={"off": 1.0}, host_s=0.001)
 
 KNOBS: dict[Callable[..., Any], dict[str, Any]] = {
-    VTC: {"w_p": 9.0, "w_q": 0.1, "weights": {"c": 5.0}, "lift_from_empty": False, "duplicate_charge": True},
+    VTC: {"w_p": 9.0, "w_q": 0.1, "weights": {"c": 5.0}, "lift": False, "lift_from_empty": False, "duplicate_charge": True,
+          "cost": "profiled", "predict": "mean", "spread": 0.1, "seed": 1},
     SLoRA: {"decodes_between_admissions": 2, "longest_request": 60, "adapter_tokens": 60, "max_sequences": 2,
             "poll_s": 0.5, "late_arrivals": False},
     VLLM: {"max_sequences": 2, "max_batched_tokens": 60, "watermark": 0.3, "block_size": 40},
@@ -48,6 +49,9 @@ KNOBS: dict[Callable[..., Any], dict[str, Any]] = {
     TiledPrefill: {"fixed_s": 0.03, "tile_s": 0.01, "tile": 16},
     Calibration: {"scale": {"off": 1.5}, "step_factor": 1.2, "host_s": 0.004},
 }  # fmt: skip
+
+GUESSED = {"predict": "oracle", "spread": 0.5}
+NEEDS: dict[tuple[Callable[..., Any], str], dict[str, Any]] = {(VTC, name): GUESSED for name in ("spread", "seed", "cost")}
 
 
 def workload() -> list[Request]:
@@ -98,7 +102,8 @@ def cost(thing: Callable[..., Any], knob: Mapping[str, Any]) -> StepCost:
 
 @pytest.mark.parametrize(("thing", "name"), [(thing, name) for thing, knobs in KNOBS.items() for name in knobs])
 def test_the_knob_moves_a_record(thing: Callable[..., Any], name: str) -> None:
-    assert run(thing, {name: KNOBS[thing][name]}) != run(thing, {})
+    base = NEEDS.get((thing, name), {})
+    assert run(thing, {**base, name: KNOBS[thing][name]}) != run(thing, base)
 
 
 @pytest.mark.parametrize("thing", KNOBS)

@@ -36,7 +36,8 @@ def write_run(folder: Path, text: str) -> None:
         ("vtc_oracle_overload", "vtc-oracle", "llama-2-7b", 10000),
         ("vtc_predict_real", "vtc-predict", "llama-2-7b", 10000),
         ("vtc_pred50_overload", "vtc-pred-50", "llama-2-7b", 10000),
-        ("vtc_overload_weighted", "vtc-weighted", "llama-2-7b", 10000),
+        ("vtc_overload_weighted", "vtc", "llama-2-7b", 10000),
+        ("vtc_weighted_overload_weighted", "vtc-weighted", "llama-2-7b", 10000),
         ("vtc_real_profile", "vtc-profile", "llama-2-7b", 10000),
         ("lcf_dist_shift", "lcf", "llama-2-7b", 10000),
         ("rpm10_real", "rpm", "llama-2-7b", 10000),
@@ -47,7 +48,7 @@ def write_run(folder: Path, text: str) -> None:
 def test_the_name_tells_system_model_and_pool(name: str, label: str, model: str, kv_tokens: int) -> None:
     place = environment(name, "2023-12-04")
     assert (place.label, place.model, place.kv_tokens) == (label, model, kv_tokens)
-    assert (place.system is not None) == (label in ("vtc", "fcfs"))
+    assert (place.system is None) == (label == "something_else")
 
 
 def test_the_date_tells_the_session_and_the_artifacts_charge() -> None:
@@ -56,6 +57,16 @@ def test_the_date_tells_the_session_and_the_artifacts_charge() -> None:
     assert first.system and second.system
     assert "duplicate_charge" not in first.system and "duplicate_charge=true" in second.system
     assert "duplicate_charge" not in (environment("vtc_real", "2024-04-25").system or "")
+
+
+def test_the_name_tells_the_policys_parameters() -> None:
+    systems = {name: environment(name, "2024-06-06").system for name in ("rpm10_real", "lcf_real", "vtc_pred50_overload")}
+    vtc = "batch=slora,order=vtc(lift_from_empty=false,duplicate_charge=true"
+    assert systems == {
+        "rpm10_real": "batch=slora,order=rpm(limit=10)",
+        "lcf_real": f"{vtc},lift=false)",
+        "vtc_pred50_overload": f"{vtc},predict=oracle,spread=0.5)",
+    }
 
 
 def test_a_run_becomes_records_and_a_timetable(folder: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from exps.metrics.service import (
     accumulated_difference,
     delivered,
+    largest_backlogged_change,
     largest_difference,
     response_intervals,
     service_rate,
@@ -82,3 +83,17 @@ def test_delivered_grows_to_all_there_is(rows):
     assert (np.diff(curves, axis=1) >= -1e-3).all()
     totals = intervals.group_by("client").agg(pl.col("service").sum()).sort("client")["service"].to_numpy()
     np.testing.assert_allclose(curves[:, -1], totals, rtol=1e-6)
+
+
+def test_the_backlogged_change_counts_only_while_both_wait(make_requests):
+    """Client b asks for nothing until 10 s; from then to 20 s both wait and a is served twice as fast."""
+    requests = make_requests(
+        {"client": "a", "arrival_s": 0.0, "admitted_s": 20.0},
+        {"client": "b", "arrival_s": 10.0, "admitted_s": 20.0},
+    )
+    intervals = pl.DataFrame(
+        {"client": ["a", "a", "b"], "start_s": [0.0, 10.0, 10.0], "end_s": [10.0, 20.0, 20.0], "service": [900.0, 40.0, 20.0]}
+    )
+    assert largest_difference(intervals) == pytest.approx(920)
+    assert largest_backlogged_change(requests, intervals, 100.0, ["a", "b"]) == pytest.approx(20)
+    assert largest_backlogged_change(requests, intervals, 9.0, ["a", "b"]) == 0

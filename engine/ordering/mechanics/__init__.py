@@ -1,0 +1,1 @@
+"""What ordering policies share: lines, counters, costs, guesses of length, windows."""

@@ -1,0 +1,145 @@
+"""VTC, Figure 19 and Tables 5 and 6: what knowing the answer's length is worth, with 2 and with 8 overloaded clients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exps.claims import Claim, Verdict, missing, verdict
+from exps.figure import Figure, Options, Platform, Sweep
+from exps.vtc.claims import PLATFORM, POOL_TOKENS
+from exps.vtc.fig3 import S1
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from exps.records import Record
+
+DURATION_S, QUICK_S = 360.0, 90.0
+RATES = {2.0: (1.5, 3.0), 8.0: (0.4, 0.4, 0.4, 0.6, 0.6, 0.6, 0.6, 0.6)}
+ARTIFACT = "vtc,order=vtc(lift_from_empty=false,duplicate_charge=true)"
+TITLES = {"fcfs": "FCFS", "vtc": "VTC", ARTIFACT: "VTC, the artifact's charges", "vtc-pred-50": "VTC, lengths within 50 %",
+          "vtc-oracle": "VTC, lengths known"}  # fmt: skip
+TABLES = {2.0: "Table 5", 8.0: "Table 6"}
+PUBLISHED = {
+    2.0: {"fcfs": (447.37, 439.00), ARTIFACT: (192.88, 103.77), "vtc-pred-50": (33.98, 12.54), "vtc-oracle": (5.87, 0.51)},
+    8.0: {"fcfs": (247.88, 230.81), ARTIFACT: (322.16, 162.20), "vtc-pred-50": (99.43, 66.32), "vtc-oracle": (43.23, 36.34)},
+}
+SCHEMA = ("model", "system", "clients", "metric", "time_s", "value")
+
+
+def timetable(platform: Platform, clients: float, options: Options) -> pl.DataFrame:
+    """Suites ``overload`` and ``overload-multi``."""
+    from exps.recordings import EXTRA_PROMPT_TOKENS
+    from exps.workload.vtc import overload_timetable
+
+    duration_s = QUICK_S if options.quick else DURATION_S
+    return overload_timetable(RATES[clients], 256 + EXTRA_PROMPT_TOKENS, 256, duration_s, options.seed)
+
+
+def measure(records: Sequence[Record]) -> pl.DataFrame:
+    """Rows model, system, clients, metric, time_s, value: the tables' largest, mean, variance and tokens_per_s, and
+    service_difference at 20 ticks while requests arrive."""
+    import numpy as np
+    import polars as pl
+
+    from exps.metrics.service import accumulated_difference, clients_of, response_intervals
+    from exps.metrics.tables import service_differences
+
+    rows: list[tuple[object, ...]] = []
+    for record in records:
+        requests, point = record.requests, record.point
+        key = (point.platform.name, point.system, point.x)
+        end_s, total_s = requests["arrival_s"].max(), requests["finished_s"].max()
+        found = service_differences(requests, total_s)  # type: ignore[arg-type]
+        for name in ("largest", "mean", "variance", "tokens_per_s"):
+            rows.append((*key, name, None, getattr(found, name)))
+        ticks = np.linspace(end_s / 20, end_s, 20)  # type: ignore[operator, arg-type]
+        curve = accumulated_difference(response_intervals(requests), ticks, clients_of(requests))
+        rows += [(*key, "service_difference", *pair) for pair in zip(ticks.tolist(), curve.tolist(), strict=True)]
+    return pl.DataFrame(rows, dict.fromkeys(SCHEMA[:2], pl.String) | {"clients": pl.Float64, "metric": pl.String,
+                        "time_s": pl.Float64, "value": pl.Float64}, orient="row")  # fmt: skip
+
+
+def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+    """The accumulated difference over time, a panel for each number of clients."""
+    import polars as pl
+
+    from plots.curves import Axis, Panels, time_curves
+
+    rows = metrics.filter((pl.col("metric") == "service_difference") & ~pl.col("system").is_in(["fcfs", ARTIFACT]))
+    clients = pl.format("{} clients", pl.col("clients").cast(pl.Int64))
+    shown = rows.rename({"value": "service_difference"}).with_columns(clients.alias("panel"))
+    names = shown["panel"].unique(maintain_order=True).to_list()
+    return list(
+        time_curves(
+            shown,
+            None,
+            x=Axis("time_s", "Time (s)", limits=(0, None)),
+            y=Axis("service_difference", "Service difference", limits=(0, None)),
+            path=folder / f"fig19-{suffix}",
+            series="system",
+            panels=Panels("panel", {name: name for name in names}),
+            labels=TITLES,
+            footer=caption,
+        )
+    )
+
+
+def _value(metrics: pl.DataFrame, clients: float, system: str, metric: str) -> float | None:
+    import polars as pl
+
+    rows = metrics.filter((pl.col("clients") == clients) & (pl.col("system") == system) & (pl.col("metric") == metric))
+    return None if rows.is_empty() else rows["value"][0]
+
+
+def _order(clients: float) -> Claim:
+    """By mean difference: the better the length is known, the smaller."""
+    ranked = ("vtc-oracle", "vtc-pred-50", ARTIFACT, "fcfs")
+
+    def judge(metrics: pl.DataFrame) -> Verdict:
+        means = [_value(metrics, clients, system, "mean") for system in ranked]
+        if None in means:
+            return missing(", ".join(ranked))
+        known = [mean for mean in means if mean is not None]
+        return verdict(known == sorted(known), " < ".join(f"{mean:.1f}" for mean in known))
+
+    published = " < ".join(f"{PUBLISHED[clients][system][1]:.1f}" for system in ranked)
+    statement = "Mean difference: lengths known < within 50 % < unknown < FCFS"
+    return Claim(f"{TABLES[clients]} order", statement, {PLATFORM: published}, "none", judge)
+
+
+def _near(clients: float, system: str) -> Claim:
+    largest, mean = PUBLISHED[clients][system]
+
+    def judge(metrics: pl.DataFrame) -> Verdict:
+        ours = [_value(metrics, clients, system, metric) for metric in ("largest", "mean")]
+        if None in ours:
+            return missing(system)
+        off = [abs(found / theirs - 1) for found, theirs in zip(ours, (largest, mean), strict=True) if found is not None]
+        return verdict(max(off) <= 0.2, ", ".join(f"{found:.2f}" for found in ours))
+
+    statement = f"{TITLES[system]}: largest and mean difference"
+    return Claim(f"{TABLES[clients]} {system.split(',')[0]}", statement, {PLATFORM: f"{largest}, {mean}"}, "20 %", judge)
+
+
+def _claims(clients: float) -> list[Claim]:
+    return [_order(clients), *(_near(clients, system) for system in PUBLISHED[clients])]
+
+
+FIG19 = Figure(
+    id="vtc/fig19",
+    title="Service difference where the answer's length is known, guessed and unknown (Tables 5 and 6)",
+    platforms=(S1,),
+    systems=("fcfs", "vtc", ARTIFACT, "vtc-pred-50", "vtc-oracle"),
+    sweep=Sweep("clients", {S1.name: tuple(RATES)}),
+    calibrations=("session-2024", "session-2023"),
+    timetable=timetable,
+    measure=measure,
+    draw=draw,
+    claims=tuple(claim for clients in RATES for claim in _claims(clients)),
+    point_seconds=1.5,
+    point_bytes=200_000,
+    kv_tokens=POOL_TOKENS,
+)

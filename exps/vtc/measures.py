@@ -1,0 +1,87 @@
+"""What VTC's figures measure over time: service, differences and response times of each client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from exps.records import Record
+
+Row = tuple[Any, ...]
+
+
+def over_time(windows: Callable[[float], float], ticks: int = 30) -> Callable[[Sequence[Record]], pl.DataFrame]:
+    """A figure's ``measure``: rows model, system, metric, client, time_s, value.
+
+    ``windows`` gives the window of a run of so many seconds. Of responses spread over [first token, completion], as in
+    the paper: service_difference at 20 ticks; service_per_s and response_s (mean TTFT of the first tokens in the
+    window) of each client in windows around ``ticks`` ticks; service_total of each client at the end; mean_ttft_s of
+    each client; exact, from steps: largest_difference, and backlogged_change, which Theorem 4.4 bounds.
+    """
+
+    def measure(records: Sequence[Record]) -> pl.DataFrame:
+        import polars as pl
+
+        rows = [row for record in records for row in _of_one(record, windows(record.point.x), ticks)]
+        schema = {"model": pl.String, "system": pl.String, "metric": pl.String, "client": pl.String,
+                  "time_s": pl.Float64, "value": pl.Float64}  # fmt: skip
+        return pl.DataFrame(rows, schema, orient="row")
+
+    return measure
+
+
+def _of_one(record: Record, window_s: float, ticks: int) -> list[Row]:
+    import numpy as np
+
+    from exps.metrics.service import (
+        accumulated_difference,
+        clients_of,
+        delivered,
+        largest_backlogged_change,
+        largest_difference,
+        response_intervals,
+        service_rate,
+        step_intervals,
+    )  # fmt: skip
+
+    end_s, clients = record.point.x, clients_of(record.requests)
+    responses = response_intervals(record.requests)
+    key = (record.point.platform.name, record.point.system)
+    edges = np.linspace(end_s / 20, end_s, 20)
+    middles = np.linspace(end_s / ticks, end_s, ticks)
+    middles = middles[(middles >= window_s / 2) & (middles <= end_s - window_s / 2)]
+    difference = accumulated_difference(responses, edges, clients)
+    rates, totals = service_rate(responses, middles, window_s, clients), delivered(responses, edges[-1:], clients)
+    gaps = zip(edges.tolist(), difference.tolist(), strict=True)
+    rows: list[Row] = [(*key, "service_difference", None, *gap) for gap in gaps]
+    for name, rate, total in zip(clients, rates.tolist(), totals.tolist(), strict=True):
+        rows += [(*key, "service_per_s", name, *pair) for pair in zip(middles.tolist(), rate, strict=True)]
+        rows.append((*key, "service_total", name, end_s, total[0]))
+        rows += _responses(record.requests, key, name, middles.tolist(), window_s, end_s)
+    if record.steps is not None:
+        exact = step_intervals(record.steps)
+        largest = largest_difference(exact, end_s, clients)
+        backlogged = largest_backlogged_change(record.requests, exact, end_s, clients)
+        rows += [(*key, "largest_difference", None, end_s, largest), (*key, "backlogged_change", None, end_s, backlogged)]
+    return rows
+
+
+def _responses(
+    requests: pl.DataFrame, key: tuple[str, str], client: str, middles: list[float], window_s: float, end_s: float
+) -> list[Row]:
+    """TTFT of a client over time; a window without first tokens has no row."""
+    import numpy as np
+    import polars as pl
+
+    served = requests.filter((pl.col("client") == client) & pl.col("first_token_s").is_not_null()).sort("first_token_s")
+    first = served["first_token_s"].to_numpy()
+    sums = np.concatenate([[0.0], np.cumsum(first - served["arrival_s"].to_numpy())])
+    ends = [np.searchsorted(first, np.array(middles) + side * window_s / 2) for side in (-1, 1)]
+    rows: list[Row] = [(*key, "mean_ttft_s", client, end_s, float(sums[-1] / first.size) if first.size else None)]
+    for middle, begin, end in zip(middles, *ends, strict=True):
+        if end > begin:
+            rows.append((*key, "response_s", client, middle, float((sums[end] - sums[begin]) / (end - begin))))
+    return rows

@@ -1,0 +1,164 @@
+"""VTC's synthetic suites, Figures 4 to 10 and 16: one run of minutes a system, service and response times over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exps.claims import Claim
+from exps.figure import Figure, Options, Platform, Sweep
+from exps.vtc import suite_claims as claims
+from exps.vtc.claims import POOL_TOKENS
+from exps.vtc.fig3 import S1
+from exps.vtc.measures import over_time
+
+if TYPE_CHECKING:
+    import polars as pl
+
+WINDOW_S, QUICK_S = 60.0, 120.0
+WEIGHTED = "vtc,order=vtc(weights=client-1:1;client-2:2;client-3:3;client-4:4)"
+TITLES = {"vtc": "VTC", "fcfs": "FCFS", "lcf": "LCF", WEIGHTED: "VTC, weighted 1:2:3:4"}
+SERVICE, RESPONSE, DIFFERENCE = "service_per_s", "response_s", "service_difference"
+LABELS = {SERVICE: "Service per second", RESPONSE: "Time to first token (s)", DIFFERENCE: "Service difference"}
+Make = Callable[[float, int], "pl.DataFrame"]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """``make(duration_s, seed)`` draws the workload; ``shows`` are the quantities over time, a picture each."""
+
+    number: int
+    title: str
+    make: Make
+    systems: tuple[str, ...]
+    shows: tuple[str, ...]
+    claims: tuple[Claim, ...]
+    duration_s: float = 600.0
+
+
+def _overload(*rates: float) -> Make:
+    def make(duration_s: float, seed: int) -> pl.DataFrame:
+        from exps.workload.vtc import overload_timetable
+
+        return overload_timetable(rates, _prompt(256), 256, duration_s, seed)
+
+    return make
+
+
+def _on_off(*rates: float) -> Make:
+    def make(duration_s: float, seed: int) -> pl.DataFrame:
+        from exps.workload.vtc import on_off_timetable
+
+        return on_off_timetable(rates, _prompt(256), 256, duration_s, seed)
+
+    return make
+
+
+def _poisson(*shapes: tuple[float, int, int]) -> Make:
+    def make(duration_s: float, seed: int) -> pl.DataFrame:
+        from exps.workload.vtc import Client, poisson_timetable
+
+        numbered = enumerate(shapes, start=1)
+        clients = [Client(f"client-{i}", rate, _prompt(prompt), output) for i, (rate, prompt, output) in numbered]
+        return poisson_timetable(clients, duration_s, seed)
+
+    return make
+
+
+def _increase(duration_s: float, seed: int) -> pl.DataFrame:
+    from exps.workload.vtc import increase_timetable
+
+    return increase_timetable(_prompt(256), 256, duration_s, seed)
+
+
+def _shift(duration_s: float, seed: int) -> pl.DataFrame:
+    from exps.workload.vtc import shift_timetable
+
+    return shift_timetable(_prompt(256), 256, duration_s, seed)
+
+
+def _prompt(tokens: int) -> int:
+    from exps.recordings import EXTRA_PROMPT_TOKENS
+
+    return tokens + EXTRA_PROMPT_TOKENS
+
+
+BOTH = ("vtc", "fcfs")
+SUITES = (
+    Suite(4, "Three clients, two of them light (proportional)", _overload(0.25, 0.5, 1.5), BOTH, (SERVICE, RESPONSE),
+          claims.PROPORTIONAL),
+    Suite(5, "A light client that pauses every second minute (on_off_less)", _on_off(0.5, 2.0), BOTH, (SERVICE, RESPONSE),
+          claims.ON_OFF_LESS),
+    Suite(6, "A heavy client that pauses every second minute (on_off_overload)", _on_off(2.0, 3.0), BOTH, (SERVICE, RESPONSE),
+          claims.ON_OFF_OVERLOAD),
+    Suite(7, "Short requests against long ones (poisson_short_long)", _poisson((8.0, 64, 64), (1.5, 256, 256)), BOTH,
+          (SERVICE, DIFFERENCE), claims.SHORT_LONG),
+    Suite(8, "Long prompts against long answers (poisson_short_long_2)", _poisson((8.0, 512, 32), (1.5, 32, 512)), BOTH,
+          (SERVICE, DIFFERENCE), claims.PREFILL_DECODE),
+    Suite(9, "A client whose rate rises (increase)", _increase, BOTH, (SERVICE, RESPONSE), claims.INCREASE),
+    Suite(10, "Rates that change twice (dist_shift)", _shift, ("vtc", "lcf"), (SERVICE,), claims.SHIFT, 900.0),
+    Suite(16, "Four clients of different weight (overload-weighted)", _overload(0.8, 0.8, 1.2, 1.6), ("vtc", WEIGHTED),
+          (SERVICE,), claims.WEIGHTED),
+)  # fmt: skip
+
+
+def _figure(suite: Suite) -> Figure:
+    def timetable(platform: Platform, duration_s: float, options: Options) -> pl.DataFrame:
+        return suite.make(duration_s, options.seed)
+
+    def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+        return _draw(suite, metrics, caption, folder, suffix)
+
+    return Figure(
+        id=f"vtc/fig{suite.number}",
+        title=suite.title,
+        platforms=(S1,),
+        systems=suite.systems,
+        sweep=Sweep("duration_s", {S1.name: (suite.duration_s,)}, quick=(QUICK_S,)),
+        calibrations=("session-2024", "session-2023"),
+        timetable=timetable,
+        measure=over_time(lambda end_s: min(WINDOW_S, end_s / 4)),
+        draw=draw,
+        claims=suite.claims,
+        point_seconds=1.5,
+        point_bytes=400_000,
+        record_steps=True,
+        kv_tokens=POOL_TOKENS,
+    )
+
+
+def _draw(suite: Suite, metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+    """A picture for each quantity: differences with a curve a system, the others with a panel a system."""
+    import polars as pl
+
+    from plots.curves import Axis, Panels, time_curves
+
+    paths: list[Path] = []
+    for letter, quantity in zip("abc", suite.shows, strict=False):
+        rows = metrics.filter(pl.col("metric") == quantity).rename({"value": quantity})
+        by_system = quantity == DIFFERENCE
+        paths += time_curves(
+            rows,
+            None,
+            x=Axis("time_s", "Time (s)", limits=(0, None)),
+            y=Axis(quantity, LABELS[quantity], limits=(0, None)),
+            path=folder / f"fig{suite.number}{letter}-{suffix}",
+            series="system" if by_system else "client",
+            panels=None if by_system else Panels("system", _titles(rows)),
+            labels=TITLES if by_system else {name: name.replace("-", " ") for name in _names(rows, "client")},
+            footer=caption,
+        )
+    return paths
+
+
+def _titles(rows: pl.DataFrame) -> dict[str, str]:
+    return {name: TITLES.get(name, name) for name in _names(rows, "system")}
+
+
+def _names(rows: pl.DataFrame, column: str) -> Sequence[str]:
+    return rows[column].unique(maintain_order=True).to_list()
+
+
+SUITE_FIGURES = tuple(_figure(suite) for suite in SUITES)

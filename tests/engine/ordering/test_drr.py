@@ -1,0 +1,83 @@
+"""Deficit round-robin and requests a minute, by hand and in the simulator."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+
+from engine.batching.slora import SLoRA
+from engine.ordering.drr import DRR
+from engine.ordering.rpm import RPM
+from engine.request import FINISHED, REJECTED, Request
+from tests.engine.strategies import assert_served, make_request, serve, workloads
+
+
+def admit_next(policy: DRR) -> str:
+    request = policy.next(0.0)
+    assert request is not None and policy.next(0.0) is request
+    policy.on_admit(request, 0.0)
+    return request.client
+
+
+def test_clients_take_turns_while_their_credit_lasts() -> None:
+    drr = DRR(quantum=25)
+    for client in "aaaabbbb":
+        drr.enqueue(make_request(client=client, prompt=10))
+    assert [admit_next(drr) for _ in range(8)] == ["a", "a", "a", "b", "b", "b", "a", "b"]
+
+
+def test_output_tokens_make_credit_negative_and_cost_turns() -> None:
+    drr = DRR(quantum=10)
+    for client in "aabb":
+        drr.enqueue(make_request(client=client, prompt=10))
+    assert admit_next(drr) == "a"
+    drr.on_tokens({"a": 20}, first=False, finished=0)
+    assert [admit_next(drr), admit_next(drr), admit_next(drr)] == ["b", "b", "a"]
+
+
+def test_a_deep_debt_is_repaid_in_one_decision() -> None:
+    drr = DRR(quantum=1e-3)
+    drr.enqueue(make_request(0, "a", prompt=10))
+    admit_next(drr)
+    drr.on_tokens({"a": 1e6}, first=False, finished=0)  # type: ignore[dict-item]
+    drr.enqueue(make_request(1, "a"))
+    assert admit_next(drr) == "a"
+
+
+def test_with_a_quantum_towards_nothing_service_is_as_equal_as_under_vtc() -> None:
+    requests = [make_request(i, "ab"[i % 3 > 0], prompt=20, output=20) for i in range(60)]
+    served = serve(requests, SLoRA(poll_s=0.0), DRR(quantum=1e-6), pool_tokens=200)
+    firsts = [request.client for request in sorted(served.requests, key=lambda r: (r.admitted_s, r.id))][:30]
+    assert abs(firsts.count("a") - firsts.count("b")) <= 6
+
+
+@given(workloads())
+@settings(deadline=None, max_examples=30)
+def test_everyone_is_served_and_forgotten(requests: list[Request]) -> None:
+    drr = DRR(quantum=40)
+    assert_served(serve(requests, SLoRA(), drr))
+    assert not drr.credits
+
+
+def test_rpm_turns_away_what_is_over_the_limit_within_a_minute() -> None:
+    times = (0.0, 10.0, 20.0, 59.0, 60.5, 61.0, 75.0)
+    rpm = RPM(limit=2)
+    requests = [make_request(i, arrival_s=time) for i, time in enumerate(times)]
+    accepted = [rpm.on_arrival(request, request.arrival_s) is None for request in requests]
+    assert accepted == [True, True, False, False, True, False, True]
+
+
+@given(workloads())
+@settings(deadline=None, max_examples=30)
+def test_rpm_never_passes_more_than_its_limit(requests: list[Request]) -> None:
+    served = serve(requests, SLoRA(), RPM(limit=2))
+    assert {request.status for request in served.requests} <= {FINISHED, REJECTED}
+    for client in {request.client for request in requests}:
+        taken = sorted(r.arrival_s for r in served.requests if r.client == client and r.status == FINISHED)
+        assert all(later - sooner > 55 for sooner, later in zip(taken, taken[2:], strict=False))
+
+
+@pytest.mark.parametrize(("make", "parameter"), [(RPM, {"limit": 0}), (RPM, {"limit": -3}), (DRR, {"quantum": 0.0})])
+def test_a_parameter_without_sense_is_refused(make: type[RPM] | type[DRR], parameter: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        make(**parameter)  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from engine.batching import BATCHINGS, Batching
 from engine.configuration import nearest
 from engine.errors import InputError
 from engine.ordering import ORDERINGS, Ordering
+from engine.ordering.fs_family import FS_FAMILY
 from engine.speculation import SPECULATIONS, Speculation
 
 
@@ -45,6 +46,7 @@ class System:
 
 
 RPM_LIMITS = (5, 10, 15, 20, 30)
+CLIENT_QUEUES = ("exfairs", "exfairs-continuous", "round-robin", "justitia", "slo-greedy", "que", "vtc-artifact")
 PRESETS = {
     system.name: system
     for system in (
@@ -63,6 +65,10 @@ PRESETS = {
         System("vtc-pred-50", ordering=Choice("vtc", {"predict": "oracle", "spread": 0.5}), batching=Choice("slora")),
         System("vtc-predict", ordering=Choice("vtc", {"predict": "mean"}), batching=Choice("slora")),
         System("drr", ordering=Choice("drr"), batching=Choice("slora")),
+        System("fairserve", ordering=Choice("fairserve"), batching=Choice("slora")),
+        *(System(name, ordering=Choice("fairserve", rules), batching=Choice("slora")) for name, rules in FS_FAMILY.items()),
+        *(System(name, ordering=Choice(name)) for name in CLIENT_QUEUES),
+        System("fastserve", ordering=Choice("mlfq")),
         *(System(f"rpm-{limit}", ordering=Choice("rpm", {"limit": limit}), batching=Choice("slora")) for limit in RPM_LIMITS),
     )
 }

@@ -80,7 +80,7 @@ def test_every_build_is_fresh() -> None:
     ("text", "sentence"),
     [
         ("vtx", r"unknown system 'vtx'; did you mean vtc\?"),
-        ("", "unknown system ''; known: adaserve, drr, fcfs, lcf, rpm-10,"),
+        ("", "unknown system ''; known: adaserve, drr, exfairs, exfairs-continuous, fairserve,"),
         ("vtx,spec=off", r"unknown system 'vtx'; did you mean vtc\?"),
         ("order=vtx", r"unknown ordering policy 'vtx'; did you mean vtc\?"),
         ("batch=slorra", r"unknown batching policy 'slorra'; did you mean slora or sarathi\?"),

@@ -101,7 +101,7 @@ def run(
     from exps import commands
 
     options = _options(results, backend, calibration, traces, seed, quick, acceptance, weights)
-    _in_container(context, here)
+    cli_containers.in_container(context, here)
     commands.run(figure, _selection(model, system, rps), options, results, jobs, _reporter())
 
 
@@ -223,7 +223,7 @@ def profile(
     from exps.registry import check_choice
 
     check_choice("--weights", weights, ("own", "widened"))
-    _in_container(context, here)
+    cli_containers.in_container(context, here)
     commands.show_profile(commands.profile(find_local(model), weights, results / "profiles", quick, _reporter()), _reporter())
 
 
@@ -267,7 +267,7 @@ def setup(
     models = split_names(model or [])
     fetch.check_wanted(models, traces)
     if models:
-        _setup_models(models, token_file, here)
+        cli_containers.setup_models(models, token_file, here)
     if traces:
         fetch.fetch_traces(into, paper, _reporter())
 
@@ -284,30 +284,6 @@ def doctor(results: Results = RESULTS, as_json: AsJson = False) -> None:
 
 
 app.registered_commands.extend(cli_containers.app.registered_commands)
-
-
-def _in_container(context: typer.Context, here: bool) -> None:
-    """Ends this command with the exit code of the same command in the container, where one runs."""
-    from containers import forward
-
-    code = None if here else forward(context.obj, _reporter())
-    if code is not None:
-        raise typer.Exit(code)
-
-
-def _setup_models(models: tuple[str, ...], token_file: Path | None, here: bool) -> None:
-    """In the container, where one runs: the token goes to its standard input, and nowhere else."""
-    from containers import ROOT, forward
-    from exps import hub
-    from hosting.settings import models_place
-
-    token = hub.read_token(token_file, ask=hub.needs_token(models, models_place(ROOT)))
-    arguments = ["setup", "--model", ",".join(models), *["--token-file", "-"] * (token is not None)]
-    code = None if here else forward(arguments, _reporter(), given=f"{token or ''}\n")
-    if code is None:
-        hub.download_models(models, token, _reporter(), models_place(ROOT))
-    elif code:
-        raise typer.Exit(code)
 
 
 def _reporter() -> Any:

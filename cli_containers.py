@@ -119,6 +119,33 @@ def cleanup(
     containers.cleanup(models, dry_run, yes, _reporter())
 
 
+def in_container(context: typer.Context, here: bool) -> None:
+    """Ends a command of cli.py with the exit code of the same command in the container, where one runs.
+
+    ``context.obj`` holds the words of the command line.
+    """
+    from containers import forward
+
+    code = None if here else forward(context.obj, _reporter())
+    if code is not None:
+        raise typer.Exit(code)
+
+
+def setup_models(models: tuple[str, ...], token_file: Path | None, here: bool) -> None:
+    """Downloads in the container, where one runs: the token goes to its standard input, and nowhere else."""
+    from containers import ROOT, forward
+    from exps import hub
+    from hosting.settings import models_place
+
+    token = hub.read_token(token_file, ask=hub.needs_token(models, models_place(ROOT)))
+    arguments = ["setup", "--model", ",".join(models), *["--token-file", "-"] * (token is not None)]
+    code = None if here else forward(arguments, _reporter(), given=f"{token or ''}\n")
+    if code is None:
+        hub.download_models(models, token, _reporter(), models_place(ROOT))
+    elif code:
+        raise typer.Exit(code)
+
+
 def _reporter() -> Reporter:
     from exps.report import Reporter
 

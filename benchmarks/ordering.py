@@ -1,7 +1,7 @@
 """What a decision of an ordering policy costs, by clients: python -m benchmarks.ordering [--json].
 
-A decision is one request's way through the policy: who is next, its admission, a step's tokens of the running requests,
-its end, and a new arrival of the same client, while every client has a waiting request.
+A decision is all that a policy does for one request: an arrival, who is next, an admission, tokens of a step and the end
+of a request, while every client has about two waiting.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from collections import deque
 
 from engine.ordering import Ordering
-from engine.request import Request
+from engine.request import Expected, Request
 from engine.system import PRESETS
 
 CLIENTS = (10, 100, 1_000, 10_000)
@@ -24,14 +24,17 @@ def measure(name: str, clients: int) -> float:
     policy, _, _ = PRESETS[name].build({})
     for number in range(2 * clients):
         policy.on_arrival(_request(number, number % clients), 0.0)
+    newcomers = [_request(2 * clients + number, number % clients) for number in range(DECISIONS)]
     running: deque[Request] = deque()
     started = time.perf_counter()
-    for number in range(DECISIONS):
-        _decide(policy, running, 2 * clients + number, now=0.01 * number)
+    for number, newcomer in enumerate(newcomers):
+        _decide(policy, running, newcomer, now=0.01 * number)
     return 1e6 * (time.perf_counter() - started) / DECISIONS
 
 
-def _decide(policy: Ordering, running: deque[Request], number: int, now: float) -> None:
+def _decide(policy: Ordering, running: deque[Request], newcomer: Request, now: float) -> None:
+    policy.on_arrival(newcomer, now)
+    policy.on_pass(now)
     request = policy.next(now)
     if request is None:
         return
@@ -45,11 +48,12 @@ def _decide(policy: Ordering, running: deque[Request], number: int, now: float) 
         ended = running.popleft()
         ended.generated = ended.output_tokens
         policy.on_finish(ended, now)
-    policy.on_arrival(_request(number, int(request.client)), now)
 
 
 def _request(number: int, client: int) -> Request:
-    return Request(number, str(client), 200 + number % 57, 100 + number % 31, 0.0)
+    request = Request(number, str(client), 200 + number % 57, 100 + number % 31, 0.0, app="app", interaction=number)
+    request.call, request.calls, request.expected = 1, 1, Expected(200, 20, 100)
+    return request
 
 
 def main() -> None:

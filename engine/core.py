@@ -81,9 +81,10 @@ class Engine:
         draft = self.speculation.shape(len(batch)) if self.speculation and batch.requests else None
         plan = self.batching.plan(running, draft, start)
         self._seen_until = start
-        dropped = self._take_dropped()
+        if dropped := self.ordering.take_dropped():
+            self._end_dropped(dropped)
         if plan is None:
-            return dropped
+            return bool(dropped)
         if plan.draft:
             self._speculate(plan, start)
         result = self.executor.forward(plan, batch)
@@ -107,13 +108,11 @@ class Engine:
                 request.status, request.reason = REJECTED, reason
                 self.observer.request_done(request)
 
-    def _take_dropped(self) -> bool:
-        """Whether the ordering gave up waiting requests, which end here."""
-        dropped = self.ordering.take_dropped()
+    def _end_dropped(self, dropped: Iterable[tuple[Request, str]]) -> None:
+        """The ordering gave up these waiting requests."""
         for request, reason in dropped:
             request.status, request.reason = ABORTED, reason
             self.observer.request_done(request)
-        return bool(dropped)
 
     def _peek(self) -> Request | None:
         if not self._arrivals and (request := next(self._source, None)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from engine.request import Request
 
@@ -61,6 +61,6 @@ class Ordering(ABC):
     def on_finish(self, request: Request, now: float) -> None:
         """An admitted request came to its end, whatever its status."""
 
-    def take_dropped(self) -> list[tuple[Request, str]]:
+    def take_dropped(self) -> Sequence[tuple[Request, str]]:
         """Waiting requests that the policy gave up since it was last asked, each with the reason."""
-        return []
+        return ()

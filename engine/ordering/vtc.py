@@ -47,11 +47,12 @@ class VTC(Ordering):
         self._cost, self._predictor = costs[cost], predictors[predict]
         self._ahead: dict[int, float] = {}
         self._lines = Lines(keep=not lift)
+        self._counters = self._lines.counters
 
     @property
     def counters(self) -> dict[str, float]:
         """What each client was charged."""
-        return self._lines.counters
+        return self._counters
 
     def enqueue(self, request: Request) -> None:
         lines, client = self._lines, request.client
@@ -76,10 +77,14 @@ class VTC(Ordering):
             self._charge(request, self._cost(request.prompt_tokens, ahead))
 
     def on_tokens(self, by_client: Mapping[str, int], first: bool, finished: int) -> None:
-        charge = self.w_q * self._times(first, finished)
-        counters, weights = self.counters, self.weights
+        charge = self.w_q * self._times(first, finished) if self.duplicate_charge else self.w_q
+        counters, weights = self._counters, self.weights
+        if not weights:
+            for client, tokens in by_client.items():
+                counters[client] += charge * tokens
+            return
         for client, tokens in by_client.items():
-            counters[client] += charge * tokens / weights.get(client, 1.0) if weights else charge * tokens
+            counters[client] += charge * tokens / weights.get(client, 1.0)
 
     def on_request_tokens(self, produced: Iterable[tuple[Request, int, int]], first: bool, finished: int) -> None:
         times, cost, ahead = self._times(first, finished), self._cost, self._ahead
@@ -101,7 +106,7 @@ class VTC(Ordering):
         return len(self._lines)
 
     def _charge(self, request: Request, amount: float) -> None:
-        self.counters[request.client] += amount / self.weights.get(request.client, 1.0)
+        self._counters[request.client] += amount / self.weights.get(request.client, 1.0)
 
     def _times(self, first: bool, finished: int) -> int:
         """How often the tokens of a step are charged."""

@@ -100,11 +100,12 @@ def cleanup(models: bool, dry_run: bool, yes: bool, report: Reporter) -> None:
     ``models`` adds what ``setup`` downloaded; ``dry_run`` removes nothing; ``yes`` does not ask.
     """
     engine = connect(_remembered().engine)
-    found = living.things(engine)
-    downloads = list_downloads(models_place(ROOT)) if models else []
+    found, place = living.things(engine), models_place(ROOT)
+    downloads = list_downloads(place) if models else []
     if not found and not downloads:
-        _forget(dry_run)
         report.say("Nothing here has the kit's label.")
+        if not dry_run:
+            _forget(place, report)
         return
     report.frame("With the kit's label", pl.DataFrame([*map(_row, found), *map(_download_row, downloads)]))
     if dry_run:
@@ -114,9 +115,9 @@ def cleanup(models: bool, dry_run: bool, yes: bool, report: Reporter) -> None:
         report.say("Nothing was removed.")
         return
     _remove(engine, found, downloads, report)
-    _forget(dry_run)
     left = ", ".join(f"{thing.kind} {thing.name}" for thing in living.things(engine)) or "nothing with the kit's label"
     report.say(f"Left: {left}. Results stay in {ROOT / 'results'}; the engine's build cache serves all its users and stays.")
+    _forget(place, report)
 
 
 def forward(arguments: Sequence[str], report: Reporter, given: str | None = None) -> int | None:
@@ -141,8 +142,11 @@ def _remembered() -> Settings:
     return read_settings(ROOT) or Settings()
 
 
-def _forget(dry_run: bool) -> None:
-    if not dry_run:
+def _forget(models: Path, report: Reporter) -> None:
+    """Drops what was remembered, unless the models' folder still holds what setup downloaded."""
+    if kept := list_downloads(models):
+        report.say(f"{len(kept)} downloaded models stay in {models}; cli.py cleanup --models removes them.")
+    else:
         shutil.rmtree(ROOT / FOLDER, ignore_errors=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +82,11 @@ OTHERS = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (PURPLE, "D"), (SKY, "v"), (
 
 
 def looks_of(names: Iterable[str]) -> dict[str, Look]:
-    """A look for each name, in the order given: a system's fixed one, for others the next colour and marker."""
-    looks: dict[str, Look] = {}
-    for name in dict.fromkeys(names):
-        colour, marker = OTHERS[sum(known not in SYSTEMS for known in looks) % len(OTHERS)]
-        looks[name] = SYSTEMS.get(name, Look(name, colour, marker))
-    return looks
+    """A look for each name, in the order given: a system's fixed one, for others the next colour that no system here has."""
+    wanted = list(dict.fromkeys(names))
+    taken = {SYSTEMS[name].colour for name in wanted if name in SYSTEMS}
+    free = cycle([look for look in OTHERS if look[0] not in taken] or OTHERS)
+    return {name: SYSTEMS[name] if name in SYSTEMS else Look(name, *next(free)) for name in wanted}
 
 
 def save(figure: Figure, stem: Path) -> tuple[Path, Path]:

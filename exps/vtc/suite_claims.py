@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import polars as pl
 
@@ -113,8 +115,8 @@ def _weighted_shares(metrics: pl.DataFrame) -> Verdict:
     return verdict(worst <= 0.05, f"{':'.join(f'{share:.2f}' for share in shares)}, {100 * worst:.1f} % off")
 
 
-def claim(id: str, statement: str, published: str, tolerance: str, judge: object) -> Claim:
-    return Claim(id, statement, {PLATFORM: published}, tolerance, judge)  # type: ignore[arg-type]
+def claim(id: str, statement: str, published: str, tolerance: str, judge: Callable[[pl.DataFrame], Verdict]) -> Claim:
+    return Claim(id, statement, {PLATFORM: published}, tolerance, judge)
 
 
 LESS = "Client {} waits ten times less than under FCFS"

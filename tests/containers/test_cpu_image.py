@@ -293,6 +293,9 @@ def test_cleanup_removes_what_is_labelled_and_nothing_else(started, checkout, en
         terminal.read_until("Nothing was removed.")
         assert terminal.exit_code() == 0
         api.api.remove_container(started, force=True)
+        kept = cli(checkout, "cleanup", "--yes")
+        assert "Left: nothing with the kit's label" in kept.stdout
+        assert f"2 downloaded models stay in {models}" in kept.stdout
         done = cli(checkout, "cleanup", "--yes", "--models")
         assert "Left: nothing with the kit's label" in done.stdout
         assert living.things(engine) == []

@@ -78,3 +78,10 @@ def test_systems_keep_their_looks_and_strangers_get_distinct_ones():
 def test_systems_of_one_figure_differ_in_colour_and_marker(group):
     for part in ("colour", "marker"):
         assert len({getattr(SYSTEMS[name], part) for name in group}) == len(group)
+
+
+def test_no_two_of_a_few_series_look_alike():
+    names = ["vtc", "vtc-pred-50", "vtc-oracle", "order=mine", "fcfs"]
+    looks = looks_of(names)
+    assert list(looks) == names
+    assert len({look.colour for look in looks.values()}) == len(names)

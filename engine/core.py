@@ -103,7 +103,10 @@ class Engine:
         while (request := self._peek()) is not None and request.arrival_s <= visible:
             self._arrivals.popleft()
             reason = self.executor.refuse(request) or self.batching.refuse(request, self.running.pool)
-            reason = reason or self.ordering.on_arrival(request, now)
+            if reason is not None:
+                self.ordering.on_refused(request)
+            else:
+                reason = self.ordering.on_arrival(request, now)
             if reason is not None:
                 request.status, request.reason = REJECTED, reason
                 self.observer.request_done(request)

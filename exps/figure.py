@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from exps.claims import Claim
 
@@ -94,6 +94,8 @@ class Figure:
     ``deviation(metrics)``, where values are published, tells how far ours are from them (exps.deviation).
     ``point_seconds`` and ``point_bytes`` are what a point costs on one core and on disk.
     ``has_traces``: the paper's artifact ships its workload. ``points_of``: the figure whose points this one draws from.
+    ``kv_tokens`` is the KV pool, at every x or by x; ``policies(x)`` gives parameters by policy name to every system that
+    does not choose its own, as in {"rpm": {"limit": 50}}.
     ``local_values(platform, options)`` are the axis values on the machine at hand, ``until_s(x)`` when a local run ends
     with what is unfinished then.
     """
@@ -112,7 +114,8 @@ class Figure:
     point_seconds: float = 1.0
     point_bytes: int = 100_000
     record_steps: bool = False
-    kv_tokens: int | None = None
+    kv_tokens: int | Callable[[float], int] | None = None
+    policies: Callable[[float], Mapping[str, Mapping[str, Any]]] | None = None
     has_traces: bool = False
     points_of: str | None = None
     local_values: Callable[[Platform, Options], tuple[float, ...]] | None = None
@@ -133,6 +136,10 @@ class Figure:
             return self.sweep.of(platform.name, options.quick)
         assert self.local_values is not None
         return self.local_values(platform, options)
+
+    def pool_at(self, x: float) -> int | None:
+        """Tokens of the KV pool at an axis value; None means the deployment's."""
+        return self.kv_tokens(x) if callable(self.kv_tokens) else self.kv_tokens
 
     def size(self, platform: Platform) -> int:
         """Points of the whole figure for one of the paper's platforms."""

@@ -51,6 +51,7 @@ def configuration(
         "backend": setup.backend,
         "acceptance": setup.acceptance,
         "until_s": setup.until_s,
+        "policies": {name: dict(given) for name, given in sorted(setup.policies.items())},
         "measured": None if setup.profiles is None else profile_sha256(setup.profiles, f"{setup.model}@{setup.hardware}"),
         "machine": machine_name() if native else None,
         "weights": setup.weights if native else None,

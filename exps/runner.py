@@ -20,7 +20,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from engine.errors import InputError
 from engine.system import parse_system
-from exps.figure import Figure, Options, Platform, Point
+from exps.figure import Figure, Options, Point
 from exps.manifest import configuration, cores, manifest
 from exps.records import Record, is_complete, read_record, remove_stale, storage, write_record
 from exps.serving import NATIVE, Setup
@@ -126,7 +126,7 @@ def check_setup(setup: Setup) -> None:
     """InputError unless the system can be built for the model and hardware with this calibration."""
     deployment = setup.deployment()
     system = parse_system(setup.system)
-    system.build(deployment.policies_under(setup.calibration))
+    system.build(setup.parameters(deployment))
     if system.speculation.name != "off" and deployment.draft is None:
         raise InputError(
             f"{setup.system} speculates, and {setup.model} on {setup.hardware} has no draft model;"
@@ -147,15 +147,17 @@ def folder_name(system: str) -> str:
     return f"{re.sub(r'[^A-Za-z0-9=,-]', '_', system)[:60]}-{hashlib.sha256(system.encode()).hexdigest()[:8]}"
 
 
-def setup_of(figure: Figure, platform: Platform, system: str, options: Options) -> Setup:
-    """What runs on what at the points of a figure."""
+def setup_of(point: Point, options: Options) -> Setup:
+    """What runs on what at a point."""
+    figure, platform = point.figure, point.platform
     return Setup(
-        system=system,
+        system=point.system,
         model=platform.model,
         hardware=platform.hardware,
         calibration=options.calibration or figure.calibrations[0],
         seed=options.seed,
-        kv_tokens=figure.kv_tokens,
+        kv_tokens=figure.pool_at(point.x),
+        policies=figure.policies(point.x) if figure.policies else {},
         record_steps=figure.record_steps,
         backend=options.backend,
         acceptance=options.acceptance,
@@ -165,7 +167,7 @@ def setup_of(figure: Figure, platform: Platform, system: str, options: Options) 
 
 
 def _job(point: Point, options: Options, root: Path, timetable: pl.DataFrame) -> Job:
-    setup = setup_of(point.figure, point.platform, point.system, options)
+    setup = setup_of(point, options)
     if point.platform.local and point.figure.until_s:
         setup = replace(setup, until_s=point.figure.until_s(point.x))
     check_setup(setup)

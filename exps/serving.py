@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,8 @@ class Setup:
     ``backend`` sim or native. ``kv_tokens`` None means the deployment's pool; ``cold_start_s`` delays the first step of a
     simulation. ``acceptance`` "measured" puts the acceptance measured on the tiny pair in the place of the calibration's.
     ``profiles`` is a folder of profiles measured on this machine. What is unfinished at ``until_s`` stays so.
-    ``weights``: "own", or "widened" for the tiny pair's function in the model's full-size shape.
+    ``weights``: "own", or "widened" for the tiny pair's function in the model's full-size shape. ``policies`` are parameters
+    by policy name for what the system does not choose itself; they go before the deployment's.
     """
 
     system: str
@@ -45,10 +46,16 @@ class Setup:
     profiles: Path | None = None
     until_s: float | None = None
     weights: str = "own"
+    policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def deployment(self) -> Deployment:
         """What is known about the model on the hardware."""
         return load_deployment(self.model, self.hardware, self.profiles)
+
+    def parameters(self, deployment: Deployment) -> dict[str, dict[str, Any]]:
+        """Parameters by policy name: the deployment's, and over them those of ``policies``."""
+        given = deployment.policies_under(self.calibration)
+        return {name: {**given.get(name, {}), **self.policies.get(name, {})} for name in {**given, **self.policies}}
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ def serve(
     timetable: pl.DataFrame, setup: Setup, deployment: Deployment, executor: Executor, requests: Iterable[Request]
 ) -> Outcome:
     """Serve ``requests``, the rows of ``timetable``, with the system and the KV pool of ``setup``."""
-    policies = parse_system(setup.system).build(deployment.policies_under(setup.calibration))
+    policies = parse_system(setup.system).build(setup.parameters(deployment))
     pool = make_pool(setup, deployment, policies[1].block_size)
     recorder = Recorder(timetable.height, setup.record_steps)
     engine = Engine(*policies, executor, pool, recorder)

@@ -23,6 +23,9 @@ class Ordering(ABC):
         self.enqueue(request)
         return None
 
+    def on_refused(self, request: Request) -> None:
+        """The engine turned a request away at its arrival: it can never be served, as when its prompt exceeds the KV pool."""
+
     @abstractmethod
     def enqueue(self, request: Request) -> None:
         """Put a request at the end of its line."""

@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 from exps.adaserve.fig8 import FIG8
-from exps.figure import Options, Platform
+from exps.figure import Options, Platform, Point
 from exps.local import measured
 from exps.metrics.requests import summarize
 from exps.runner import setup_of
@@ -28,7 +28,8 @@ def tuned(platform: Platform, options: Options, policy: Mapping[str, Any]) -> di
     asked = replace(options, seed=SEED, quick=False)
     rate = FIG8.values(platform, asked)[-1]
     timetable = FIG8.timetable(platform, rate, asked)
-    deployment, setup = measured(platform, options), setup_of(FIG8, platform, "adaserve", replace(asked, backend="sim"))
+    deployment = measured(platform, options)
+    setup = setup_of(Point(FIG8, platform, "adaserve", rate), replace(asked, backend="sim"))
 
     def score(candidate: dict[str, Any]) -> tuple[float, float]:
         tried = replace(deployment, policies={"adaserve": candidate})

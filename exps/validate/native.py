@@ -10,7 +10,7 @@ import polars as pl
 
 from engine.executors.simulated.profiles import Deployment
 from exps.adaserve.fig8 import FIG8
-from exps.figure import Options
+from exps.figure import Options, Point
 from exps.local import TINY, check_torch, measured
 from exps.metrics.requests import summarize
 from exps.registry import options_for
@@ -51,17 +51,17 @@ def command(results: Path, seed: int, quick: bool, as_json: bool, report: Report
     options = options_for(FIG8, Options(seed=seed, quick=quick, profiles=results / "profiles"), [TINY])
     measured(TINY, options)
     rates = FIG8.values(TINY, options)
-    timetable = FIG8.timetable(TINY, rates[len(rates) // 2], options)
+    rate = rates[len(rates) // 2]
+    timetable = FIG8.timetable(TINY, rate, options)
     found: list[Comparison] = []
     with report.progress(len(SYSTEMS)) as advance:
         for system in SYSTEMS:
-            found += compare(timetable, setup_of(FIG8, TINY, system, options))
+            found += compare(timetable, setup_of(Point(FIG8, TINY, system, rate), options))
             advance()
     if as_json:
         report.json([asdict(row) | {"agrees": row.agrees} for row in found])
     else:
         rows = [_row(row) for row in found]
-        rate = rates[len(rates) // 2]
         caption = f"{TINY.title}, Figure 8 at {rate} requests/s; attainment in points, the others in percent. machine: the"
         caption += " time of a decode step around the native run over the profile's, at which the simulator then runs."
         report.frame("Native and simulated", pl.DataFrame(rows), caption)

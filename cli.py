@@ -55,6 +55,9 @@ Rates = Annotated[
     str | None,
     typer.Option("--rps", help="Request rates, as in 2.6:4.8:0.2 or 2.6,3.0; auto: the figure's own, or this machine's."),
 ]
+OneByOne = Annotated[
+    bool, typer.Option("--one-by-one", help="One point after the other, a line for each, and a summary at the end.")
+]
 Here = Annotated[bool, typer.Option("--here", help="Here, even while the container runs.")]
 AsJson = cli_containers.AsJson
 
@@ -89,11 +92,12 @@ def run(
     rps: Rates = None,
     acceptance: Acceptance = None,
     weights: Weights = "own",
+    one_by_one: OneByOne = False,
     here: Here = False,
 ) -> None:
     """Run what is missing of a figure, then judge its claims and draw it. Interrupted, the same command goes on.
 
-    While the container runs, it runs there.
+    While the container runs, it runs there. Exit 1 when a point failed.
 
     Examples: python cli.py run fig8 --model llama; python cli.py run vtc/fig3 --system vtc,fcfs; python cli.py run fig8
     --system adaserve --system order=vtc,spec=adaserve --rps 3:4:0.5; python cli.py run all --quick
@@ -102,7 +106,8 @@ def run(
 
     options = _options(results, backend, calibration, traces, seed, quick, acceptance, weights)
     cli_containers.in_container(context, here)
-    commands.run(figure, _selection(model, system, rps), options, results, jobs, _reporter())
+    if not commands.run(figure, _selection(model, system, rps), options, results, jobs, _reporter(), one_by_one):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -320,13 +325,16 @@ def _selection(models: list[str] | None, systems: list[str] | None, rps: str | N
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; returns the exit code. Bad input is one sentence on stderr and 2, an interrupt 130."""
-    from engine.errors import InputError
+    """Run a command; returns the exit code. Bad input is one sentence on stderr and 2, a policy that raises 1, Ctrl-C 130."""
+    from engine.errors import InputError, PolicyError
 
     try:
         return app(arguments, standalone_mode=False, obj=sys.argv[1:] if arguments is None else arguments) or 0
     except InputError as error:
         message = str(error)
+    except PolicyError as error:
+        print(error, file=sys.stderr)
+        return 1
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except ModuleNotFoundError as error:

@@ -1,5 +1,20 @@
-"""The one error a person can cause."""
+"""What a person is told in one sentence: bad input, and a policy that raised."""
+
+from __future__ import annotations
+
+from typing import Any
 
 
 class InputError(Exception):
     """Bad input: one sentence that says what is wrong, where, and what to type next. Commands print it and exit with 2."""
+
+
+class PolicyError(Exception):
+    """A policy raised: one sentence with its name, the request and the place. Commands print it and exit with 1.
+
+    ``outcome`` is what was recorded until then, where a run was recorded.
+    """
+
+    def __init__(self, sentence: str, outcome: Any = None):
+        super().__init__(sentence)
+        self.outcome = outcome

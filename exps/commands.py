@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import polars as pl
 
 from engine.configuration import read_toml
 from engine.errors import InputError
+from exps.batch import Batch, execute_batch, summarise
 from exps.claims import Judgement, any_fails, judge
 from exps.figure import Figure, Options, Platform, Selection
 from exps.local import check_torch, is_measured
@@ -18,11 +18,9 @@ from exps.records import check_writable, storage
 from exps.registry import ALL, expand, find_figures, platforms_of
 from exps.report import Reporter, provenance
 from exps.runner import (
-    Job,
     Plan,
     complete_records,
     estimate_s,
-    execute,
     make_plan,
     unique_jobs,
     useful_workers,
@@ -40,20 +38,37 @@ class Findings:
     caption: str
 
 
-def run(name: str, selection: Selection, options: Options, root: Path, workers: int | None, report: Reporter) -> None:
-    """Run what is missing of a figure, or of all, and show claims and pictures. InputError for bad input or disks."""
+def run(
+    name: str,
+    selection: Selection,
+    options: Options,
+    root: Path,
+    workers: int | None,
+    report: Reporter,
+    one_by_one: bool = False,
+) -> bool:
+    """Run what is missing of a figure, or of all, and show claims and pictures; False when a point failed.
+
+    ``one_by_one``: with a line for each point and a summary. InputError for bad input or disks.
+    """
     check_writable(root)
     measure_where_needed(name, selection, options, report)
     plans = plan_figures(name, selection, options, root)
     jobs = unique_jobs(plans)
-    workers = workers or useful_workers(jobs)
+    workers = 1 if one_by_one else workers or useful_workers(jobs)
     report.plans(plans, estimate_s(jobs, workers))
-    done = execute_with_progress(jobs, root, workers, report)
+    batch = Batch(jobs, before=len({job.folder for plan in plans for job in plan.jobs if job.done}))
+    execute_batch(batch, root, workers, report, one_by_one)
     for plan in plans:
-        refreshed = replace(plan, jobs=tuple(replace(job, done=job.done or job.folder in done) for job in plan.jobs))
-        findings = find(refreshed)
+        done = tuple(replace(job, done=job.done or job.folder in batch.folders) for job in plan.jobs)
+        if batch.failed and not any(job.done for job in done):
+            continue
+        findings = find(replace(plan, jobs=done))
         show_findings(findings, report)
         report.pictures(draw(findings))
+    if one_by_one or batch.failed:
+        summarise(batch, report)
+    return not batch.failed
 
 
 def measure_where_needed(name: str, selection: Selection, options: Options, report: Reporter) -> None:
@@ -93,23 +108,6 @@ def show_profile(path: Path, report: Reporter) -> None:
         },
     )
     report.say(f"Profile: {path}")
-
-
-def execute_with_progress(jobs: Sequence[Job], root: Path, workers: int, report: Reporter) -> set[Path]:
-    """The folders that were recorded. An interrupt passes on after a word about what is kept."""
-    done: set[Path] = set()
-
-    def on_done(job: Job) -> None:
-        done.add(job.folder)
-        advance()
-
-    with report.progress(len(jobs)) as advance:
-        try:
-            execute(jobs, root, workers, on_done)
-        except KeyboardInterrupt:
-            report.interrupted(len(done), len(jobs))
-            raise
-    return done
 
 
 def plot(name: str, selection: Selection, options: Options, root: Path, report: Reporter) -> None:

@@ -71,6 +71,7 @@ def manifest(asked: dict[str, Any], product: Product) -> dict[str, Any]:
         "commit": commit(),
         "machine": machine(),
         "wall_s": round(product.wall_s, 3),
+        **({"failure": product.failure} if product.failure else {}),
     }
 
 

@@ -50,13 +50,16 @@ def json_bytes(value: Any) -> bytes:
 
 
 def write_record(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> None:
-    """Make ``folder`` hold exactly the files and a complete manifest with their SHA-256 and its own.
+    """Make ``folder`` hold exactly the files and a manifest with their SHA-256 and its own.
+
+    Its status is "complete", or "failed" where the manifest names a failure.
 
     Everything goes to a temporary sibling, is flushed to the disk and renamed, so that a crash leaves what was there
     before. OSError passes through, and the temporary is removed.
     """
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    whole = {**manifest, "status": "complete", "files": digests}
+    status = "failed" if manifest.get("failure") else "complete"
+    whole = {**manifest, "status": status, "files": digests}
     complete = json_bytes({**whole, "sha256": _own_digest(whole)})
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(folder.parent)

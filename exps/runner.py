@@ -42,6 +42,9 @@ class Job:
     done: bool
 
 
+OnStart = Callable[[Job], None]
+
+
 @dataclass(frozen=True)
 class Plan:
     """The jobs of one figure under ``root``, the results folder."""
@@ -96,17 +99,21 @@ def _seconds(job: Job) -> float:
     return job.setup.until_s or DRAIN * float(job.timetable["arrival_s"].max() or 0.0)  # type: ignore[arg-type]
 
 
-def execute(jobs: Sequence[Job], root: Path, workers: int, on_done: Callable[[Job], None]) -> None:
-    """Run the jobs and record each as it comes; ``on_done`` hears of each recorded one.
+def execute(
+    jobs: Sequence[Job], root: Path, workers: int, on_done: Callable[[Job, Product], None], on_start: OnStart | None = None
+) -> None:
+    """Run the jobs and record each as it comes; ``on_done`` hears of each recorded one, also of one that failed.
+
+    ``on_start`` hears of each before it runs, where this process runs them one by one.
 
     Whatever stops it, recorded points stay. InputError when the disk refuses or a worker is killed.
     """
     remove_stale(root)
-    with closing(_products(jobs, min(workers, len(jobs) or 1))) as products:
+    with closing(_products(jobs, min(workers, len(jobs) or 1), on_start)) as products:
         for job, product in products:
             with storage(root):
                 write_record(job.folder, product.files, manifest(job.configuration, product))
-            on_done(job)
+            on_done(job, product)
 
 
 def complete_records(plan: Plan) -> list[Record]:
@@ -183,10 +190,15 @@ def _job(point: Point, options: Options, root: Path, timetable: pl.DataFrame) ->
     return Job(point, setup, timetable, asked, folder, is_complete(folder, asked))
 
 
-def _products(jobs: Sequence[Job], workers: int) -> Generator[tuple[Job, Product], None, None]:
+def _products(
+    jobs: Sequence[Job], workers: int, on_start: OnStart | None
+) -> Generator[tuple[Job, Product], None, None]:
     """Products as they come, in any order. A pool that is left early is torn down at once."""
     if workers == 1:
-        yield from ((job, produce(job.timetable, job.setup)) for job in jobs)
+        for job in jobs:
+            if on_start:
+                on_start(job)
+            yield job, produce(job.timetable, job.setup)
         return
     tasks = (delayed(produce_numbered)(index, job.timetable, job.setup) for index, job in enumerate(jobs))
     with _deaf_to_interrupts():

@@ -10,8 +10,9 @@ from typing import Any
 
 import polars as pl
 
+from engine.blame import blame
 from engine.core import Engine
-from engine.errors import InputError
+from engine.errors import InputError, PolicyError
 from engine.executors.base import Executor
 from engine.executors.simulated.profiles import Deployment, load_deployment
 from engine.kv_cache import BlockPool
@@ -70,15 +71,29 @@ class Outcome:
 def serve(
     timetable: pl.DataFrame, setup: Setup, deployment: Deployment, executor: Executor, requests: Iterable[Request]
 ) -> Outcome:
-    """Serve ``requests``, the rows of ``timetable``, with the system and the KV pool of ``setup``."""
+    """Serve ``requests``, the rows of ``timetable``, with the system and the KV pool of ``setup``.
+
+    PolicyError, with the records so far, when a policy raises; what was not done by then is unfinished.
+    """
     policies = parse_system(setup.system).build(setup.parameters(deployment))
     pool = make_pool(setup, deployment, policies[1].block_size)
     recorder = Recorder(timetable.height, setup.record_steps)
     engine = Engine(*policies, executor, pool, recorder)
-    engine.run(requests, inf if setup.until_s is None else setup.until_s)
-    engine.check()
-    facts = {"kv_tokens": pool.tokens, "steps": engine.steps, "busy_s": engine.busy_s, "end_s": executor.clock.now}
-    return Outcome(recorder.requests(timetable), recorder.steps(), facts)
+
+
+    def outcome() -> Outcome:
+        facts = {"kv_tokens": pool.tokens, "steps": engine.steps, "busy_s": engine.busy_s, "end_s": executor.clock.now}
+        return Outcome(recorder.requests(timetable), recorder.steps(), facts)
+
+    try:
+        engine.run(requests, inf if setup.until_s is None else setup.until_s)
+        engine.check()
+    except Exception as error:
+        sentence = None if isinstance(error, InputError) else blame(error)
+        if sentence is None:
+            raise
+        raise PolicyError(f"{setup.system}: {sentence}", outcome()) from error
+    return outcome()
 
 
 def make_pool(setup: Setup, deployment: Deployment, block_size: int) -> BlockPool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from engine.errors import InputError
+from engine.errors import InputError, PolicyError
 from engine.executors.simulated.profiles import load_deployment
 from exps.manifest import configuration, manifest
 from exps.metrics.requests import summarize, summarize_by_client
@@ -29,7 +29,8 @@ MOST_CLIENTS = 40
 def command(trace: Path, setup: Setup, out: Path, report: Reporter) -> None:
     """Serve the trace, write its records to ``out`` and print overall and per-client metrics.
 
-    ``out`` must be new, empty, or an earlier result, which is replaced. InputError on bad input or a bad disk.
+    ``out`` must be new, empty, or an earlier result, which is replaced. InputError on bad input or a bad disk; PolicyError
+    when a policy raises, after the records so far were written.
     """
     timetable = read_trace_csv(trace)
     setup = replace(setup, system=canonical_system(setup.system))
@@ -42,6 +43,8 @@ def command(trace: Path, setup: Setup, out: Path, report: Reporter) -> None:
         product = produce(timetable, setup)
         with storage(out):
             write_record(out.absolute(), product.files, manifest(asked, product))
+        if product.failure:
+            raise PolicyError(f"{product.failure} Records so far: {out}.")
     _show(trace, setup, out, report)
 
 

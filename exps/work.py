@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from engine.errors import PolicyError
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -18,12 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Product:
-    """The encoded files of a point by name, its number of rows, the simulation's facts, and seconds of wall time."""
+    """The encoded files of a point by name, its number of rows, the simulation's facts, and seconds of wall time.
+
+    ``failure``: what stopped the run, when a policy raised.
+    """
 
     files: Mapping[str, bytes]
     rows: int
     facts: Mapping[str, Any]
     wall_s: float
+    failure: str | None = None
 
 
 def produce(timetable: pl.DataFrame, setup: Setup) -> Product:
@@ -31,15 +37,18 @@ def produce(timetable: pl.DataFrame, setup: Setup) -> Product:
     from exps.metrics.requests import summarize
     from exps.records import REQUESTS, STEPS, SUMMARY, json_bytes, parquet_bytes
 
-    begin = time.perf_counter()
-    outcome = serve(timetable, setup)
+    begin, failure = time.perf_counter(), None
+    try:
+        outcome = serve(timetable, setup)
+    except PolicyError as error:
+        outcome, failure = error.outcome, str(error)
     if outcome.requests.height != timetable.height:
         raise ValueError(f"{setup.system}: {outcome.requests.height} records of {timetable.height} requests")
     summary = {**summarize(outcome.requests), **outcome.facts}
     files = {REQUESTS: parquet_bytes(outcome.requests), SUMMARY: json_bytes(summary)}
     if outcome.steps is not None:
         files[STEPS] = parquet_bytes(outcome.steps)
-    return Product(files, outcome.requests.height, outcome.facts, time.perf_counter() - begin)
+    return Product(files, outcome.requests.height, outcome.facts, time.perf_counter() - begin, failure)
 
 
 def serve(timetable: pl.DataFrame, setup: Setup) -> Outcome:

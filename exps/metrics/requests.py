@@ -4,7 +4,7 @@ Over the requests of a run, or of one of its clients:
 
 | metric | formula |
 |---|---|
-| submitted, finished, rejected, failed, unfinished | requests by status; submitted is all of them |
+| submitted, finished, rejected, aborted, failed, unfinished | requests by status; submitted is all of them |
 | preemptions | sum of preemptions |
 | attainment_pct | 100 x attained / requests with an SLO, whatever became of them; null when none has one |
 | goodput_tokens_per_s | output tokens of attained requests / span |
@@ -28,7 +28,7 @@ from typing import Any
 import polars as pl
 
 LATENCIES = ("ttft_s", "tpot_s", "e2e_s")
-STATUSES = ("finished", "rejected", "failed", "unfinished")
+STATUSES = ("finished", "rejected", "aborted", "failed", "unfinished")
 
 
 def with_latencies(requests: pl.DataFrame) -> pl.DataFrame:

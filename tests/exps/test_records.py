@@ -24,7 +24,7 @@ from exps.runner import Job, execute
 def job(quick_plan) -> Job:
     """A recorded point."""
     plan = quick_plan()
-    execute(plan.jobs[:1], plan.root, 1, lambda job: None)
+    execute(plan.jobs[:1], plan.root, 1, lambda job, product: None)
     assert is_complete(plan.jobs[0].folder, plan.jobs[0].configuration)
     return plan.jobs[0]
 
@@ -170,7 +170,7 @@ def test_a_full_disk_stops_cleanly_and_keeps_complete_points(small_disk, quick_p
     jobs = [replace(job, folder=place / f"{job.point.system}-{i}") for i in range(20) for job in plan.jobs]
     done: list[Job] = []
     with pytest.raises(InputError, match="no space is left; complete points are kept"):
-        execute(jobs, small_disk, 1, done.append)
+        execute(jobs, small_disk, 1, lambda job, product: done.append(job))
     assert 0 < len(done) < len(jobs)
     assert all(is_complete(job.folder, job.configuration) for job in done)
     assert {path.parent for path in small_disk.rglob("*.json")} == {job.folder for job in done}

@@ -37,29 +37,29 @@ def test_a_plan_makes_one_timetable_for_all_systems_and_writes_nothing(quick_pla
 
 def test_complete_points_are_skipped_and_spoilt_ones_run_again(quick_plan):
     plan = quick_plan()
-    execute(plan.to_do, plan.root, 2, lambda job: None)
+    execute(plan.to_do, plan.root, 2, lambda job, product: None)
     assert again(plan).to_do == []
     before = contents(plan.root)
     victim = plan.jobs[0].folder / "requests.parquet"
     victim.write_bytes(victim.read_bytes()[:-1])
     to_do = again(plan).to_do
     assert [job.point.system for job in to_do] == [plan.jobs[0].point.system]
-    execute(to_do, plan.root, 1, lambda job: None)
+    execute(to_do, plan.root, 1, lambda job, product: None)
     assert contents(plan.root) == before
 
 
 def test_the_same_points_are_the_same_bytes_whatever_the_workers(quick_plan, tmp_path):
     plan = quick_plan()
-    execute(plan.to_do, plan.root, 2, lambda job: None)
+    execute(plan.to_do, plan.root, 2, lambda job, product: None)
     other = make_plan(plan.figure, [job.point for job in plan.jobs], plan.options, tmp_path / "other")
-    execute(other.to_do, other.root, 1, lambda job: None)
+    execute(other.to_do, other.root, 1, lambda job, product: None)
     assert contents(plan.root) == contents(other.root)
     assert contents(plan.root, "summary.json") == contents(other.root, "summary.json")
 
 
 def test_another_seed_is_another_result(quick_plan):
     plan = quick_plan()
-    execute(plan.to_do[:1], plan.root, 1, lambda job: None)
+    execute(plan.to_do[:1], plan.root, 1, lambda job, product: None)
     assert len(quick_plan(seed=1).to_do) == 2
 
 
@@ -90,7 +90,7 @@ def test_without_points_there_is_nothing_to_judge(quick_plan):
 def test_a_failure_in_a_worker_keeps_what_was_recorded(quick_plan, monkeypatch):
     plan = quick_plan()
 
-    def stop(job):
+    def stop(job, product):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,55 @@
+"""Whose fault an exception is, so that a new policy's mistake reads as one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import FrameType, TracebackType
+
+from engine.batching import Batching
+from engine.ordering import Ordering
+from engine.request import Request
+from engine.speculation import Speculation
+
+KINDS = ((Ordering, "ordering"), (Batching, "batching"), (Speculation, "speculation"))
+ROOT = Path(__file__).parent.parent
+
+
+def blame(error: BaseException) -> str | None:
+    """A sentence about the innermost policy that the exception passed through: which, where, at which request.
+
+    None when it passed through none.
+    """
+    frames = list(_frames(error.__traceback__))
+    for frame, line in reversed(frames):
+        for base, kind in KINDS:
+            policy = frame.f_locals.get("self")
+            if isinstance(policy, base):
+                what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+                where = f"{_relative(frame.f_code.co_filename)}, line {line}"
+                return (
+                    f"the {kind} policy {type(policy).__name__} raised {what} in {frame.f_code.co_name} ({where})"
+                    f" {_at([inner for inner, _ in frames])}; correct the policy and type the same command again."
+                )
+    return None
+
+
+def _frames(traceback: TracebackType | None) -> list[tuple[FrameType, int]]:
+    found = []
+    while traceback is not None:
+        found.append((traceback.tb_frame, traceback.tb_lineno))
+        traceback = traceback.tb_next
+    return found
+
+
+def _at(frames: list[FrameType]) -> str:
+    """The request that the innermost frame with one had in hand."""
+    for frame in reversed(frames):
+        request = frame.f_locals.get("request")
+        if isinstance(request, Request):
+            return f"at request {request.id} of client {request.client}"
+    return "with no request in hand"
+
+
+def _relative(file: str) -> str:
+    path = Path(file)
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name

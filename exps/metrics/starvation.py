@@ -1,0 +1,25 @@
+"""How long a client is left without service while it has work waiting."""
+
+from __future__ import annotations
+
+import polars as pl
+
+
+def starvation_s(requests: pl.DataFrame) -> pl.DataFrame:
+    """One row a client, sorted by name: ``client`` and ``starvation_s``, the longest stretch in which it starves.
+
+    A client starves while it has a waiting request and none that is admitted and unfinished. Waiting is from arrival to
+    the first admission; what is never admitted waits to the last end of the run if it is unfinished, and does not count
+    if it was rejected or given up. In order of admission d, the k-th request ends the stretch
+    d_k - max(min of a_j for j >= k, max of f_j for j < k), a being arrivals and f ends.
+    """
+    end_s = requests.select(pl.max_horizontal(pl.col("finished_s").max(), pl.col("arrival_s").max())).item()
+    waited = requests.filter(pl.col("admitted_s").is_not_null() | (pl.col("status") == "unfinished")).with_columns(
+        pl.col("admitted_s").fill_null(end_s), pl.col("finished_s").fill_null(end_s)
+    )
+    oldest = pl.col("arrival_s").reverse().cum_min().reverse()
+    busy_until = pl.col("finished_s").cum_max().shift(1)
+    stretch = pl.col("admitted_s") - pl.max_horizontal(oldest, busy_until)
+    longest = waited.sort("admitted_s").group_by("client").agg(starvation_s=stretch.max().clip(0.0))
+    clients = requests.select(pl.col("client").unique())
+    return clients.join(longest, on="client", how="left").with_columns(pl.col("starvation_s").fill_null(0.0)).sort("client")

@@ -62,7 +62,10 @@ Here = Annotated[bool, typer.Option("--here", help="Here, even while the contain
 AsJson = cli_containers.AsJson
 
 RESULTS = Path("results")
-TRACE_HELP = "CSV: arrival_s, client, prompt_tokens, output_tokens; optional app, slo_tpot_s, category."
+TRACE_HELP = (
+    "CSV: arrival_s, client, prompt_tokens, output_tokens; optional request, app, category, slo_tpot_s, slo_s, interaction"
+    " with call and calls, expected_input with expected_system and expected_output, system_tokens, app_limit."
+)
 
 
 @app.command("list")

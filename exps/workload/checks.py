@@ -33,6 +33,16 @@ def whole_tokens(column: str) -> Rule:
     return Rule(column, value.is_between(1, MAX_TOKENS) & (value == value.floor()), "a whole number of at least 1")
 
 
+def positive(column: str) -> pl.Expr:
+    """A finite number above 0."""
+    return pl.col(column).is_finite() & (pl.col(column) > 0)
+
+
+def or_empty(column: str, ok: pl.Expr) -> pl.Expr:
+    """What holds where the optional field was filled in."""
+    return pl.col(column).is_null() | ok
+
+
 def arrival(column: str) -> tuple[Rule, Rule]:
     """A finite time of at least 0, and no time before the row above."""
     value = pl.col(column)

@@ -20,11 +20,15 @@ GZIP_MAGIC = b"\x1f\x8b"
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns a CSV must and may have; ``numbers`` of them are read as float64, all others as text."""
+    """The columns a CSV must and may have; ``numbers`` of them are read as float64, all others as text.
+
+    Each group of ``together`` is there whole or not at all.
+    """
 
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
+    together: tuple[tuple[str, ...], ...] = ()
 
     def describe(self) -> str:
         text = ", ".join(self.required)
@@ -111,3 +115,7 @@ def _check_header(path: Path, names: Sequence[str], columns: Columns) -> None:
     unknown = [name for name in names if name not in columns.required + columns.optional]
     if unknown:
         raise InputError(f"{path}, line 1: unknown column {unknown[0]!r}; expected {columns.describe()}.")
+    for group in columns.together:
+        absent = [name for name in group if name not in names]
+        if 0 < len(absent) < len(group):
+            raise InputError(f"{path}, line 1: column {absent[0]} is missing; {', '.join(group)} come together.")

@@ -7,6 +7,8 @@ from exps.workload.timetable import SCHEMA
 from exps.workload.trace_csv import read_trace_csv
 
 HEADER = "arrival_s,client,prompt_tokens,output_tokens"
+CALLS = "interaction,call,calls"
+EXPECTED = "expected_input,expected_system,expected_output"
 
 
 def write(folder, text):
@@ -27,6 +29,14 @@ def test_reads_plain_and_gzip_alike(tmp_path):
     assert frame["prompt_tokens"].to_list() == [3, 5]
     assert frame["slo_tpot_s"].to_list() == [0.05, None]
     assert frame["category"].to_list() == ["chat", None]
+
+
+def test_a_trace_may_tell_interactions_and_expectations(tmp_path):
+    rows = ["0,a,2,3,1,1,2,4,1,9,r1", "1,b,2,3,,,,,,,r2", "2,a,2,3,1,2,2,4,1,9,r3"]
+    frame = read_trace_csv(write(tmp_path, "\n".join([f"{HEADER},{CALLS},{EXPECTED},request", *rows])))
+    assert frame.schema == SCHEMA
+    assert frame["call"].to_list() == [1, None, 2] and frame["calls"].to_list() == [2, None, 2]
+    assert frame["expected_output"].to_list() == [9.0, None, 9.0]
 
 
 @pytest.mark.parametrize(
@@ -52,6 +62,17 @@ def test_reads_plain_and_gzip_alike(tmp_path):
         (f'{HEADER}\n1,"a\nb",2,3\n2,a,2,0', 4, "output_tokens is '0'"),
         (f"{HEADER}\n2,a,2,0\n1,a,2,3", 2, "output_tokens is '0'"),
         (f"{HEADER},slo_tpot_s\n1,a,2,3,soon", 2, "slo_tpot_s is 'soon'"),
+        (f"{HEADER},slo_s\n1,a,2,3,-1", 2, "slo_s is '-1'"),
+        (f"{HEADER},request\n1,a,2,3,x\n2,b,2,3,x", 3, "request is 'x'; it must be an id that no row above has"),
+        (f"{HEADER},request\n1,a,2,3,", 2, "request is empty"),
+        (f"{HEADER},app_limit\n1,a,2,3,-5", 2, "app_limit is '-5'"),
+        (f"{HEADER},expected_input\n1,a,2,3,4", 1, "column expected_system is missing; expected_input"),
+        (f"{HEADER},{EXPECTED}\n1,a,2,3,4,0,4", 2, "expected_system is '0'"),
+        (f"{HEADER},interaction\n1,a,2,3,4", 1, "column call is missing"),
+        (f"{HEADER},{CALLS}\n1,a,2,3,7,3,2", 2, "call is '3'; it must be a whole number from 1 to calls"),
+        (f"{HEADER},{CALLS}\n1,a,2,3,7,1,2\n1,a,2,3,7,1,2", 2, "some of them are missing"),
+        (f"{HEADER},{CALLS}\n1,a,2,3,7,1,1\n1,a,2,3,7,1,1", 3, "in no row above"),
+        (f"{HEADER},{CALLS}\n1,a,2,3,7,1,3\n1,b,2,3,7,2,3\n1,a,2,3,7,3,3", 2, "some of them are missing"),
     ],
 )
 def test_malformed_is_one_sentence_with_file_and_line(tmp_path, text, line, says):

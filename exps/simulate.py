@@ -10,7 +10,9 @@ import polars as pl
 from engine.errors import InputError, PolicyError
 from engine.executors.simulated.profiles import load_deployment
 from exps.manifest import configuration, manifest
+from exps.metrics.fairness import fairness
 from exps.metrics.requests import summarize, summarize_by_client
+from exps.metrics.starvation import starvation_s
 from exps.records import NAMES, REQUESTS, check_writable, is_complete, remove_stale, storage, write_record
 from exps.registry import canonical_system
 from exps.report import Reporter
@@ -21,7 +23,7 @@ from exps.workload.trace_csv import read_trace_csv
 
 CLIENT_COLUMNS = (
     "client", "submitted", "finished", "rejected", "attainment_pct", "tokens_per_s", "mean_ttft_s", "p99_ttft_s",
-    "mean_tpot_s", "p99_tpot_s", "mean_e2e_s",
+    "mean_tpot_s", "p99_tpot_s", "mean_e2e_s", "starvation_s",
 )  # fmt: skip
 MOST_CLIENTS = 40
 
@@ -70,7 +72,9 @@ def _show(trace: Path, setup: Setup, out: Path, report: Reporter) -> None:
         f" {setup.calibration}, trace {trace.name}, seed {setup.seed}."
     )
     report.values("All requests", summarize(requests), source)
-    clients = summarize_by_client(requests).select(CLIENT_COLUMNS).sort("submitted", "client", descending=[True, False])
+    report.values("Fairness", fairness(requests), "Each is defined in docs/metrics.md.")
+    by_client = summarize_by_client(requests).join(starvation_s(requests), on="client")
+    clients = by_client.select(CLIENT_COLUMNS).sort("submitted", "client", descending=[True, False])
     more = clients.height - MOST_CLIENTS
     note = f"{more} smaller clients are not shown." if more > 0 else None
     report.frame("By client", clients.head(MOST_CLIENTS), note)

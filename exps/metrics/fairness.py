@@ -1,0 +1,30 @@
+"""How fairly a run served its clients, in one row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from exps.metrics.isolation import isolation
+from exps.metrics.jain import jain
+from exps.metrics.rounds import with_experience
+from exps.metrics.service import clients_of, delivered, largest_difference, response_intervals
+from exps.metrics.starvation import starvation_s
+
+
+def fairness(requests: pl.DataFrame) -> dict[str, Any]:
+    """Of service while requests arrive: largest_difference between two clients and jain_service; over the whole run:
+    isolation, starvation_s of the client that starved longest, and violations_pct over the submitted requests with an
+    end-to-end SLO (None without one)."""
+    clients, responses = clients_of(requests), response_intervals(requests)
+    last_s = float(requests["arrival_s"].max() or 0.0)  # type: ignore[arg-type]
+    violated = with_experience(requests).filter(pl.col("slo_s").is_not_null())["violated"].mean()
+    return {
+        "largest_difference": largest_difference(responses, last_s, clients) if responses.height else 0.0,
+        "jain_service": jain(delivered(responses, np.array([last_s]), clients)[:, 0]),
+        "isolation": isolation(requests),
+        "starvation_s": starvation_s(requests)["starvation_s"].max(),
+        "violations_pct": None if violated is None else 100.0 * float(violated),  # type: ignore[arg-type]
+    }

@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-FigureName = Annotated[str, typer.Argument(metavar="FIGURE", help="fig8, adaserve/fig8, vtc/fig3, ..., or all.")]
+FigureName = Annotated[str, typer.Argument(metavar="FIGURE", help="fig8, adaserve/fig8, vtc/fig3, ..., vtc/all, or all.")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="Models of the figure, as in llama,qwen.")]
 Systems = Annotated[
     list[str] | None,
@@ -45,7 +45,7 @@ Calibration = Annotated[
     typer.Option("--calibration", help="first-principles or scaled; default: the figure's first, as list shows."),
 ]
 Traces = Annotated[
-    Path | None, typer.Option("--traces", help="Folder with the artifact's traces, in place of the drawn workload.")
+    Path | None, typer.Option("--traces", help="Folder with the artifact's traces, or one a paper, in place of drawn workloads.")
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of workload and simulation.")]
 Results = Annotated[Path, typer.Option("--results", help="Folder of the results.")]

@@ -15,7 +15,7 @@ from exps.claims import Judgement, any_fails, judge
 from exps.figure import Figure, Options, Platform, Selection
 from exps.local import check_torch, is_measured
 from exps.records import check_writable, storage
-from exps.registry import ALL, expand, find_figures, platforms_of
+from exps.registry import expand, find_figures, is_several, platforms_of, traces_of
 from exps.report import Reporter, provenance
 from exps.runner import (
     Plan,
@@ -73,7 +73,7 @@ def run(
 
 def measure_where_needed(name: str, selection: Selection, options: Options, report: Reporter) -> None:
     """Measure this machine with every local model of the selection that it was not measured with."""
-    figures = [figure for figure in find_figures(name) if name != ALL or _applicable(figure, selection)]
+    figures = [figure for figure in find_figures(name) if not is_several(name) or _applicable(figure, selection)]
     platforms = [platform for figure in figures for platform in platforms_of(figure, selection.models, options.backend)]
     for platform in dict.fromkeys(platforms):
         if platform.local and options.profiles is not None and not is_measured(platform, options.profiles):
@@ -129,12 +129,13 @@ def check(name: str, selection: Selection, options: Options, root: Path, report:
 
 def plan_figures(name: str, selection: Selection, options: Options, root: Path) -> list[Plan]:
     """A plan a figure. For "all", figures take what applies to them of the selection and the options."""
-    lenient = name == ALL
+    lenient = is_several(name)
     plans = []
     for figure in find_figures(name):
         wanted = _applicable(figure, selection) if lenient else selection
         if wanted is not None:
-            points, settled = expand(figure, wanted, options, lenient)
+            own = replace(options, traces=traces_of(name, figure, options.traces))
+            points, settled = expand(figure, wanted, own, lenient)
             plans.append(make_plan(figure, points, settled, root))
     if not plans:
         raise InputError(f"no figure has the models {', '.join(selection.models)}; `cli.py list` shows what there is.")
@@ -200,7 +201,7 @@ def draw(findings: Findings) -> list[Path]:
 def _found(name: str, selection: Selection, options: Options, root: Path) -> list[Findings]:
     """Findings of each figure; of "all", those that have points."""
     plans = plan_figures(name, selection, options, root)
-    if name == ALL:
+    if is_several(name):
         plans = [plan for plan in plans if any(job.done for job in plan.jobs)] or plans
     return [find(plan) for plan in plans]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from engine.configuration import nearest
 from engine.errors import InputError
@@ -33,8 +34,30 @@ def find_figure(name: str) -> Figure:
 
 
 def find_figures(name: str) -> list[Figure]:
-    """All figures for "all", else the one of that name."""
-    return list(FIGURES.values()) if name == ALL else [find_figure(name)]
+    """All figures for "all", those of a paper for "vtc/all", else the one of that name."""
+    if not is_several(name):
+        return [find_figure(name)]
+    paper = name.removesuffix(ALL)
+    found = [figure for id, figure in FIGURES.items() if id.startswith(paper)]
+    if not found:
+        papers = list(dict.fromkeys(f"{id.split('/')[0]}/{ALL}" for id in FIGURES))
+        raise InputError(f"no paper is called {paper.rstrip('/')!r}; {nearest(name, papers)}")
+    return found
+
+
+def is_several(name: str) -> bool:
+    """Whether a name stands for all figures, or all of a paper, which take of the options what applies to them."""
+    return name == ALL or name.endswith(f"/{ALL}")
+
+
+def traces_of(name: str, figure: Figure, folder: Path | None) -> Path | None:
+    """The traces of a figure: the paper's part of a folder that has one, else the folder itself.
+
+    For "all", the figures of papers that have no part of it go without.
+    """
+    if folder is None or (part := folder / figure.id.split("/")[0]).is_dir():
+        return folder and part
+    return None if name == ALL else folder
 
 
 def check_backend(name: str) -> str:

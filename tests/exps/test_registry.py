@@ -19,6 +19,7 @@ from exps.registry import (
     parse_values,
     platforms_of,
     split_systems,
+    traces_of,
 )
 from exps.runner import folder_name
 from exps.vtc.fig3 import S1
@@ -28,6 +29,21 @@ def test_a_bare_name_is_adaserves():
     assert find_figure("fig8").id == "adaserve/fig8"
     assert find_figure("vtc/fig3").id == "vtc/fig3"
     assert [figure.id for figure in find_figures("all")] == list(FIGURES)
+
+
+def test_all_of_a_paper():
+    assert {figure.id for figure in find_figures("adaserve/all")} == {"adaserve/fig8", "adaserve/fig9"}
+    with pytest.raises(InputError, match=r"no paper is called 'adaserv'.*adaserve/all"):
+        find_figures("adaserv/all")
+
+
+def test_traces_are_the_papers_part_of_a_folder_or_the_folder(tmp_path):
+    (tmp_path / "vtc").mkdir()
+    of_vtc, of_adaserve = find_figure("vtc/fig3"), find_figure("fig8")
+    assert traces_of("all", of_vtc, tmp_path) == traces_of("vtc/fig3", of_vtc, tmp_path) == tmp_path / "vtc"
+    assert traces_of("fig8", of_adaserve, tmp_path) == tmp_path
+    assert traces_of("all", of_adaserve, tmp_path) is None
+    assert traces_of("all", of_vtc, None) is None
 
 
 @pytest.mark.parametrize(("name", "hint"), [("fig88", "fig8"), ("vtc/fg3", "vtc/fig3"), ("adaserve/fig7", "adaserve/fig8")])

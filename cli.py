@@ -45,7 +45,7 @@ Calibration = Annotated[
     typer.Option("--calibration", help="first-principles or scaled; default: the figure's first, as list shows."),
 ]
 Traces = Annotated[
-    Path | None, typer.Option("--traces", help="Folder with the artifact's traces, or one a paper, in place of drawn workloads.")
+    Path | None, typer.Option("--traces", help="Folder of the artifact's traces, or one a paper, in place of drawn ones.")
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of workload and simulation.")]
 Results = Annotated[Path, typer.Option("--results", help="Folder of the results.")]

@@ -55,6 +55,7 @@ class Engine:
         self._source: Iterator[Request] = iter(())
         self._seen_until = self.clock.now
         self._next_arrival_s = inf
+        self._may_read, self._ended = batching.reads(0.0, 0), 0
 
     def submit(self, request: Request) -> None:
         """Hand in a request for its ``arrival_s``, which must not lie before that of an earlier one."""
@@ -91,8 +92,10 @@ class Engine:
         self.clock.advance(result.elapsed_s)
         end = self.clock.now
         self.steps += 1
+        self._ended = 0
         self.busy_s += end - start
         self._commit(plan, result, start, end)
+        self._may_read = self.batching.reads(self._may_read, self._ended)
         return True
 
     def check(self) -> None:
@@ -100,8 +103,9 @@ class Engine:
         self.running.check()
 
     def _take_arrivals(self, visible: float, now: float) -> None:
-        while (request := self._peek()) is not None and request.arrival_s <= visible:
+        while self._may_read >= 1 and (request := self._peek()) is not None and request.arrival_s <= visible:
             self._arrivals.popleft()
+            self._may_read -= 1
             reason = self.executor.refuse(request) or self.batching.refuse(request, self.running.pool)
             if reason is not None:
                 self.ordering.on_refused(request)
@@ -129,6 +133,7 @@ class Engine:
         request = self._peek()
         if request is None:
             return False
+        self._may_read = self.batching.reads(self._may_read, 0)
         now, poll = self.clock.now, self.batching.poll_s
         until = now + ceil((request.arrival_s - now) / poll) * poll if poll else request.arrival_s
         self.clock.wait_until(min(max(until, request.arrival_s), until_s))
@@ -221,6 +226,7 @@ class Engine:
         return prompt, first
 
     def _finish(self, request: Request, end: float, failure: str | None) -> None:
+        self._ended += 1
         self.running.release(request)
         request.status, request.reason, request.finished_s = FAILED if failure else FINISHED, failure, end
         self.ordering.on_finish(request, end)

@@ -69,6 +69,8 @@ PRESETS = {
         *(System(name, ordering=Choice("fairserve", rules), batching=Choice("slora")) for name, rules in FS_FAMILY.items()),
         *(System(name, ordering=Choice(name)) for name in CLIENT_QUEUES),
         System("fastserve", ordering=Choice("mlfq")),
+        System("rpm", ordering=Choice("rpm"), batching=Choice("slora")),
+        System("rpm-interactions", ordering=Choice("rpm", {"follow": True}), batching=Choice("slora")),
         *(System(f"rpm-{limit}", ordering=Choice("rpm", {"limit": limit}), batching=Choice("slora")) for limit in RPM_LIMITS),
     )
 }

@@ -20,7 +20,7 @@ class Platform:
     """A model of a figure and the hardware that serves it; ``name`` is what a person types.
 
     ``local``: the hardware is the machine at hand, which serves the model natively or, once it has been measured, in
-    simulation.
+    simulation. ``policies`` are parameters by policy name that go with it, under those of the figure.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Platform:
     hardware: str
     title: str
     local: bool = False
+    policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

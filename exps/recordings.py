@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,6 +133,15 @@ def read_recordings(folder: Path) -> list[Recording]:
         Recording(row["run"], float(row["duration_s"]), str(row["committed_on"]), _read_run(folder, row["run"]))
         for row in index.iter_rows(named=True)
     ]
+
+
+def read_workload(folder: Path, runs: Sequence[str]) -> pl.DataFrame:
+    """The timetable of the first of ``runs`` that the folder has. InputError when it has none."""
+    name = next((name for name in runs if (folder / f"{name}.csv.gz").is_file()), None)
+    if name is None:
+        files = " or ".join(f"{run}.csv.gz" for run in runs)
+        raise InputError(f"No {files} in {folder}; name the folder of recorded runs, or leave --traces out.")
+    return Recording(name, 0.0, "", _read_run(folder, name)).timetable()
 
 
 def _read_run(folder: Path, name: str) -> pl.DataFrame:

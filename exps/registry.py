@@ -12,13 +12,13 @@ from engine.errors import InputError
 from engine.system import PRESETS, parse_system
 from exps.adaserve.fig8 import FIG8
 from exps.adaserve.fig9 import FIG9
+from exps.exfairs.figures import EXFAIRS_FIGURES
+from exps.fairserve.figures import FAIRSERVE_FIGURES
 from exps.figure import Figure, Options, Platform, Point, Selection
 from exps.local import MEASURED
-from exps.vtc.fig3 import FIG3
-from exps.vtc.fig19 import FIG19
-from exps.vtc.suites import SUITE_FIGURES
+from exps.vtc.figures import VTC_FIGURES
 
-FIGURES = {figure.id: figure for figure in (FIG8, FIG9, FIG3, *SUITE_FIGURES, FIG19)}
+FIGURES = {figure.id: figure for figure in (FIG8, FIG9, *VTC_FIGURES, *FAIRSERVE_FIGURES, *EXFAIRS_FIGURES)}
 BACKENDS = ("auto", "sim", "native", "vllm", "http")
 ALL = "all"
 MOST_VALUES = 1000

@@ -164,7 +164,7 @@ def setup_of(point: Point, options: Options) -> Setup:
         calibration=options.calibration or figure.calibrations[0],
         seed=options.seed,
         kv_tokens=figure.pool_at(point.x),
-        policies=figure.policies(point.x) if figure.policies else {},
+        policies={**platform.policies, **(figure.policies(point.x) if figure.policies else {})},
         record_steps=figure.record_steps,
         backend=options.backend,
         acceptance=options.acceptance,

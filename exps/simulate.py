@@ -9,6 +9,8 @@ import polars as pl
 
 from engine.errors import InputError, PolicyError
 from engine.executors.simulated.profiles import load_deployment
+from engine.ordering.mechanics.weights import numbers
+from engine.system import parse_system
 from exps.manifest import configuration, manifest
 from exps.metrics.fairness import fairness
 from exps.metrics.requests import summarize, summarize_by_client
@@ -19,6 +21,7 @@ from exps.report import Reporter
 from exps.runner import check_setup
 from exps.serving import Setup
 from exps.work import produce
+from exps.workload.checks import check_clients
 from exps.workload.trace_csv import read_trace_csv
 
 CLIENT_COLUMNS = (
@@ -37,6 +40,7 @@ def command(trace: Path, setup: Setup, out: Path, report: Reporter) -> None:
     timetable = read_trace_csv(trace)
     setup = replace(setup, system=canonical_system(setup.system))
     check_setup(setup)
+    _check_weighted(timetable, setup.system)
     _check_replaceable(out)
     check_writable(out.absolute().parent)
     remove_stale(out.absolute().parent, pattern="")
@@ -53,6 +57,13 @@ def command(trace: Path, setup: Setup, out: Path, report: Reporter) -> None:
 def first_calibration(model: str, hardware: str) -> str:
     """The calibration to use where none is asked for."""
     return next(iter(load_deployment(model, hardware).calibrations))
+
+
+def _check_weighted(timetable: pl.DataFrame, system: str) -> None:
+    """InputError when the ordering gives a weight or a priority to a client that the trace does not have."""
+    ordering = parse_system(system).ordering
+    for parameter in ("weights", "priorities"):
+        check_clients(timetable, numbers(ordering.parameters.get(parameter)), f"order={ordering}")
 
 
 def _check_replaceable(out: Path) -> None:

@@ -16,10 +16,10 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from plots.style import COLUMN_IN, GREY, PAGE_IN, SMALL_PT, Look, house_style, looks_of, save
+from plots.style import COLUMN_IN, GREY, PAGE_IN, SMALL_PT, Look, fitted, house_style, looks_of, save
 
 PANEL_IN = 2.25
-LEGEND_ROW_IN = 0.165
+LEGEND_ROW_IN, MARGIN_IN = 0.165, 0.4
 FOOTER_ROW_IN = 0.115
 FOOTER_CHARACTERS_PER_IN = 19.5
 
@@ -62,16 +62,18 @@ def sweep_curves(
     path: Path,
     series: str = "system",
     panels: Panels | None = None,
+    bound: Bound | None = None,
     labels: Mapping[str, str] | None = None,
     footer: str = "",
 ) -> tuple[Path, Path]:
     """A metric over a swept value, one curve a ``series`` value, a marker a point.
 
     ``ours`` and ``published`` hold the columns of ``x``, ``y``, ``series`` and ``panels``; published series and panels
-    that ours lacks are left out. ``labels`` renames series in the legend. ``footer`` says what the numbers come from.
+    that ours lacks are left out. ``labels`` renames series in the legend. ``footer`` says what the numbers come from,
+    ``bound`` is a line to compare with.
     Writes and returns ``path``.pdf and ``path``.png.
     """
-    return _draw(_Picture(ours, published, x, y, series, panels, labels or {}, footer), path)
+    return _draw(_Picture(ours, published, x, y, series, panels, labels or {}, footer, bound), path)
 
 
 def time_curves(
@@ -142,7 +144,7 @@ def _draw(picture: _Picture, path: Path) -> tuple[Path, Path]:
         figure = Figure(figsize=(width, height), layout=layout)
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axis, (panel, title) in zip(axes, panels, strict=True):
-            _draw_panel(axis, picture, panel, looks)
+            _draw_panel(axis, picture, panel, looks, width / len(panels) - MARGIN_IN)
             axis.set_title(title)
         _limit(axes, picture.y)
         axes[0].set_ylabel(picture.y.label)
@@ -151,7 +153,7 @@ def _draw(picture: _Picture, path: Path) -> tuple[Path, Path]:
         return save(figure, path)
 
 
-def _draw_panel(axes: Axes, picture: _Picture, panel: str | None, looks: Mapping[str, Look]) -> None:
+def _draw_panel(axes: Axes, picture: _Picture, panel: str | None, looks: Mapping[str, Look], width: float) -> None:
     x, y = picture.x, picture.y
     for name, look in looks.items():
         there = picture.curve(picture.published, panel, name)
@@ -162,7 +164,7 @@ def _draw_panel(axes: Axes, picture: _Picture, panel: str | None, looks: Mapping
         axes.plot(ours[x.column], ours[y.column], color=look.colour, marker=look.marker, markevery=every)
     if picture.bound is not None:
         _draw_bound(axes, picture.bound)
-    axes.set_xlabel(x.label)
+    axes.set_xlabel(fitted(x.label, width))
     axes.set_xlim(*x.limits)
     for ticks in (axes.xaxis, axes.yaxis):
         ticks.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 
 COLUMN_IN, PAGE_IN = 3.33, 7.0
 TEXT_PT, SMALL_PT = 8.0, 6.5
+LABEL_CHARACTERS_PER_IN = 15.0
 PNG_DPI = 200
 
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE = (
@@ -77,6 +79,14 @@ SYSTEMS = {
     "vllm-spec-8": Look("vLLM-Spec (8)", PURPLE, "X"),
     "vtc": Look("VTC", BLUE, "o"),
     "fcfs": Look("FCFS", VERMILLION, "s"),
+    "fairserve": Look("FairServe", GREEN, "^"),
+    "rpm-interactions": Look("RPM", ORANGE, "s"),
+    "fs-fair-wsc-expect": Look("WSC, no throttling", PURPLE, "D"),
+    "fs-fair-wsc": Look("FS (W)", SKY, "v"),
+    "fs-fair-odt-wsc-limit": Look("FS (W+O)", BLUE, "o"),
+    "fs-fair-interaction-limit": Look("FS (W+O+I)", VERMILLION, "P"),
+    "fs-fair-interaction-limit-worpmdebt": Look("FS, debts kept", PURPLE, "D"),
+    "fs-fair-wsc-limit": Look("FS (W+L)", BLACK, "X"),
 }
 OTHERS = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (PURPLE, "D"), (SKY, "v"), (BLACK, "X"), (VERMILLION, "P"))
 
@@ -87,6 +97,11 @@ def looks_of(names: Iterable[str]) -> dict[str, Look]:
     taken = {SYSTEMS[name].colour for name in wanted if name in SYSTEMS}
     free = cycle([look for look in OTHERS if look[0] not in taken] or OTHERS)
     return {name: SYSTEMS[name] if name in SYSTEMS else Look(name, *next(free)) for name in wanted}
+
+
+def fitted(label: str, inches: float) -> str:
+    """An axis label in as many lines as it takes to stay within ``inches``."""
+    return textwrap.fill(label, max(int(inches * LABEL_CHARACTERS_PER_IN), 8))
 
 
 def save(figure: Figure, stem: Path) -> tuple[Path, Path]:

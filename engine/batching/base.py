@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,6 +109,11 @@ class Batching(ABC):
 
         ``draft`` is the shape that speculation wants for the rows of the batch, None without speculation.
         """
+
+    def reads(self, left: float, ended: int) -> float:
+        """How many arrivals the engine may take in before the next step, once the last one ended ``ended`` requests;
+        ``left`` is what it did not use of the last answer. A server that is never short of time takes in all of them."""
+        return inf
 
 
 class PagedBatching(Batching):

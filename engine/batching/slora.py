@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
+from math import inf
 
 import numpy as np
 
@@ -22,6 +23,8 @@ class SLoRA(Batching):
     A running batch decodes ``decodes_between_admissions`` steps after each admission before it tries the next one.
     A mini-batch holds at most max(pool / 6, ``longest_request``) prompt tokens; each distinct client present takes
     ``adapter_tokens`` of the pool for its adapter; at most ``max_sequences`` requests run.
+    ``reads_per_wait``: the server reads its socket only while it waits for the model, so many requests each time; it waits
+    once for a decode step, twice for a prefill, once more to merge it into a running batch, and once to let requests go.
     """
 
     block_size = 1
@@ -34,15 +37,17 @@ class SLoRA(Batching):
         max_sequences: int = 1000,
         poll_s: float = 0.01,
         late_arrivals: bool = True,
+        reads_per_wait: float = inf,
     ):
-        require_positive(longest_request=longest_request, max_sequences=max_sequences)
+        require_positive(longest_request=longest_request, max_sequences=max_sequences, reads_per_wait=reads_per_wait)
         self.decodes_between_admissions = decodes_between_admissions
         self.longest_request = longest_request
         self.adapter_tokens = adapter_tokens
         self.max_sequences = max_sequences
         self.poll_s = poll_s
         self.late_arrivals = late_arrivals
-        self._decodes = 0
+        self.reads_per_wait = reads_per_wait
+        self._decodes, self._waits = 0, 1
         self._peak = PeakUse()
 
     def refuse(self, request: Request, pool: BlockPool) -> str | None:
@@ -59,15 +64,20 @@ class SLoRA(Batching):
             chunks = self._admit(running, now)
             if chunks:
                 self._decodes = 0
+                self._waits = 3 if batch.requests else 2
                 return StepPlan(prefill=chunks)
             if not batch.requests:
                 return None
         self._decodes += 1
+        self._waits = 1
         if draft is None:
             running.grow(1)
             return DECODE
         running.make_room(draft.depth + 1)
         return StepPlan(decode=True, draft=draft)
+
+    def reads(self, left: float, ended: int) -> float:
+        return min(left, 1.0) + self.reads_per_wait * (self._waits + (ended > 0))
 
     def _max_batch_tokens(self, pool: BlockPool) -> int:
         return max(pool.tokens // 6, self.longest_request)

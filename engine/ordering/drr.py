@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from heapq import heappop, heappush, heapreplace
 
 from engine.ordering.base import Ordering
+from engine.ordering.mechanics.weights import check_token_weights
 from engine.request import Request
 
 
@@ -21,6 +22,7 @@ class DRR(Ordering):
     def __init__(self, quantum: float = 500.0, w_p: float = 1.0, w_q: float = 2.0):
         if not quantum > 0:
             raise ValueError(f"quantum must be above 0, not {quantum:g}")
+        check_token_weights(w_p=w_p, w_q=w_q)
         self.quantum, self.w_p, self.w_q = quantum, w_p, w_q
         self.credits: dict[str, float] = {}
         self._since: dict[str, int] = {}

@@ -76,8 +76,11 @@ class ExFairS(_Exchanging):
         service = service_shares(tallies, self.normalize)
         if self.penalize_service:
             service = {client: 1 - share for client, share in service.items()}
-        slo = {client: _share(tally.violations, max(tally.submitted, tally.violations)) for client, tally in tallies.items()}
-        return blend(self.alpha, slo, service)
+        return blend(self.alpha, self.violated(tallies), service)
+
+    def violated(self, tallies: Mapping[str, Tally]) -> dict[str, float]:
+        """The share of each client's requests that was violated."""
+        return {client: _share(tally.violations, max(tally.submitted, tally.violations)) for client, tally in tallies.items()}
 
 
 class ContinuousExFairS(_Exchanging):
@@ -125,13 +128,17 @@ class ContinuousExFairS(_Exchanging):
                 account.priority *= self.decay**rounds
         if len(tallies) < 2:
             return
-        slo = {client: _share(tally.violations, tally.decided) for client, tally in tallies.items()}
+        slo = self.violated(tallies)
         if self.adaptive:
             self._adapt(pstdev(slo.values()))
         ratios = blend(self.alpha, slo, service_shares(tallies, "sum"))
         for giver, receiver, gap in widest_pairs(ratios, len(ratios) // 2, self.max_exchanges, self.threshold, SLACK):
             step = max(1, floor(gap * self.step_per_gap + SLACK))
             self.exchange(giver, receiver, floor(1.5 * step) if slo[receiver] > 0.5 else step, self.bound)
+
+    def violated(self, tallies: Mapping[str, Tally]) -> dict[str, float]:
+        """The share of each client's decided requests that was violated."""
+        return {client: _share(tally.violations, tally.decided) for client, tally in tallies.items()}
 
     def _adapt(self, deviation: float) -> None:
         change = 0.1 if deviation > 0.2 else -0.05 if deviation < 0.05 else 0.0

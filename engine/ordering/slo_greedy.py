@@ -22,8 +22,8 @@ class _History:
 class SLOGreedy(Ranked):
     """A request is ranked, when it comes, by the failed share of its client's ended ones; 0.5 before there are ten.
 
-    As in the artifact an answer that came too late has not failed; ``count_late`` counts it. A client without an ended
-    request for ``keep_s`` is forgotten.
+    A refused request has failed; as in the artifact an answer that came too late has not, but ``count_late`` counts it. A
+    client without an ended request for ``keep_s`` is forgotten.
     """
 
     def __init__(self, count_late: bool = False, keep_s: float = DAY_S):
@@ -37,9 +37,15 @@ class SLOGreedy(Ranked):
             return -UNKNOWN
         return -history.failed / history.ended
 
+    def on_refused(self, request: Request) -> None:
+        self._end(request, request.arrival_s, failed=True)
+
     def on_finish(self, request: Request, now: float) -> None:
+        self._end(request, now, request.status != FINISHED or (self.count_late and late(request, now)))
+
+    def _end(self, request: Request, now: float, failed: bool) -> None:
         history = self.histories.touch(request.client, now)
         history.ended += 1
-        history.failed += request.status != FINISHED or (self.count_late and late(request, now))
+        history.failed += failed
         for _ in self.histories.forget(now):
             pass

@@ -8,7 +8,7 @@ from engine.ordering.base import Ordering
 from engine.ordering.mechanics.cost import Cost, linear, profiled
 from engine.ordering.mechanics.lines import Lines
 from engine.ordering.mechanics.predicting import Oracle, Predictor, RunningMean
-from engine.ordering.mechanics.weights import shares
+from engine.ordering.mechanics.weights import check_token_weights, shares
 from engine.request import Request
 
 
@@ -40,13 +40,17 @@ class VTC(Ordering):
         costs: dict[str, Cost] = {"linear": linear(w_p, w_q), "profiled": profiled}
         if cost not in costs or predict not in predictors or not 0 <= spread <= 1:
             raise ValueError(f"cost is one of {', '.join(costs)}, predict of {', '.join(predictors)}, spread from 0 to 1")
+        for name, switch in (("lift", lift), ("lift_from_empty", lift_from_empty), ("duplicate_charge", duplicate_charge)):
+            if not isinstance(switch, bool):
+                raise ValueError(f"{name} is true or false, not {switch}")
+        check_token_weights(w_p=w_p, w_q=w_q)
         self.w_p, self.w_q = w_p, w_q
         self.weights = shares(weights)
         self.lift, self.lift_from_empty, self.duplicate_charge = lift, lift_from_empty, duplicate_charge
         self.by_request = cost != "linear" or predict != "nothing"
         self._cost, self._predictor = costs[cost], predictors[predict]
         self._ahead: dict[int, float] = {}
-        self._lines = Lines(keep=not lift)
+        self._lines = Lines(keep=not (lift and lift_from_empty))
         self._counters = self._lines.counters
 
     @property
@@ -99,7 +103,7 @@ class VTC(Ordering):
             if ahead > request.generated:
                 back = self._cost(p, ahead) - self._cost(p, request.generated)
                 self._lines.lower(request.client, back / self.weights.get(request.client, 1.0))
-            self._predictor.learn(request)
+            self._predictor.learn(request, now)
         self._lines.end(request.client)
 
     def __len__(self) -> int:

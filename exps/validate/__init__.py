@@ -22,6 +22,13 @@ def command(
         from exps.validate import native as against_native
 
         return against_native.command(results, seed, quick, as_json, Reporter())
+    from exps.fairserve.recordings import is_recorded_here
+
+    if is_recorded_here(folder):
+        from exps.validate import fairserve
+
+        fairserve.validate(folder, as_json, repeats, Reporter())
+        return True
     from exps.validate.report import validate
 
     validate(folder, as_json, repeats, Reporter())

@@ -60,7 +60,7 @@ def _of_one(record: Record, window_s: float, ticks: int) -> list[Row]:
     for name, rate, total in zip(clients, rates.tolist(), totals.tolist(), strict=True):
         rows += [(*key, "service_per_s", name, *pair) for pair in zip(middles.tolist(), rate, strict=True)]
         rows.append((*key, "service_total", name, end_s, total[0]))
-        rows += _responses(record.requests, key, name, middles.tolist(), window_s, end_s)
+        rows += response_times(record.requests, key, name, middles.tolist(), window_s, end_s)
     if record.steps is not None:
         exact = step_intervals(record.steps)
         largest = largest_difference(exact, end_s, clients)
@@ -69,10 +69,10 @@ def _of_one(record: Record, window_s: float, ticks: int) -> list[Row]:
     return rows
 
 
-def _responses(
+def response_times(
     requests: pl.DataFrame, key: tuple[str, str], client: str, middles: list[float], window_s: float, end_s: float
 ) -> list[Row]:
-    """TTFT of a client over time; a window without first tokens has no row."""
+    """mean_ttft_s and response_s of a client, the TTFT of first tokens in the windows; a window without any has no row."""
     import numpy as np
     import polars as pl
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
+from engine.configuration import nearest
+from engine.errors import InputError
+
 MAX_TOKENS = 10**9
+FEW_CLIENTS = 40
 
 
 @dataclass(frozen=True)
@@ -61,3 +65,12 @@ def first_violation(frame: pl.DataFrame, rules: Sequence[Rule]) -> Violation | N
     ).row(0)
     broken = [Violation(row, rule) for row, rule in zip(firsts, rules, strict=True) if row is not None]
     return min(broken, key=lambda violation: violation.row) if broken else None
+
+
+def check_clients(timetable: pl.DataFrame, named: Iterable[str], where: str) -> None:
+    """InputError, which begins with ``where``, for the first of ``named`` that sends no request."""
+    clients = timetable["client"].unique().sort().to_list()
+    for name in named:
+        if name not in clients:
+            known = nearest(name, clients) if len(clients) <= FEW_CLIENTS else "take a name from its column client."
+            raise InputError(f"{where}: the trace has no client {name!r}; {known}")

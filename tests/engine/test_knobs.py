@@ -34,7 +34,7 @@ KNOBS: dict[Callable[..., Any], dict[str, Any]] = {
     VTC: {"w_p": 9.0, "w_q": 0.1, "weights": {"c": 5.0}, "lift": False, "lift_from_empty": False, "duplicate_charge": True,
           "cost": "profiled", "predict": "mean", "spread": 0.1, "seed": 1},
     SLoRA: {"decodes_between_admissions": 2, "longest_request": 60, "adapter_tokens": 60, "max_sequences": 2,
-            "poll_s": 0.5, "late_arrivals": False},
+            "poll_s": 0.5, "late_arrivals": False, "reads_per_wait": 0.1},
     VLLM: {"max_sequences": 2, "max_batched_tokens": 60, "watermark": 0.3, "block_size": 40},
     Sarathi: {"token_budget": 24, "max_sequences": 2, "watermark": 0.3, "block_size": 40},
     Chain: {"tokens": 1},

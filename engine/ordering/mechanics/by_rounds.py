@@ -27,7 +27,7 @@ class ByRounds(Ordering):
 
     A round ends with the first event at or after its end, and concerns later newcomers only. Nobody passes a request of
     an earlier era of ``era_s``. A client without requests for ``keep_s`` is forgotten; ``departed`` sums such credits.
-    A request that batching refuses never gets here and is not counted.
+    A request that the engine refuses counts as submitted and violated in the round of its arrival.
     """
 
     def __init__(self, round_s: float, advance: Advance, max_positions: int, keep_s: float, era_s: float = inf):
@@ -35,6 +35,7 @@ class ByRounds(Ordering):
             raise ValueError(f"an era must be longer than 0 s, not {era_s:g}")
         self.accounts = Recent(Account, keep_s)
         self.departed = 0.0
+        self.round_s = round_s
         self._rounds = Rounds(round_s)
         self._line = PartialQueue(advance, max_positions)
         self._era_s, self._now = era_s, 0.0
@@ -57,6 +58,10 @@ class ByRounds(Ordering):
     def on_arrival(self, request: Request, now: float) -> str | None:
         self.on_pass(now)
         return super().on_arrival(request, now)
+
+    def on_refused(self, request: Request) -> None:
+        self.on_pass(max(self._now, request.arrival_s))
+        self._rounds.refuse(request)
 
     def enqueue(self, request: Request) -> None:
         self._rounds.submit(request)

@@ -14,7 +14,8 @@ class Lines:
 
     ``counters`` holds what each client was charged. It may be raised directly; ``lower`` takes something back. A client
     that has neither a waiting nor a running request is forgotten once its counter is no higher than the least among the
-    waiting, to which its return would lift it anyway; with ``keep`` it never is.
+    waiting, to which its return would lift it anyway; it comes back as one seen last. With ``keep`` it never is, for
+    policies that do not always lift.
     """
 
     def __init__(self, keep: bool = False) -> None:

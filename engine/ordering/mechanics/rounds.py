@@ -15,7 +15,7 @@ class Tally:
 
     ``completed`` requests have their ``service`` (input + 2 output tokens) and sums of their ``latency_s`` and ``speed``
     (output tokens a second). ``decided`` counts a request once, when it ended or first exceeded its SLO; ``violations``
-    are those decided against: late, failed, or still unfinished beyond the SLO.
+    are those decided against: late, failed, refused, or still unfinished beyond the SLO.
     """
 
     submitted: int = 0
@@ -28,13 +28,13 @@ class Tally:
 
 
 class Rounds:
-    """Round k lasts from k * round_s until before (k + 1) * round_s on the engine's clock."""
+    """Round k lasts from k * round_s until before (k + 1) * round_s on the engine's clock; ``number`` is the current one."""
 
     def __init__(self, round_s: float):
         if not round_s > 0:
             raise ValueError(f"a round must be longer than 0 s, not {round_s:g}")
         self.round_s = round_s
-        self._number = 0
+        self.number = 0
         self._tallies: dict[str, Tally] = {}
         self._open: dict[int, Request] = {}
         self._overdue: set[int] = set()
@@ -45,10 +45,10 @@ class Rounds:
         Comes with 1, or with the number of rounds in a stretch without any event or open SLO, which is given at once.
         """
         current = floor(now / self.round_s)
-        while self._number < current:
-            passed = 1 if self._tallies or self._open else current - self._number
-            self._number += passed
-            self._find_overdue(self._number * self.round_s)
+        while self.number < current:
+            passed = 1 if self._tallies or self._open else current - self.number
+            self.number += passed
+            self._find_overdue(self.number * self.round_s)
             tallies, self._tallies = self._tallies, {}
             yield tallies, passed
 
@@ -56,6 +56,13 @@ class Rounds:
         self._tally(request).submitted += 1
         if request.slo_s is not None:
             self._open[request.id] = request
+
+    def refuse(self, request: Request) -> None:
+        """A request that never came to wait: submitted, and decided against."""
+        tally = self._tally(request)
+        tally.submitted += 1
+        tally.decided += 1
+        tally.violations += 1
 
     def finish(self, request: Request, now: float) -> None:
         tally = self._tally(request)

@@ -111,6 +111,13 @@ def test_whether_slo_greedy_counts_late_answers(count_late: bool, rank: float) -
     assert policy.rank(make_request()) == rank
 
 
+def test_slo_greedy_counts_refused_requests_as_failed() -> None:
+    policy = SLOGreedy()
+    for i in range(10):
+        policy.on_refused(make_request(i, arrival_s=float(i)))
+    assert policy.rank(make_request()) == -1.0
+
+
 TALLIES = {
     "fast": Tally(2, completed=2, service=100, latency_s=2.0, speed=40.0),
     "slow": Tally(2, completed=1, service=400, latency_s=5.0, speed=10.0),

@@ -13,7 +13,7 @@ from engine.batching.vllm import VLLM
 from engine.ordering.exfairs import ContinuousExFairS, ExFairS
 from engine.ordering.fcfs import FCFS
 from engine.ordering.mechanics.rounds import Tally
-from engine.request import FINISHED, Request
+from engine.request import FINISHED, REJECTED, Request
 from tests.engine.strategies import make_request, serve, workloads
 
 Policy = ExFairS | ContinuousExFairS
@@ -121,6 +121,42 @@ def test_a_request_that_waits_beyond_its_slo_makes_its_client_urgent() -> None:
     arrive(policy, 2, "served", 25.0)
     assert policy.priorities == {"waits": -5, "served": 5}
     assert policy.exchanged == 1
+
+
+@pytest.mark.parametrize("form", [ExFairS, ContinuousExFairS])
+def test_a_client_whose_requests_are_refused_becomes_urgent(form: type[Policy]) -> None:
+    policy = form(round_s=10.0)
+    arrive(policy, 0, "served", 0.0, slo_s=5.0)
+    serve_next(policy, 0.0, 1.0)
+    policy.on_refused(make_request(1, "refused", arrival_s=2.0, slo_s=5.0))
+    policy.on_pass(10.0)
+    assert policy.priorities["refused"] < 0 < policy.priorities["served"]
+
+
+def test_a_refused_request_counts_in_the_round_of_its_arrival() -> None:
+    policy = ExFairS(round_s=10.0, alpha=1.0)
+    for id, now in enumerate((1.0, 11.0)):
+        arrive(policy, id, "other", now, slo_s=5.0)
+        serve_next(policy, now, now + 1.0)
+    policy.on_refused(make_request(2, "refused", arrival_s=20.5))
+    assert policy.exchanged == 0
+    policy.on_pass(30.0)
+    assert policy.exchanged == 0, "nobody else was there in that round"
+    arrive(policy, 3, "other", 31.0)
+    policy.on_refused(make_request(4, "refused", arrival_s=30.5))
+    policy.on_pass(40.0)
+    assert policy.priorities == {"refused": -5, "other": 5}
+
+
+def test_the_engine_tells_of_requests_too_long_for_the_pool() -> None:
+    requests = [
+        make_request(i, client, prompt, arrival_s=0.2 * i, slo_s=9.0)
+        for i, (client, prompt) in enumerate((("fits", 10), ("long", 900)) * 10)
+    ]
+    served = serve(requests, VLLM(), ExFairS(round_s=1.0, alpha=1.0), pool_tokens=512)
+    policy = served.engine.ordering
+    assert isinstance(policy, ExFairS) and [r.status for r in requests].count(REJECTED) == 10
+    assert policy.priorities["long"] == -policy.priorities["fits"] < 0
 
 
 def test_what_happens_after_the_end_of_a_round_counts_in_the_next_one() -> None:

@@ -154,3 +154,12 @@ def test_a_calibration_scales_steps_by_speculation() -> None:
     assert off.line.seconds == (2.0, 4.0) and off.context_s == 0.2 and off.host_s == 0.5
     assert off.draft is None and chain.draft == tree.draft == DraftCost(1.0, 1.0)
     assert chain.expands_batch and not tree.expands_batch
+
+
+def test_exfairs_testbed_has_the_memory_that_its_artifact_leaves_to_the_cache() -> None:
+    """0.8 of eight GPUs, less the weights; nothing was measured there, so that steps follow from the data sheet."""
+    deployment = load_deployment("qwen2.5-32b", "8xv100-32g")
+    memory = deployment.kv_tokens * deployment.model.kv_bytes_per_token + deployment.model.weight_bytes
+    assert memory == pytest.approx(0.8 * 8 * deployment.hardware.memory_bytes, rel=1e-5)
+    assert deployment.line == roofline(deployment.model, deployment.hardware, 8)
+    assert deployment.policies_under("first-principles")["vllm"] == {"max_sequences": 128, "max_batched_tokens": 8124}

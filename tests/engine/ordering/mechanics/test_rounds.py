@@ -43,6 +43,15 @@ def test_a_request_beyond_its_slo_but_not_at_the_end_of_a_round_is_judged_when_i
     assert ended(rounds, 20.0) == [{"a": (0, 1, 0)}]
 
 
+def test_a_refused_request_is_submitted_and_violated_even_without_an_slo() -> None:
+    rounds = Rounds(10.0)
+    rounds.submit(make_request(0, slo_s=4.0))
+    for i, slo_s in enumerate((4.0, None), start=1):
+        rounds.refuse(make_request(i, slo_s=slo_s))
+    assert ended(rounds, 10.0) == [{"a": (3, 3, 3)}]
+    assert ended(rounds, 20.0) == [{}]
+
+
 def test_what_a_round_adds_up() -> None:
     rounds = Rounds(10.0)
     for i, (prompt, output, now) in enumerate(((10, 5, 2.0), (30, 8, 4.0))):

@@ -1,0 +1,9 @@
+"""All figures of ExFairS."""
+
+from __future__ import annotations
+
+from exps.exfairs.ablation import ABLATION
+from exps.exfairs.scenarios import DEC, EARLY
+from exps.exfairs.sweeps import SWEEP_FIGURES
+
+EXFAIRS_FIGURES = (EARLY, DEC, *SWEEP_FIGURES, ABLATION)

@@ -1,0 +1,53 @@
+"""ExFairS on the scenarios of its artifact: those of early December 2025, and those of its last commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exps.exfairs.claims import scenario_claims
+from exps.exfairs.measures import measure
+from exps.exfairs.setup import SYSTEMS, TESTBED, policies, scenario_timetable
+from exps.figure import Figure, Options, Platform, Sweep
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def _figure(generation: str, title: str, count: int) -> Figure:
+    """A figure over the scenarios 1 to ``count``."""
+    names: Sequence[str] = [f"{generation}-{number}" for number in range(1, count + 1)]
+
+    def timetable(platform: Platform, number: float, options: Options) -> pl.DataFrame:
+        return scenario_timetable(f"{generation}-{number:g}", options)
+
+    def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+        """All sheets of the first scenario that was run, and of the others the comparison."""
+        from exps.exfairs.pictures import draw_comparison, draw_scenario
+
+        paths: list[Path] = []
+        for part in metrics.partition_by("scenario", maintain_order=True):
+            name = f"{generation}-{part['scenario'][0]:g}"
+            paths += (draw_comparison if paths else draw_scenario)(part, name, caption, folder, suffix)
+        return paths
+
+    return Figure(
+        id=f"exfairs/{generation}",
+        title=title,
+        platforms=(TESTBED,),
+        systems=SYSTEMS,
+        sweep=Sweep("scenario", {TESTBED.name: tuple(float(number) for number in range(1, count + 1))}),
+        calibrations=("first-principles",),
+        timetable=timetable,
+        measure=measure,
+        draw=draw,
+        claims=scenario_claims(names),
+        point_seconds=0.3,
+        point_bytes=120_000,
+        policies=policies,
+    )
+
+
+EARLY = _figure("early", "Six scenarios of early December 2025: balanced, imbalanced, heterogeneous, many clients", 6)
+DEC = _figure("dec", "Five scenarios of the last commit, 128 requests a minute", 5)

@@ -1,0 +1,1 @@
+"""FairServe's figures, and its recorded runs."""

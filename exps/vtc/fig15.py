@@ -1,0 +1,172 @@
+"""VTC, Figure 15: the service difference of two overloaded clients grows with the KV pool (a), and with the length of
+requests only until they fill it (b)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exps.claims import Claim, Verdict, missing, verdict
+from exps.figure import Figure, Options, Platform, Sweep
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from exps.records import Record
+
+S4 = Platform("llama-13b", "llama-2-13b", "a100-80g", "Llama-2-13B on A100-80G")
+DURATION_S, QUICK_S, FROM_S, TICKS = 600.0, 120.0, 120.0, 50
+SMALL, LARGE, LENGTH = 35_000, 65_000, 512
+RATES_BY_POOL: Mapping[float, tuple[float, float]] = {SMALL: (1.5, 3.0), LARGE: (2.0, 4.0)}
+RATES_BY_LENGTH: Mapping[float, tuple[float, float]] = {256: (3.0, 6.0), LENGTH: RATES_BY_POOL[SMALL], 768: (1.0, 2.0)}
+TWICE_U = 2 * 2.0 * SMALL
+Judge = Callable[["pl.DataFrame"], Verdict]
+
+
+def _timetable(rates: tuple[float, float], length: float, options: Options) -> pl.DataFrame:
+    from exps.recordings import EXTRA_PROMPT_TOKENS
+    from exps.workload.vtc import overload_timetable
+
+    duration_s = QUICK_S if options.quick else DURATION_S
+    return overload_timetable(rates, int(length) + EXTRA_PROMPT_TOKENS, int(length), duration_s, options.seed)
+
+
+def by_pool(platform: Platform, kv_tokens: float, options: Options) -> pl.DataFrame:
+    """512 prompt and output tokens; suites ``overload-s4-35000-512`` and ``overload-s4-long``."""
+    return _timetable(RATES_BY_POOL[kv_tokens], LENGTH, options)
+
+
+def by_length(platform: Platform, tokens: float, options: Options) -> pl.DataFrame:
+    """As many prompt as output tokens; suites ``overload-s4-35000-...``."""
+    return _timetable(RATES_BY_LENGTH[tokens], tokens, options)
+
+
+def measure(records: Sequence[Record]) -> pl.DataFrame:
+    """Rows model, system, x, metric, time_s, value, while requests arrive: service_difference at 50 ticks; its mean and
+    largest from 120 s on; mean_since and largest_since, what it moved after 120 s, when both clients have a queue."""
+    import numpy as np
+    import polars as pl
+
+    from exps.metrics.service import clients_of, delivered, response_intervals
+
+    rows: list[tuple[object, ...]] = []
+    for record in records:
+        requests, point = record.requests, record.point
+        end_s = float(requests["arrival_s"].max())  # type: ignore[arg-type]
+        ticks, from_s = np.linspace(end_s / TICKS, end_s, TICKS), end_s * FROM_S / DURATION_S
+        curves = delivered(response_intervals(requests), np.append(ticks, from_s), clients_of(requests))
+        apart = curves[1] - curves[0]
+        late, key = apart[:-1][ticks >= from_s], (point.platform.name, point.system, point.x)
+        for suffix, values in (("", np.abs(late)), ("_since", np.abs(late - apart[-1]))):
+            rows += [(*key, f"{name}{suffix}", None, float(value)) for name, value in
+                     (("mean", values.mean()), ("largest", values.max()))]  # fmt: skip
+        curve = np.abs(apart[:-1]).tolist()
+        rows += [(*key, "service_difference", *pair) for pair in zip(ticks.tolist(), curve, strict=True)]
+    schema = {"model": pl.String, "system": pl.String, "x": pl.Float64, "metric": pl.String, "time_s": pl.Float64,
+              "value": pl.Float64}  # fmt: skip
+    return pl.DataFrame(rows, schema, orient="row")
+
+
+def draw(name: str, label: str, metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+    """A curve a value of the axis; a panel a system where there are several."""
+    import polars as pl
+
+    from plots.curves import Axis, Panels, time_curves
+
+    rows = metrics.filter(pl.col("metric") == "service_difference").rename({"value": "service_difference"})
+    systems = metrics["system"].unique(maintain_order=True).to_list()
+    panels = Panels("system", {system: "VTC" if system == "vtc" else system for system in systems})
+    return list(
+        time_curves(
+            rows.with_columns(series=pl.format(label, pl.col("x").cast(pl.Int64))),
+            None,
+            x=Axis("time_s", "Time (s)", limits=(0, None)),
+            y=Axis("service_difference", "Service difference", limits=(0, None)),
+            path=folder / f"{name}-{suffix}",
+            series="series",
+            panels=panels if len(systems) > 1 else None,
+            footer=caption,
+        )
+    )
+
+
+def _values(metrics: pl.DataFrame, metric: str, xs: Sequence[float]) -> list[float]:
+    """VTC's at each value of the axis; empty when one is missing."""
+    import polars as pl
+
+    rows = metrics.filter(
+        (pl.col("system") == "vtc") & (pl.col("metric") == metric) & pl.col("x").is_in([float(x) for x in xs])
+    )
+    return list(rows.sort("x")["value"]) if rows.height == len(xs) else []
+
+
+def _grows(metric: str, metrics: pl.DataFrame) -> Verdict:
+    found = _values(metrics, metric, tuple(RATES_BY_POOL))
+    if not found:
+        return missing("both pools")
+    ratio = found[1] / found[0]
+    return verdict(abs(ratio / (LARGE / SMALL) - 1) <= 0.25, f"{found[0]:,.0f} and {found[1]:,.0f}: {ratio:.2f}x")
+
+
+def _saturates(metric: str, metrics: pl.DataFrame) -> Verdict:
+    found = _values(metrics, metric, tuple(RATES_BY_LENGTH))
+    if not found:
+        return missing("all lengths")
+    holds = found[0] < found[1] and abs(found[2] / found[1] - 1) <= 0.25
+    return verdict(holds, ", ".join(f"{value:,.0f}" for value in found))
+
+
+def _bounded(metrics: pl.DataFrame) -> Verdict:
+    found = _values(metrics, "largest", tuple(RATES_BY_LENGTH))
+    return verdict(max(found) < TWICE_U, f"largest {max(found):,.0f}") if found else missing("all lengths")
+
+
+def _claim(id: str, statement: str, published: str, tolerance: str, judge: Judge) -> Claim:
+    return Claim(id, statement, {S4.name: published}, tolerance, judge)
+
+
+GROWS = "The {} difference from 120 s on grows as the pool does, 1.86x"
+ORDER = "The {} difference at 256 tokens is below that at 512, at 768 about the same"
+POOL_CLAIMS = (
+    _claim("15a mean", GROWS.format("mean"), "27,000 and 49,000: 1.81x", "25 %", partial(_grows, "mean")),
+    _claim("15a largest", GROWS.format("largest"), "51,000 and 89,000: 1.75x", "25 %", partial(_grows, "largest")),
+)
+LENGTH_CLAIMS = (
+    _claim("15b mean", ORDER.format("mean"), "15,000, 27,000, 27,000", "25 %", partial(_saturates, "mean")),
+    _claim("15b largest", ORDER.format("largest"), "32,000, 51,000, 51,000", "25 %", partial(_saturates, "largest")),
+    _claim("15b since", "The same of what the mean difference moves after 120 s", "-", "25 %",
+           partial(_saturates, "mean_since")),
+    _claim("15b bound", f"All stay below 2U = {TWICE_U:,.0f}", "largest 51,000", "none: a theorem", _bounded),
+)  # fmt: skip
+FIG15A = Figure(
+    id="vtc/fig15a",
+    title="Service difference of two overloaded clients by KV pool",
+    platforms=(S4,),
+    systems=("vtc",),
+    sweep=Sweep("kv_tokens", {S4.name: tuple(RATES_BY_POOL)}),
+    calibrations=("session-2023",),
+    timetable=by_pool,
+    measure=measure,
+    draw=partial(draw, "fig15a", "pool of {} tokens"),
+    claims=POOL_CLAIMS,
+    point_seconds=1.0,
+    point_bytes=250_000,
+    kv_tokens=int,
+)
+FIG15B = Figure(
+    id="vtc/fig15b",
+    title="Service difference of two overloaded clients by length of requests",
+    platforms=(S4,),
+    systems=("vtc",),
+    sweep=Sweep("tokens", {S4.name: tuple(RATES_BY_LENGTH)}),
+    calibrations=("session-2023",),
+    timetable=by_length,
+    measure=measure,
+    draw=partial(draw, "fig15b", "{} tokens each way"),
+    claims=LENGTH_CLAIMS,
+    point_seconds=1.0,
+    point_bytes=250_000,
+    kv_tokens=SMALL,
+)

@@ -118,6 +118,9 @@ def _parse_part(part: str, text: str) -> tuple[str, Choice]:
     pairs = [pair.split("=", 1) for pair in (inside or "").split(",") if pair]
     if any(len(pair) != 2 for pair in pairs):
         raise InputError(f"{part!r} in system {text!r}: write parameters as name=value, as in {key}={name}(x=1).")
+    names = [option.strip() for option, _ in pairs]
+    if twice := next((option for option in names if names.count(option) > 1), None):
+        raise InputError(f"{part!r} in system {text!r} gives {twice} twice; keep one of the two, or join them with ';'.")
     return key, Choice(name, {option.strip(): _value(value.strip()) for option, value in pairs})
 
 

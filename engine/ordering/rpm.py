@@ -20,8 +20,8 @@ class RPM(OneLine):
 
     def __init__(self, limit: int = 180, follow: bool = False):
         super().__init__()
-        if limit < 1:
-            raise ValueError(f"limit must be at least 1, not {limit}")
+        if type(limit) is not int or limit < 1:
+            raise ValueError(f"limit must be a whole number of at least 1, not {limit}")
         if not isinstance(follow, bool):
             raise ValueError(f"follow is true or false, not {follow}")
         self.limit = limit

@@ -18,11 +18,14 @@ def describe_models(folder: Path, driver: Driver | None) -> list[dict[str, Any]]
 
 
 def _targets() -> dict[str, str]:
-    """The figures' models that the hub has, by the name that a person types."""
+    """The figures' models that the hub has, each once, by the first name that a person types for it."""
     from exps.registry import FIGURES
 
-    platforms = (platform for figure in FIGURES.values() for platform in figure.platforms)
-    return {platform.name: platform.model for platform in platforms if platform.model in DRAFTS}
+    names: dict[str, str] = {}
+    for platform in (platform for figure in FIGURES.values() for platform in figure.platforms):
+        if platform.model in DRAFTS:
+            names.setdefault(platform.model, platform.name)
+    return {name: model for model, name in names.items()}
 
 
 def _describe(name: str, target: str, folder: Path, free: int, gpus: tuple[Gpu, ...]) -> dict[str, Any]:

@@ -92,8 +92,9 @@ def largest_backlogged_change(
 
 
 def _waits(requests: pl.DataFrame, client: str, ticks: Array) -> npt.NDArray[np.bool_]:
-    """Whether the client has a waiting request from each tick to the next."""
-    own = requests.filter(pl.col("client") == client)
+    """Whether the client has a waiting request from each tick to the next; what was turned away or given up never waits."""
+    stays = pl.col("admitted_s").is_not_null() | (pl.col("status") == "unfinished")
+    own = requests.filter((pl.col("client") == client) & stays)
     came, went = (np.sort(own[name].drop_nulls().to_numpy()) for name in ("arrival_s", "admitted_s"))
     waiting: npt.NDArray[np.bool_] = np.searchsorted(came, ticks, side="right") > np.searchsorted(went, ticks, side="right")
     return waiting

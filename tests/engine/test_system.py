@@ -89,6 +89,7 @@ def test_every_build_is_fresh() -> None:
         ("ordering=vtc", "'ordering=vtc' in system 'ordering=vtc' is not a choice"),
         ("vtc,", "'' in system 'vtc,' is not a choice"),
         ("order=vtc(w_q=1", "is not a choice"),
+        ("order=vtc(weights=a:1,weights=b:2)", "gives weights twice; keep one of the two"),
         ("order=vtc(5)", r"write parameters as name=value, as in order=vtc\(x=1\)"),
     ],
 )

@@ -97,3 +97,12 @@ def test_the_backlogged_change_counts_only_while_both_wait(make_requests):
     assert largest_difference(intervals) == pytest.approx(920)
     assert largest_backlogged_change(requests, intervals, 100.0, ["a", "b"]) == pytest.approx(20)
     assert largest_backlogged_change(requests, intervals, 9.0, ["a", "b"]) == 0
+
+
+@pytest.mark.parametrize(("status", "waits"), [("rejected", False), ("aborted", False), ("unfinished", True)])
+def test_what_was_turned_away_or_given_up_never_waits(make_requests, status, waits):
+    lost = {"client": "b", "arrival_s": 0.0, "admitted_s": None, "first_token_s": None, "finished_s": None, "status": status}
+    requests = make_requests({"client": "a", "arrival_s": 0.0, "admitted_s": 20.0}, lost)
+    intervals = pl.DataFrame({"client": ["a"], "start_s": [0.0], "end_s": [20.0], "service": [500.0]})
+    change = largest_backlogged_change(requests, intervals, 100.0, ["a", "b"])
+    assert change == (pytest.approx(500) if waits else 0)

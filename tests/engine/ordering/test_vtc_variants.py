@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import pytest
 from hypothesis import given, settings
 
 from engine.batching.slora import SLoRA
 from engine.ordering.mechanics.cost import profiled
+from engine.ordering.mechanics.lines import Lines
 from engine.ordering.vtc import VTC
 from engine.request import Request
 from tests.engine.strategies import make_request, serve, workloads
@@ -93,15 +96,31 @@ def test_a_client_that_left_is_forgotten_once_its_return_would_lift_it_anyway() 
 
 @given(workloads())
 @settings(deadline=None, max_examples=40)
-def test_forgetting_changes_no_decision(requests: list[Request]) -> None:
-    """The order in which requests enter is that of a VTC which remembers everyone."""
+def test_forgetting_costs_a_client_nothing_but_its_place_among_equals(requests: list[Request]) -> None:
+    """With places kept, the order in which requests enter is that of a VTC which remembers everyone."""
 
     class Elephant(VTC):
         def on_finish(self, request: Request, now: float) -> None:
             pass
 
+    class Places(Lines):
+        def __init__(self) -> None:
+            super().__init__()
+            self._first: dict[str, int] = {}
+
+        def _line(self, client: str) -> deque[Request]:
+            line = super()._line(client)
+            self._seen[client] = self._first.setdefault(client, self._seen[client])
+            return line
+
+    class Forgetful(VTC):
+        def __init__(self) -> None:
+            super().__init__()
+            self._lines = Places()
+            self._counters = self._lines.counters
+
     orders = []
-    for policy in (VTC(), Elephant()):
+    for policy in (Forgetful(), Elephant()):
         fresh = [make_request(r.id, r.client, r.prompt_tokens, r.output_tokens, arrival_s=r.arrival_s) for r in requests]
         served = serve(fresh, SLoRA(), policy)
         orders.append([(request.id, request.admitted_s) for request in served.requests])

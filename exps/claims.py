@@ -21,18 +21,25 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Claim:
-    """``published``: the paper's numbers by model. ``judge`` sees the figure's metrics of one model."""
+    """``published``: the paper's numbers by model. ``judge`` sees the figure's metrics of one model.
+
+    ``cause``: why it fails, where it does, and the command that shows it; one for all models, or by model.
+    """
 
     id: str
     statement: str
     published: Mapping[str, str]
     tolerance: str
     judge: Callable[[pl.DataFrame], Verdict]
+    cause: str | Mapping[str, str] = ""
+
+    def cause_of(self, model: str) -> str:
+        return self.cause if isinstance(self.cause, str) else self.cause.get(model, "")
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """One row of a claims table; ``points`` tells a partial judgement, as in "15 of 72 points"."""
+    """One row of a claims table; ``points`` tells a partial judgement, as in "15 of 72 points", ``cause`` why it fails."""
 
     claim: str
     model: str
@@ -42,6 +49,7 @@ class Judgement:
     ours: str
     verdict: str
     points: str
+    cause: str
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -70,6 +78,7 @@ def judge(
         points = "" if present >= whole else f"partial: {present} of {whole} points"
         for claim in claims:
             found = claim.judge(of_model)
+            status = NOT_JUDGED if quick else found.status
             rows.append(
                 Judgement(
                     claim=claim.id,
@@ -78,8 +87,9 @@ def judge(
                     published=claim.published.get(model, "-"),
                     tolerance=claim.tolerance,
                     ours=found.ours,
-                    verdict=NOT_JUDGED if quick else found.status,
+                    verdict=status,
                     points=points,
+                    cause=claim.cause_of(model) if status == FAILS else "",
                 )
             )
     return rows

@@ -112,6 +112,9 @@ class Reporter:
             ours = f"{row.ours} ({row.points})" if row.points else row.ours
             table.add_row(row.claim, row.model, row.statement, row.published, ours, verdict)
         self._out.print(table)
+        for cause in dict.fromkeys(row.cause for row in judgements if row.cause):
+            names = dict.fromkeys(f"{row.claim} ({row.model})" for row in judgements if row.cause == cause)
+            self.say(f"Why {', '.join(names)} {'fails' if len(names) == 1 else 'fail'}: {cause}")
 
     def pictures(self, paths: Sequence[Path]) -> None:
         for path in paths:

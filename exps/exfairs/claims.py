@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from exps.claims import Claim, Verdict, missing, verdict
+from exps.exfairs.causes import cause_of
 from exps.exfairs.setup import BASELINES, CONTINUOUS, EXFAIRS, EXFAIRS_FORMS, TESTBED, TITLES
 
 if TYPE_CHECKING:
@@ -43,7 +44,10 @@ def scenario_claims(names: Sequence[str]) -> tuple[Claim, ...]:
 
 
 def _claim(id: str, statement: str, published: str, tolerance: str, judge: Callable[[Runs], Verdict]) -> Claim:
-    return Claim(id, statement, {TESTBED.name: published}, tolerance, lambda metrics: judge(whole_runs(metrics)))
+    def of_metrics(metrics: pl.DataFrame) -> Verdict:
+        return judge(whole_runs(metrics))
+
+    return Claim(id, statement, {TESTBED.name: published}, tolerance, of_metrics, cause_of(id))
 
 
 def _violations(x: float, name: str) -> Claim:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from exps.claims import Claim, Verdict, missing, verdict
+from exps.exfairs.causes import cause_of
 from exps.exfairs.claims import GAIN, POINT, Runs, fewer, whole_runs
 from exps.exfairs.setup import (
     BASELINES,
@@ -32,7 +33,8 @@ def _claim(id: str, axis: str, statement: str, published: str, tolerance: str, j
     def of_metrics(metrics: pl.DataFrame) -> Verdict:
         return judge(whole_runs(metrics, axis))
 
-    return Claim(id, statement, {platform.name: published for platform in PLATFORMS}, tolerance, of_metrics)
+    everywhere = {platform.name: published for platform in PLATFORMS}
+    return Claim(id, statement, everywhere, tolerance, of_metrics, cause_of(id))
 
 
 def _over(runs: Runs, system: str) -> list[float]:

@@ -123,8 +123,14 @@ def _bounded(metrics: pl.DataFrame) -> Verdict:
     return verdict(max(found) < TWICE_U, f"largest {max(found):,.0f}") if found else missing("all lengths")
 
 
-def _claim(id: str, statement: str, published: str, tolerance: str, judge: Judge) -> Claim:
-    return Claim(id, statement, {S4.name: published}, tolerance, judge)
+LIFT = (
+    "at 256 tokens client 2 is about 25,000 ahead when the backlog begins, and the lift forgives that for good; without the"
+    " lift (`cli.py check vtc/fig15b --system lcf --repeats 10`) the mean rises with the length as published."
+)
+
+
+def _claim(id: str, statement: str, published: str, tolerance: str, judge: Judge, cause: str = "") -> Claim:
+    return Claim(id, statement, {S4.name: published}, tolerance, judge, cause)
 
 
 GROWS = "The {} difference from 120 s on grows as the pool does, 1.86x"
@@ -134,7 +140,7 @@ POOL_CLAIMS = (
     _claim("15a largest", GROWS.format("largest"), "51,000 and 89,000: 1.75x", "25 %", partial(_grows, "largest")),
 )
 LENGTH_CLAIMS = (
-    _claim("15b mean", ORDER.format("mean"), "15,000, 27,000, 27,000", "25 %", partial(_saturates, "mean")),
+    _claim("15b mean", ORDER.format("mean"), "15,000, 27,000, 27,000", "25 %", partial(_saturates, "mean"), LIFT),
     _claim("15b largest", ORDER.format("largest"), "32,000, 51,000, 51,000", "25 %", partial(_saturates, "largest")),
     _claim("15b since", "The same of what the mean difference moves after 120 s", "-", "25 %",
            partial(_saturates, "mean_since")),

@@ -7,8 +7,10 @@ import pytest
 
 from exps.adaserve.claims import CLAIMS as ADASERVE_CLAIMS
 from exps.adaserve.evaluation import RATES
-from exps.claims import FAILS, HOLDS, NOT_JUDGED, any_fails, judge
+from exps.claims import FAILS, HOLDS, NOT_JUDGED, Claim, any_fails, judge, verdict
 from exps.published import read_published
+from exps.registry import find_figure
+from exps.report import Reporter
 from exps.vtc.claims import CLAIMS as VTC_CLAIMS
 
 ADASERVE = {claim.id: claim for claim in ADASERVE_CLAIMS}
@@ -116,3 +118,18 @@ def test_judgements_tell_what_is_partial_and_quick_judges_nothing():
     quick = judge(ADASERVE_CLAIMS, metrics, {"llama": (12, whole)}, quick=True)
     assert {row.verdict for row in quick} == {NOT_JUDGED}
     assert not any_fails(quick)
+
+
+def test_a_cause_is_told_where_the_claim_fails_and_nowhere_else():
+    frame = pl.DataFrame({"model": ["a", "b", "c"], "good": [True, False, False]})
+    claim = Claim("X", "all is good", {}, "none", lambda rows: verdict(rows["good"][0], "-"), {"b": "because of b"})
+    rows = judge([claim], frame, dict.fromkeys("abc", (1, 1)))
+    assert [row.cause for row in rows] == ["", "because of b", ""]
+    assert not any(row.cause for row in judge([claim], frame, {"b": (1, 1)}, quick=True))
+
+
+def test_causes_are_printed_below_the_table_once_for_all_claims_that_share_one(capsys):
+    frame = pl.DataFrame({"model": ["a", "b"]})
+    claims = [Claim(name, "s", {}, "none", lambda rows: verdict(False, "-"), "one cause") for name in "XY"]
+    Reporter().claims(find_figure("fig8"), judge(claims, frame, dict.fromkeys("ab", (1, 1))), "source")
+    assert "Why X (a), Y (a), X (b), Y (b) fail: one cause" in capsys.readouterr().out

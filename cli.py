@@ -248,6 +248,7 @@ def profile(
 def fit(
     vtc: Annotated[Path | None, typer.Option("--vtc", help="Recorded runs and the profiled cost table.")] = None,
     adaserve: Annotated[Path | None, typer.Option("--adaserve", help="AdaServe's traces.")] = None,
+    fairserve: Annotated[Path | None, typer.Option("--fairserve", help="FairServe's recorded runs.")] = None,
     pair: Annotated[bool, typer.Option("--pair", help="Measure what the tiny pair accepts, on its held-out text.")] = False,
 ) -> None:
     """Fit the simulator's profiles to their stated calibration sets.
@@ -256,7 +257,7 @@ def fit(
     """
     import exps.fitting
 
-    exps.fitting.command(vtc, adaserve, pair)
+    exps.fitting.command(vtc, adaserve, fairserve, pair)
 
 
 @app.command()

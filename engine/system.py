@@ -68,6 +68,7 @@ PRESETS = {
         System("fairserve", ordering=Choice("fairserve"), batching=Choice("slora")),
         *(System(name, ordering=Choice("fairserve", rules), batching=Choice("slora")) for name, rules in FS_FAMILY.items()),
         *(System(name, ordering=Choice(name)) for name in CLIENT_QUEUES),
+        System("vllm-priority", ordering=Choice("priority")),
         System("fastserve", ordering=Choice("mlfq")),
         System("rpm", ordering=Choice("rpm"), batching=Choice("slora")),
         System("rpm-interactions", ordering=Choice("rpm", {"follow": True}), batching=Choice("slora")),

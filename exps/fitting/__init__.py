@@ -7,13 +7,14 @@ from pathlib import Path
 from engine.errors import InputError
 
 
-def command(vtc: Path | None, adaserve: Path | None, pair: bool) -> None:
-    """`cli.py fit`: fit from VTC's recorded runs, AdaServe's traces, the tiny pair; prints each trial and the files."""
+def command(vtc: Path | None, adaserve: Path | None, fairserve: Path | None, pair: bool) -> None:
+    """`cli.py fit`: fit from recorded runs, AdaServe's traces, the tiny pair; prints each trial and the files."""
     from exps.fitting import adaserve as adaserve_fit
+    from exps.fitting import fairserve as fairserve_fit
     from exps.fitting import vtc as vtc_fit
 
-    if vtc is None and adaserve is None and not pair:
-        raise InputError("Nothing to fit: give --vtc RECORDINGS, --adaserve TRACES or --pair.")
+    if not (vtc or adaserve or fairserve or pair):
+        raise InputError("Nothing to fit: give --vtc RECORDINGS, --adaserve TRACES, --fairserve RECORDINGS or --pair.")
     if pair:
         from exps.local import check_torch
 
@@ -24,5 +25,6 @@ def command(vtc: Path | None, adaserve: Path | None, pair: bool) -> None:
         acceptance.command(Reporter())
     written = vtc_fit.fit(vtc, print) if vtc else []
     written += adaserve_fit.fit(adaserve, print) if adaserve else []
+    written += fairserve_fit.fit(fairserve, print) if fairserve else []
     for path in written:
         print(f"wrote {path.name}")

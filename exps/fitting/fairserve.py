@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +13,12 @@ from engine.executors.simulated.cost import Line, TiledPrefill
 from engine.executors.simulated.profiles import Calibration, Deployment, load_deployment
 from exps.fairserve.recordings import Recording, decode_step_s, overtaking, read_recordings
 from exps.fairserve.replay import replay
-from exps.fairserve.server import CALIBRATION, HARDWARE, MODEL
+from exps.fairserve.server import CALIBRATION, HARDWARE, MODEL, READS_PER_WAIT
 from exps.profile_store import store
 from exps.validate.perturb import perturbed_cold_start, perturbed_deployment
 
 CALIBRATION_RUN = "vtc"
-COMMAND = "python -m exps.fitting.fairserve"
+COMMAND = "cli.py fit fairserve"
 REPEATS, ROUNDS, TRIALS = 6, 3, 6
 
 Report = Callable[[str], None]
@@ -51,10 +50,11 @@ class Server:
         )
 
 
-def fit(folder: Path, report: Report, into: Path | None = None) -> tuple[Server, Path]:
+def fit(folder: Path, report: Report, into: Path | None = None) -> list[Path]:
     """Fit three numbers to three of the run's: its decode step, its length and how far requests overtook one another.
 
-    One after the other, in rounds, since each number moves mostly its own. Returns them and the file of the first two.
+    One after the other, in rounds, since each number moves mostly its own. Returns the file of the first two; the third is
+    reported, and belongs to exps.fairserve.server.
     """
     run = next(run for run in read_recordings(folder) if run.name == CALIBRATION_RUN)
     wanted = _landmarks(run)
@@ -65,7 +65,8 @@ def fit(folder: Path, report: Report, into: Path | None = None) -> tuple[Server,
         found = _replayed(server, run)
         report(f"{server}: decode step {found[0] / wanted[0] - 1:+.2%}, length {found[1] / wanted[1] - 1:+.2%},"
                f" overtaking {found[2]:.2f} of {wanted[2]:.2f}")  # fmt: skip
-    return server, store(f"{MODEL}@{HARDWARE}", _table(server), into)
+    report(f"reads_per_wait {server.reads_per_wait:.3f}; exps/fairserve/server.py has {READS_PER_WAIT}")
+    return [store(f"{MODEL}@{HARDWARE}", _table(server), into)]
 
 
 def _landmarks(run: Recording) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -107,7 +108,3 @@ def _table(server: Server) -> dict[str, Any]:
         },
     }
 
-
-if __name__ == "__main__":
-    found, path = fit(Path(sys.argv[1]), print)
-    print(f"wrote {path.name}; reads_per_wait {found.reads_per_wait:.3f} belongs into exps/fairserve/server.py")

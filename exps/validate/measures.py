@@ -18,8 +18,11 @@ from exps.validate.replay import replay
 
 @dataclass(frozen=True)
 class Measures:
-    """Of one run: requests/s until the backlog is drained, TTFT in seconds, and the largest accumulated service
-    difference between two clients (w_p = 1, w_q = 2) while requests arrive."""
+    """Of one run: requests served and turned away, requests/s until the backlog is drained, TTFT in seconds, and the largest
+    accumulated service difference between two clients (w_p = 1, w_q = 2) while requests arrive."""
+
+    served: int
+    turned_away: int
 
     throughput_rps: float
     mean_ttft_s: float
@@ -52,8 +55,11 @@ def measure(run: Recording) -> Measures:
     """The measures of a run, recorded or replayed, by the same formulas."""
     records = run.records()
     clients = summarize_by_client(records)
+    served = records.filter(pl.col("status") == "finished").height
     return Measures(
-        throughput_rps=records.filter(pl.col("status") == "finished").height / run.total_s,
+        served=served,
+        turned_away=records.height - served,
+        throughput_rps=served / run.total_s,
         mean_ttft_s=float(summarize(records)["mean_ttft_s"]),
         client_ttft_s=dict(clients.select("client", "mean_ttft_s").drop_nulls().iter_rows()),
         largest_difference=largest_difference(response_intervals(records), run.duration_s),

@@ -55,7 +55,7 @@ def _run_document(comparison: Comparison) -> dict[str, Any]:
         "calibration": comparison.calibration,
         "used_for_calibration": is_calibration(comparison),
     }
-    for metric in ("throughput_rps", "mean_ttft_s", "largest_difference"):
+    for metric in ("served", "throughput_rps", "mean_ttft_s", "largest_difference"):
         document[metric] = {
             "recorded": getattr(recorded, metric),
             "simulated": getattr(simulated, metric),
@@ -81,6 +81,10 @@ def _print(comparisons: list[Comparison], skipped: dict[str, str], report: Repor
     caption = "* the simulator was calibrated on this run. Recorded, simulated, error in percent; ttft in seconds."
     report.frame("Recorded and simulated", pl.DataFrame(rows), caption)
     _print_clients(comparisons, report)
+    for comparison in comparisons:
+        recorded, simulated = comparison.recorded, comparison.simulated
+        if recorded.turned_away or simulated.turned_away:
+            report.say(f"accepted: {comparison.run}: {recorded.served:,} recorded, {simulated.served:,} simulated")
     for run, system in skipped.items():
         report.say(f"skipped: {run} ({system} is not built yet)")
     validation = [comparison for comparison in comparisons if not is_calibration(comparison)]

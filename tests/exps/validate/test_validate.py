@@ -75,6 +75,12 @@ def test_a_folder_with_nothing_built_is_refused(tmp_path: Path) -> None:
         validate(tmp_path, as_json=False, repeats=0, report=Reporter())
 
 
+def test_what_a_limit_accepted_is_counted_on_both_sides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, replace(recorded(), name="rpm10_overload"), "rpm10_overload")
+    validate(tmp_path, as_json=False, repeats=0, report=Reporter())
+    assert "accepted: rpm10_overload: 180 recorded, 20 simulated" in capsys.readouterr().out
+
+
 def write(folder: Path, run: Recording, *names: str) -> None:
     lines = [f"{name},{run.duration_s},{run.committed_on}" for name in names]
     (folder / "index.csv").write_text("\n".join(["run,duration_s,committed_on", *lines]) + "\n")

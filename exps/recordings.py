@@ -128,7 +128,7 @@ def _system(label: str, name: str, duplicate_charge: bool) -> str | None:
 
 def read_recordings(folder: Path) -> list[Recording]:
     """Every run of ``folder``'s index, in its order. InputError names the file that is missing or malformed."""
-    index = _read_csv(folder / "index.csv", INDEX_COLUMNS)
+    index = read_table(folder / "index.csv", INDEX_COLUMNS)
     return [
         Recording(row["run"], float(row["duration_s"]), str(row["committed_on"]), _read_run(folder, row["run"]))
         for row in index.iter_rows(named=True)
@@ -146,7 +146,7 @@ def read_workload(folder: Path, runs: Sequence[str]) -> pl.DataFrame:
 
 def _read_run(folder: Path, name: str) -> pl.DataFrame:
     path = folder / f"{name}.csv.gz"
-    rows = _read_csv(path, RUN_COLUMNS)
+    rows = read_table(path, RUN_COLUMNS)
     if rows.is_empty():
         raise InputError(f"{path}: no requests; record the run again or drop it from index.csv.")
     try:
@@ -162,7 +162,8 @@ def _read_run(folder: Path, name: str) -> pl.DataFrame:
     return rows.sort("send_time_s", maintain_order=True)
 
 
-def _read_csv(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
+def read_table(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
+    """A file of a recorded folder. InputError where it cannot be read or lacks one of ``columns``."""
     try:
         frame = pl.read_csv(path)
     except (OSError, pl.exceptions.PolarsError) as error:

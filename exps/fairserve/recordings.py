@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from engine.errors import InputError
+from exps.recordings import read_table
 from exps.workload.fairserve import APP_LIMIT
 from exps.workload.fairserve_drawn import APPLICATIONS
 from exps.workload.timetable import EXPECTED, timetable
@@ -73,8 +74,8 @@ def read_recordings(folder: Path) -> list[Recording]:
     interaction may have one number. So calls, and the applications that expectations go by, are the first run's;
     expectations are the applications' means, which the main runs used (the ablation's used 99th percentiles, not kept).
     """
-    index = _read(folder / "index.csv", INDEX_COLUMNS)
-    runs = [(row, _read(folder / f"{row['run']}.csv.gz", RUN_COLUMNS)) for row in index.iter_rows(named=True)]
+    index = read_table(folder / "index.csv", INDEX_COLUMNS)
+    runs = [(row, read_table(folder / f"{row['run']}.csv.gz", RUN_COLUMNS)) for row in index.iter_rows(named=True)]
     usual = pl.read_csv(APPLICATIONS).select("app", "expected_input", "expected_output")
     first = runs[0][1].select("app", "llmcalls", "llmcalls_made").join(usual, on="app", how="left", maintain_order="left")
     found = []
@@ -129,13 +130,3 @@ def decode_step_s(requests: pl.DataFrame) -> float:
     short = requests.filter((pl.col("status") == "finished") & pl.col("output_tokens").is_between(4, 11))
     return float(short.select(((pl.col("finished_s") - pl.col("first_token_s")) / gaps).median()).item())
 
-
-def _read(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
-    try:
-        frame = pl.read_csv(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"{path}: {str(error).splitlines()[0]}; a recorded folder has index.csv and RUN.csv.gz.") from error
-    missing = [column for column in columns if column not in frame.columns]
-    if missing:
-        raise InputError(f"{path}: column {missing[0]!r} is missing; it has {', '.join(frame.columns)}.")
-    return frame

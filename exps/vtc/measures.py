@@ -76,12 +76,10 @@ def response_times(
     import numpy as np
     import polars as pl
 
-    served = requests.filter((pl.col("client") == client) & pl.col("first_token_s").is_not_null()).sort("first_token_s")
-    first = served["first_token_s"].to_numpy()
-    sums = np.concatenate([[0.0], np.cumsum(first - served["arrival_s"].to_numpy())])
-    ends = [np.searchsorted(first, np.array(middles) + side * window_s / 2) for side in (-1, 1)]
-    rows: list[Row] = [(*key, "mean_ttft_s", client, end_s, float(sums[-1] / first.size) if first.size else None)]
-    for middle, begin, end in zip(middles, *ends, strict=True):
-        if end > begin:
-            rows.append((*key, "response_s", client, middle, float((sums[end] - sums[begin]) / (end - begin))))
-    return rows
+    from exps.metrics.response import mean_ttft_s
+
+    own = requests.filter(pl.col("client") == client)
+    over_all = own.select((pl.col("first_token_s") - pl.col("arrival_s")).mean()).item()
+    waits = zip(middles, mean_ttft_s(own, np.array(middles), window_s).tolist(), strict=True)
+    rows: list[Row] = [(*key, "mean_ttft_s", client, end_s, over_all)]
+    return rows + [(*key, "response_s", client, middle, wait) for middle, wait in waits if not np.isnan(wait)]

@@ -12,6 +12,7 @@ from engine.configuration import read_toml
 from engine.errors import InputError
 from exps.batch import Batch, execute_batch, summarise
 from exps.claims import Judgement, any_fails, judge
+from exps.claims_page import claims_page
 from exps.figure import Figure, Options, Platform, Selection
 from exps.local import check_torch, is_measured
 from exps.records import check_writable, storage
@@ -116,11 +117,15 @@ def plot(name: str, selection: Selection, options: Options, root: Path, report: 
         report.pictures(draw(findings))
 
 
-def check(name: str, selection: Selection, options: Options, root: Path, report: Reporter, as_json: bool) -> bool:
-    """Judge the claims on the complete points; True when none fails."""
+def check(
+    name: str, selection: Selection, options: Options, root: Path, report: Reporter, as_json: bool, as_page: bool = False
+) -> bool:
+    """Judge the claims on the complete points, printed as tables, JSON or a page of Markdown; True when none fails."""
     found = _found(name, selection, options, root)
     if as_json:
         report.json([as_document(item) for item in found])
+    elif as_page:
+        report.say(claims_page([(item.plan.figure, item.judgements, item.caption) for item in found]))
     else:
         for item in found:
             show_findings(item, report)

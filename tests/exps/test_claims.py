@@ -8,6 +8,7 @@ import pytest
 from exps.adaserve.claims import CLAIMS as ADASERVE_CLAIMS
 from exps.adaserve.evaluation import RATES
 from exps.claims import FAILS, HOLDS, NOT_JUDGED, Claim, any_fails, judge, verdict
+from exps.claims_page import claims_page
 from exps.published import read_published
 from exps.registry import find_figure
 from exps.report import Reporter
@@ -126,6 +127,15 @@ def test_a_cause_is_told_where_the_claim_fails_and_nowhere_else():
     rows = judge([claim], frame, dict.fromkeys("abc", (1, 1)))
     assert [row.cause for row in rows] == ["", "because of b", ""]
     assert not any(row.cause for row in judge([claim], frame, {"b": (1, 1)}, quick=True))
+
+
+def test_a_page_counts_verdicts_and_tells_causes():
+    frame = pl.DataFrame({"model": ["a", "b"], "good": [True, False]})
+    claim = Claim("X", "a | b", {"a": "1"}, "none", lambda rows: verdict(rows["good"][0], "2"), "for want of c")
+    page = claims_page([(find_figure("fig8"), judge([claim], frame, dict.fromkeys("ab", (1, 1))), "from there")])
+    assert page.startswith("1 claims hold, 1 fail, 0 are not judged.")
+    assert "| X | a | a / b | 1 | none | 2 | holds |\n| X | b | a / b | - | none | 2 | **fails** |" in page
+    assert "Why X (b): for want of c" in page and "from there" in page
 
 
 def test_causes_are_printed_below_the_table_once_for_all_claims_that_share_one(capsys):

@@ -58,6 +58,7 @@ Rates = Annotated[
 OneByOne = Annotated[
     bool, typer.Option("--one-by-one", help="One point after the other, a line for each, and a summary at the end.")
 ]
+At = Annotated[str | None, typer.Option("--at", help="Of the figure's axis only these values, as in 10,50.")]
 Here = Annotated[bool, typer.Option("--here", help="Here, even while the container runs.")]
 AsJson = cli_containers.AsJson
 
@@ -93,6 +94,7 @@ def run(
     jobs: Jobs = None,
     quick: Quick = False,
     rps: Rates = None,
+    at: At = None,
     acceptance: Acceptance = None,
     weights: Weights = "own",
     one_by_one: OneByOne = False,
@@ -109,7 +111,7 @@ def run(
 
     options = _options(results, backend, calibration, traces, seed, quick, acceptance, weights)
     cli_containers.in_container(context, here)
-    if not commands.run(figure, _selection(model, system, rps), options, results, jobs, _reporter(), one_by_one):
+    if not commands.run(figure, _selection(model, system, rps, at), options, results, jobs, _reporter(), one_by_one):
         raise typer.Exit(1)
 
 
@@ -125,6 +127,7 @@ def plot(
     results: Results = RESULTS,
     quick: Quick = False,
     rps: Rates = None,
+    at: At = None,
     acceptance: Acceptance = None,
     weights: Weights = "own",
 ) -> None:
@@ -135,7 +138,7 @@ def plot(
     from exps import commands
 
     options = _options(results, backend, calibration, traces, seed, quick, acceptance, weights)
-    commands.plot(figure, _selection(model, system, rps), options, results, _reporter())
+    commands.plot(figure, _selection(model, system, rps, at), options, results, _reporter())
 
 
 @app.command()
@@ -150,6 +153,7 @@ def check(
     results: Results = RESULTS,
     quick: Quick = False,
     rps: Rates = None,
+    at: At = None,
     acceptance: Acceptance = None,
     weights: Weights = "own",
     repeats: Annotated[int, typer.Option("--repeats", min=0, help="Simulate so often under small doubts, and count.")] = 0,
@@ -166,7 +170,7 @@ def check(
     from exps import bands, commands
 
     options = _options(results, backend, calibration, traces, seed, quick, acceptance, weights)
-    selection = _selection(model, system, rps)
+    selection = _selection(model, system, rps, at)
     if repeats:
         held = bands.command(figure, selection, options, repeats, _reporter())
     else:
@@ -331,11 +335,12 @@ def _options(
     )
 
 
-def _selection(models: list[str] | None, systems: list[str] | None, rps: str | None) -> Selection:
+def _selection(models: list[str] | None, systems: list[str] | None, rps: str | None, at: str | None) -> Selection:
     from exps.figure import Selection
-    from exps.registry import parse_values, split_names, split_systems
+    from exps.registry import parse_axis, parse_values, split_names, split_systems
 
-    return Selection(split_names(models or []), split_systems(systems or []), parse_values(rps) if rps else ())
+    rates, values = parse_values(rps) if rps else (), parse_axis(at) if at else ()
+    return Selection(split_names(models or []), split_systems(systems or []), rates, values)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -218,4 +218,4 @@ def _applicable(figure: Figure, selection: Selection) -> Selection | None:
     if selection.models and not models:
         return None
     rps = selection.rps if figure.sweep.axis == "rps" else ()
-    return replace(selection, models=models, rps=rps)
+    return replace(selection, models=models, rps=rps, at=())

@@ -75,7 +75,8 @@ class Options:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which points of a figure: platform names, systems and axis values; empty means the figure's own.
+    """Which points of a figure: platform names, systems, request rates, or others of its axis values; empty means the
+    figure's own.
 
     For a local platform these are rates scaled to the measured capacity.
     """
@@ -83,6 +84,7 @@ class Selection:
     models: tuple[str, ...] = ()
     systems: tuple[str, ...] = ()
     rps: tuple[float, ...] = ()
+    at: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,21 @@ def parse_values(text: str) -> tuple[float, ...]:
     return tuple(dict.fromkeys(values))
 
 
+def parse_axis(text: str) -> tuple[float, ...]:
+    """ "10,50": values of a figure's axis. InputError when they are no numbers."""
+    try:
+        return tuple(dict.fromkeys(float(part) for part in text.split(",")))
+    except ValueError:
+        raise InputError(f"--at {text!r} is no list of numbers; write values of the figure's axis, as in 10,50.") from None
+
+
 def _values(figure: Figure, platform: Platform, selection: Selection, options: Options) -> tuple[float, ...]:
+    if selection.at:
+        known = figure.values(platform, options)
+        if wrong := next((value for value in selection.at if value not in known), None):
+            listed = ", ".join(f"{value:g}" for value in known)
+            raise InputError(f"{figure.id} has no {figure.sweep.axis} {wrong:g} for {platform.name}; choose from {listed}.")
+        return selection.at
     if not selection.rps:
         return figure.values(platform, options)
     if figure.sweep.axis != "rps":

@@ -16,6 +16,7 @@ from exps.registry import (
     find_figure,
     find_figures,
     options_for,
+    parse_axis,
     parse_values,
     platforms_of,
     split_systems,
@@ -29,6 +30,16 @@ def test_a_bare_name_is_adaserves():
     assert find_figure("fig8").id == "adaserve/fig8"
     assert find_figure("vtc/fig3").id == "vtc/fig3"
     assert [figure.id for figure in find_figures("all")] == list(FIGURES)
+
+
+def test_a_figures_axis_may_be_cut_to_some_of_its_values():
+    points, _ = expand(find_figure("vtc/fig15b"), Selection(at=(512.0,)), Options())
+    assert [point.x for point in points] == [512.0]
+    with pytest.raises(InputError, match=r"vtc/fig15b has no tokens 500 for llama-13b; choose from 256, 512, 768"):
+        expand(find_figure("vtc/fig15b"), Selection(at=(500.0,)), Options())
+    assert parse_axis("10,50,10") == (10.0, 50.0)
+    with pytest.raises(InputError, match="--at 'x' is no list of numbers"):
+        parse_axis("x")
 
 
 def test_all_of_a_paper():

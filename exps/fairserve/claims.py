@@ -7,6 +7,8 @@ from collections.abc import Callable
 import polars as pl
 
 from exps.claims import Claim, Verdict, missing, verdict
+from exps.fairserve import why
+from exps.fairserve.measures import OUTPUT
 from exps.fairserve.points import FAIRSERVE, LIMIT, RPM, TITLES, VTC, WL, WO, WOI, WSC, W
 from exps.fairserve.server import BURST, PACED
 
@@ -26,7 +28,8 @@ def values(metrics: pl.DataFrame, system: str, column: str, limits: tuple[float,
     return None if None in found else [number for number in found if number is not None]
 
 
-def _numbers(found: list[float]) -> str:
+def listed(found: list[float]) -> str:
+    """As in "112, 1,803"."""
     return ", ".join(f"{number:,.0f}" for number in found)
 
 
@@ -42,14 +45,14 @@ def _no_waste(metrics: pl.DataFrame) -> Verdict:
     ours, partly = (values(metrics, FAIRSERVE, name, limits) for name in names)
     if ours is None or partly is None:
         return missing("FairServe at every limit")
-    return verdict(not any(ours) and not any(partly), f"{_numbers(ours)} tokens; {_numbers(partly)} partly served")
+    return verdict(not any(ours) and not any(partly), f"{listed(ours)} tokens; {listed(partly)} partly served")
 
 
 def _rpm_wastes(metrics: pl.DataFrame) -> Verdict:
     found = values(metrics, RPM, "wasted_prompt_tokens")
     if found is None:
         return missing("RPM at limits 10, 50 and 100")
-    return verdict(found[0] > found[1] > found[2] > 0, _numbers(found))
+    return verdict(found[0] > found[1] > found[2] > 0, listed(found))
 
 
 def _hits_senders(metrics: pl.DataFrame) -> Verdict:
@@ -68,7 +71,7 @@ def _like_vtc(metrics: pl.DataFrame) -> Verdict:
     sent = (value(metrics, VTC, 500.0, name) for name in ("most_sent", "app_sent"))
     client, app = (number or 0 for number in sent)
     aborted = [number for number in found if number is not None]
-    shown = f"{_numbers(aborted)} aborted; a client sends {client:,.0f}, an application {app:,.0f} a minute"
+    shown = f"{listed(aborted)} aborted; a client sends {client:,.0f}, an application {app:,.0f} a minute"
     return verdict(not any(aborted), shown)
 
 
@@ -107,19 +110,19 @@ def _nothing_aborted(metrics: pl.DataFrame) -> Verdict:
     if None in found.values():
         return missing("FS (W) and FS (W+O+I)")
     return verdict(not any(any(numbers or ()) for numbers in found.values()),
-                   "; ".join(f"{TITLES[system]} {_numbers(numbers or [])}" for system, numbers in found.items()))  # fmt: skip
+                   "; ".join(f"{TITLES[system]} {listed(numbers or [])}" for system, numbers in found.items()))  # fmt: skip
 
 
 def _any_call_wastes(metrics: pl.DataFrame) -> Verdict:
     found = values(metrics, WO, "wasted_prompt_tokens")
-    return missing("FS (W+O)") if found is None else verdict(min(found) > 0, _numbers(found))
+    return missing("FS (W+O)") if found is None else verdict(min(found) > 0, listed(found))
 
 
 def _drops_when_idle(metrics: pl.DataFrame) -> Verdict:
     found, rpm = values(metrics, WL, "aborted_requests"), values(metrics, RPM, "aborted_requests")
     if found is None or rpm is None:
         return missing("FS (W+L) and RPM")
-    return verdict(all(a > 2 * b for a, b in zip(found, rpm, strict=True)), f"{_numbers(found)}; RPM {_numbers(rpm)}")
+    return verdict(all(a > 2 * b for a, b in zip(found, rpm, strict=True)), f"{listed(found)}; RPM {listed(rpm)}")
 
 
 def _loses_less(metrics: pl.DataFrame) -> Verdict:
@@ -147,19 +150,24 @@ def _classes(metrics: pl.DataFrame) -> Verdict:
     return verdict(rows[RPM][0] < min(rows[VTC][0], rows[FAIRSERVE][0]), shown)
 
 
+def middle_rate(metrics: pl.DataFrame, system: str) -> float | None:
+    """Mean output tokens a second from 60 to 300 s, of the rows of exps.fairserve.measures.over_time."""
+    rows = metrics.filter(pl.col("system") == system, pl.col("metric") == OUTPUT)
+    mean = rows.filter(pl.col("time_s").is_between(60, 300))["value"].mean()
+    return None if mean is None else float(mean)  # type: ignore[arg-type]
+
+
 def _same_curves(metrics: pl.DataFrame) -> Verdict:
-    middle = metrics.filter(metric="output_tokens_per_s").filter(pl.col("time_s").is_between(60, 300))
-    means = [middle.filter(system=name)["value"].mean() for name in (VTC, FAIRSERVE)]
-    if None in means:
+    vtc, ours = (middle_rate(metrics, system) for system in (VTC, FAIRSERVE))
+    if vtc is None or ours is None:
         return missing("VTC and FairServe")
-    vtc, ours = (float(mean) for mean in means)  # type: ignore[arg-type]
     return verdict(abs(ours / vtc - 1) <= 0.05, f"{vtc:.0f} and {ours:.0f} tokens a second from 60 to 300 s")
 
 
 def claim(
-    id: str, statement: str, paced: str, tolerance: str, judge: Callable[[pl.DataFrame], Verdict], burst: str = "-"
+    id: str, statement: str, paced: str, tolerance: str, judge: Callable[[pl.DataFrame], Verdict], cause: str = ""
 ) -> Claim:
-    return Claim(id, statement, {PACED.name: paced, BURST.name: burst}, tolerance, judge)
+    return Claim(id, statement, {PACED.name: paced, BURST.name: "-"}, tolerance, judge, cause)
 
 
 TABLE1 = (
@@ -168,8 +176,8 @@ TABLE1 = (
     claim("2 no waste", "FairServe wastes nothing: what it starts it serves whole", "0 at every limit", "none", _no_waste),
     claim("2 RPM wastes", "RPM wastes tokens, fewer at higher limits", "108,212; 31,315; 16,645", "none", _rpm_wastes),
     claim("3 senders", f"FairServe throttles only the {TOP} heaviest senders, RPM 10 many light ones", "3 and 52 clients",
-          "none", _hits_senders),
-    claim("4 like VTC", "At limit 500 nothing is aborted", "0, 0, 0, 0", "none", _like_vtc),
+          "none", _hits_senders, why.SENDERS),
+    claim("4 like VTC", "At limit 500 nothing is aborted", "0, 0, 0, 0", "none", _like_vtc, why.LIKE_VTC),
     claim("6 throughput", "FairServe serves as many requests a second as VTC", "-0.1 to +0.4 %", "2 %", _throughput),
     claim("6 decode", "FairServe's output tokens a second exceed RPM's at limits 10, 50, 100", "+35, +14, +10 %",
           "paced: 5 to 40 %; burst: more", _decodes_faster),
@@ -184,12 +192,13 @@ ABLATION = (
           _any_call_wastes),
     claim("nothing aborted", "FS (W) and FS (W+O+I) abort nothing at limits 10, 50, 100", "0", "none", _nothing_aborted),
     claim("W+L", "Throttling without regard to load, FS (W+L), aborts far more than RPM", "8,945; 8,775; 8,399", "2x",
-          _drops_when_idle),
+          _drops_when_idle, why.ALWAYS),
 )  # fmt: skip
 ABORTED = (claim("lost", "A throttled client loses many interactions under RPM, fewer under FS (W+O), none under FS (W) and"
                  " FS (W+O+I)", "751, 58, 0, 0", "RPM 3x", _loses_less),)  # fmt: skip
 THROTTLED = (claim("3 heavy", "At limit 10 FairServe's throttled clients send five times as much as RPM's", "800 and 69",
-                   "none", _heavier),)  # fmt: skip
+                   "none", _heavier, why.HEAVY),)  # fmt: skip
 COUNTERS = (claim("counters", "After 100 s fewer clients are without service under RPM than under VTC and FairServe",
-                  "831/502/32, 828/505/32, 782/546/37", "none", _classes),)  # fmt: skip
-OVERTIME = (claim("curves", "VTC and FairServe produce output at the same rate", "near-identical", "5 %", _same_curves),)
+                  "831/502/32, 828/505/32, 782/546/37", "none", _classes, why.UNSERVED),)  # fmt: skip
+OVERTIME = (claim("curves", "VTC and FairServe produce output at the same rate", "near-identical", "5 %", _same_curves,
+                  why.EARLIER),)  # fmt: skip

@@ -14,6 +14,7 @@ TRACED = "the artifact's traces"
 WSC_AT_S = 100.0
 WINDOW_S, TICKS = 60.0, 100
 SERVICE, OUTPUT, TTFT = "service_per_s", "output_tokens_per_s", "ttft_s"
+UNSERVED, PRODUCED, PRODUCED_AT_S = "unserved_clients", "produced_tokens", (60.0, 300.0)
 Rows = list[dict[str, Any]]
 
 
@@ -56,18 +57,49 @@ def totals(record: Record) -> Rows:
     }
     return [{
         **aborts(requests), **rates, "delayed_clients_pct": delayed_clients_pct(requests),
-        "mean_ttft_s": summarize(requests)["mean_ttft_s"], "most_sent": _within_a_minute(requests, "client"),
-        "app_sent": _within_a_minute(requests, "app"), "worst_rank": hit["rank"].max(),
-        "traced": record.manifest["configuration"]["workload"]["source"] == TRACED,
+        "mean_ttft_s": summarize(requests)["mean_ttft_s"], "most_sent": _most(requests, "client"),
+        "app_sent": _most(requests, "app"), "worst_rank": hit["rank"].max(),
+        "traced": _is_traced(record),
     }]  # fmt: skip
 
 
-def _within_a_minute(requests: pl.DataFrame, of: str) -> int:
+def _is_traced(record: Record) -> bool:
+    return bool(record.manifest["configuration"]["workload"]["source"] == TRACED)
+
+
+def throttling(record: Record) -> Rows:
+    """The row of ``totals`` with, of throttled clients, mean_sent, the requests that one sends on average, and slowest, the
+    fewest that one sends in its busiest minute."""
+    from exps.metrics.interactions import aborts_by_client, spread
+
+    clients = aborts_by_client(record.requests)
+    busiest = clients.join(_within_a_minute(record.requests, "client"), on="client")["most"].min()
+    return [{**totals(record)[0], "mean_sent": spread(clients, "sent_requests")[0], "slowest": busiest}]
+
+
+def order_of_service(record: Record) -> Rows:
+    """Rows metric, time_s, value, traced: the output tokens a second of ``over_time``, how many clients are ``UNSERVED`` at
+    ``WSC_AT_S``, and the output tokens of answers that have ended at ``PRODUCED_AT_S``."""
+    import polars as pl
+
+    rates = [row for row in over_time(record) if row["metric"] == OUTPUT]
+    unserved = {"metric": UNSERVED, "time_s": WSC_AT_S, "value": float(counters(record)[0]["clients"])}
+    ended = ((time_s, record.requests.filter(pl.col("finished_s") <= time_s)) for time_s in PRODUCED_AT_S)
+    tokens = [{"metric": PRODUCED, "time_s": at, "value": float(rows["output_tokens"].sum())} for at, rows in ended]
+    return [{**row, "traced": _is_traced(record)} for row in (*rates, unserved, *tokens)]
+
+
+def _within_a_minute(requests: pl.DataFrame, of: str) -> pl.DataFrame:
+    """``of`` and most: the most requests that each sends within a minute."""
     import polars as pl
 
     times = requests.select(of, second=pl.col("arrival_s").floor().cast(pl.Int64)).sort("second")
-    windows = times.rolling("second", period="60i", group_by=of).agg(pl.len())
-    return int(windows["len"].max() or 0)  # type: ignore[arg-type]
+    windows = times.rolling("second", period="60i", group_by=of).agg(most=pl.len())
+    return windows.group_by(of).agg(pl.col("most").max())
+
+
+def _most(requests: pl.DataFrame, of: str) -> int:
+    return int(_within_a_minute(requests, of)["most"].max() or 0)  # type: ignore[arg-type]
 
 
 def per_client(record: Record) -> Rows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from exps.claims import Claim, Verdict, missing, verdict
+from exps.fairserve import why
 from exps.fairserve.claims import claim, value
 from exps.fairserve.points import FAIRSERVE, LIMIT, RPM, VTC, WL
 
@@ -62,7 +63,7 @@ OVERLOAD2: tuple[Claim, ...] = (
     claim("5 no overload", "Without overload FairServe aborts nothing at a limit of 10, unlike RPM and FS (W+L)", "0", "none",
           _calm),
     claim("7 normalised", "FairServe gives overloaded clients of different applications equal normalised service", "equal",
-          "10 %", lambda metrics: _equal(metrics, FAIRSERVE, "normalised")),
+          "10 %", lambda metrics: _equal(metrics, FAIRSERVE, "normalised"), why.PREFERRED),
     claim("7 nobody preferred", "The same of FairServe without its preference for interactions under way", "-", "10 %",
           lambda metrics: _equal(metrics, UNPREFERRED, "normalised")),
     claim("7 weighted", f"VTC gives them equal weighted tokens, or all {ASKED:,} a second that client 2 asks for", "equal",

@@ -1,0 +1,105 @@
+"""What the clients that are throttled ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exps.fairserve.points import FAIRSERVE, LIMITS, POINTS, RPM, SHARED, TITLES, WL, WO, WOI, W, limited, timetable
+from exps.fairserve.server import PLATFORMS
+from exps.figure import Figure, Sweep
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from exps.records import Record
+
+QUANTITIES = {
+    "prompt_tokens": "Prompt",
+    "output_tokens": "Answer",
+    "service": "Normalised service",
+    "sent_requests": "Requests sent",
+}
+
+
+def measure(records: Sequence[Record]) -> pl.DataFrame:
+    """Rows model, system, limit, quantity, scaled, share_pct: the distribution of ``QUANTITIES`` over throttled clients.
+
+    A client's are the means over its aborted requests, and how many requests it sent; scaled by the largest of any
+    throttled client of the run. Answers that were aborted are as long as in a run of the same workload that gave them.
+    Every distribution begins at (0, 0).
+    """
+    import polars as pl
+
+    longest = _answers(records)
+    rows = [_distributions(record, longest[record.point.platform.name, record.point.x]) for record in records]
+    return pl.concat(rows)
+
+
+def _answers(records: Sequence[Record]) -> dict[tuple[str, float], pl.Series]:
+    """By platform and limit the length of every answer in the runs that gave it; null where none did."""
+    import polars as pl
+
+    found: dict[tuple[str, float], pl.Series] = {}
+    for record in records:
+        key, requests = (record.point.platform.name, record.point.x), record.requests
+        given = requests.select(pl.when(pl.col("status") == "finished").then("output_tokens")).to_series()
+        found[key] = found[key].zip_with(found[key].is_not_null(), given) if key in found else given
+    return found
+
+
+def _distributions(record: Record, answers: pl.Series) -> pl.DataFrame:
+    import polars as pl
+
+    from exps.metrics.interactions import ABORTED, aborts_by_client, ratio_intervals
+
+    answered = record.requests.with_columns(output_tokens=answers).filter(ABORTED).with_columns(status=pl.lit("finished"))
+    asked = answered.with_columns(ratio_intervals(answered)["service"])
+    means = asked.group_by("client").agg(pl.col("prompt_tokens", "output_tokens", "service").mean())
+    clients = means.join(aborts_by_client(record.requests).select("client", "sent_requests"), on="client")
+    origin = clients.head(1).select(pl.col(name) * 0.0 for name in QUANTITIES)
+    scaled = clients.select(pl.col(name) / pl.col(name).max() for name in QUANTITIES)
+    point = record.point
+    return (
+        pl.concat([origin, scaled])
+        .unpivot(variable_name="quantity", value_name="scaled")
+        .drop_nulls()
+        .with_columns(share_pct=100.0 * (pl.col("scaled").rank("max").over("quantity") - 1) / (pl.len().over("quantity") - 1))
+        .select(pl.lit(point.platform.name).alias("model"), pl.lit(point.system).alias("system"),
+                pl.lit(point.x).alias("limit"), "quantity", "scaled", "share_pct")
+    )  # fmt: skip
+
+
+def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+    """A panel a quantity, a picture a platform; a system that throttles nobody has no curve."""
+    from plots.curves import Axis, Panels, time_curves
+
+    paths: list[Path] = []
+    for platform in metrics["model"].unique(maintain_order=True):
+        paths += time_curves(
+            metrics.filter(model=platform).unique(maintain_order=True),
+            None,
+            x=Axis("scaled", "Share of the largest", limits=(0, 1.03)),
+            y=Axis("share_pct", "Throttled clients (%)", limits=(0, 100)),
+            path=folder / f"cdf-throttled-{platform}-{suffix}",
+            series="system",
+            panels=Panels("quantity", QUANTITIES),
+            labels=TITLES,
+            footer=caption,
+        )
+    return paths
+
+
+CDF_THROTTLED = Figure(
+    id="fairserve/cdf-throttled",
+    title="What throttled clients ask for",
+    systems=(RPM, W, WO, WOI, WL, FAIRSERVE),
+    sweep=Sweep("limit", {platform.name: LIMITS[:1] for platform in PLATFORMS}),
+    timetable=timetable,
+    policies=limited,
+    measure=measure,
+    draw=draw,
+    points_of=POINTS,
+    **SHARED,
+)

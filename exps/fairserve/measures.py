@@ -126,21 +126,18 @@ def over_time(record: Record) -> Rows:
     import polars as pl
 
     from exps.metrics.interactions import ratio_intervals
+    from exps.metrics.response import mean_ttft_s
     from exps.metrics.service import response_intervals, service_rate
 
-    served = record.requests.filter(pl.col("status") == "finished").sort("first_token_s")
+    served = record.requests.filter(pl.col("status") == "finished")
     end_s = float(served["finished_s"].max())  # type: ignore[arg-type]
     ticks = np.linspace(0.0, end_s, TICKS)
     everyone = [frame.with_columns(client=pl.lit("all")) for frame in
                 (ratio_intervals(served), response_intervals(served, w_p=0.0, w_q=1.0))]  # fmt: skip
-    first = served["first_token_s"].to_numpy()
-    sums = np.concatenate([[0.0], np.cumsum(first - served["arrival_s"].to_numpy())])
-    begin, end = (np.searchsorted(first, ticks + side * WINDOW_S / 2) for side in (-1, 1))
-    waited = np.divide(sums[end] - sums[begin], end - begin, out=np.full(ticks.size, np.nan), where=end > begin)
     curves = {name: service_rate(frame, ticks, WINDOW_S)[0] for name, frame in zip((SERVICE, OUTPUT), everyone, strict=True)}
     return [
         {"metric": name, "time_s": time_s, "value": None if np.isnan(value) else value}
-        for name, curve in {**curves, TTFT: waited}.items()
+        for name, curve in {**curves, TTFT: mean_ttft_s(served, ticks, WINDOW_S)}.items()
         for time_s, value in zip(ticks.tolist(), curve.tolist(), strict=True)
     ]
 

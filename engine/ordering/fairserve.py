@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.ordering.base import Ordering
 from engine.ordering.mechanics.fs_rules import Rules
-from engine.ordering.mechanics.interactions import Interactions, UnderWay, opens
+from engine.ordering.mechanics.interactions import Interactions, UnderWay, goes_on, opens
 from engine.ordering.mechanics.lines import Lines
 from engine.ordering.mechanics.normalised import CHARGES, TokenWeights, of_client, of_request
 from engine.ordering.mechanics.throttle import Debts, Gate, Limits, Throttle
@@ -28,9 +28,12 @@ class FairServe(Ordering):
         self._factors = rules.factors()
         limits = Limits(rules.limit, rules.app_limits)
         self._gate = Gate(limits) if rules.check == "arrival" else None
-        self._throttle = Throttle(limits, rules.window_from_first)
-        self._rpm_debts, self._interaction_debts = Debts(), Debts()
+        self._rpm_debts = Debts() if rules.rpm_debt != "none" else None
+        self._interaction_debts = Debts() if rules.interaction_debt else None
+        counted = rules.check in ("overload", "always") or rules.interaction_debt
+        self._throttle = Throttle(limits, rules.window_from_first) if counted else None
         self._lines = Lines(keep=not rules.lift_from_empty)
+        self._counters = self._lines.counters
         self._interactions = Interactions(rules.interactions_by_number)
         self._under_way = UnderWay(self._lines, wanted=rules.prefer)
         self._token_prices: dict[int, float] = {}
@@ -40,20 +43,20 @@ class FairServe(Ordering):
     @property
     def counters(self) -> dict[str, float]:
         """The normalised service that each client was charged."""
-        return self._lines.counters
+        return self._counters
 
     def on_arrival(self, request: Request, now: float) -> str | None:
         if self._standard(request) is None:
             return f"request {request.id} of client {request.client} has no expected lengths to be charged by"
-        if fault := self._interactions.fault(request):
+        if fault := self._interactions.arrived(request):
             return fault
         if self._gate and (refused := self._gate.refuse(request, now, self._may_drop(request))):
+            self._interactions.left(request)
             self._give_up(request, now)
             return refused
-        for client in self._throttle.arrived(request, now):
-            self._rpm_debts.forgive(client)
-            self._interaction_debts.forgive(client)
-        self._interactions.arrived(request)
+        if self._throttle:
+            for client in self._throttle.arrived(request, now):
+                self._forgive(client)
         self.enqueue(request)
         return None
 
@@ -61,12 +64,13 @@ class FairServe(Ordering):
         lines, client = self._lines, request.client
         if not lines.waits(client):
             least = lines.least()
-            lines.lift(client, self._from_empty() if least is None else lines.counters[least])
+            lines.lift(client, self._from_empty() if least is None else self._counters[least])
         lines.append(request)
         self._under_way.wait(client)
 
     def requeue(self, request: Request) -> None:
-        self._under_way.end(request)
+        if goes_on(request):
+            self._under_way.end(request)
         self._lines.prepend(request)
         self._under_way.wait(request.client)
 
@@ -88,33 +92,38 @@ class FairServe(Ordering):
         return None
 
     def on_admit(self, request: Request, now: float) -> None:
-        self._step_back(request)
+        if self._interaction_debts:
+            self._step_back(request)
         self._lines.admit(request)
-        self._under_way.start(request)
+        if goes_on(request):
+            self._under_way.start(request)
         if not request.preemptions:
-            self._pay(request, self._charge.on_admit(request))
             if self.by_request:
-                self._token_prices[request.id] = self._charge.on_token(request) * self._factor(request)
-            if self.rules.rpm_debt == "repaid":
+                prompt, token = self._charge.on_admit(request)
+                self._pay(request.client, prompt)
+                self._token_prices[request.id] = token * self._factors.get(request.client, 1.0)
+            if self._rpm_debts and self.rules.rpm_debt == "repaid":
                 self._rpm_debts.repay(request.client)
 
     def on_blocked(self, request: Request, now: float) -> None:
         self._step_back(request)
-        if self.rules.interaction_debt and not opens(request):
+        if self._interaction_debts and not opens(request):
             self._interaction_debts.owe(request)
         if self.rules.check == "overload" and (reason := self._over_limit(request)) and not self._let_off(request):
             self._drop(request, reason, now)
 
     def on_request_tokens(self, produced: Iterable[tuple[Request, int, int]], first: bool, finished: int) -> None:
         times = 1 if not self.rules.duplicate_charge else 0 if first else 1 + (finished > 0)
-        counters, prices = self.counters, self._token_prices
+        counters, prices = self._counters, self._token_prices
         for request, _, tokens in produced:
             counters[request.client] += times * tokens * prices[request.id]
 
     def on_finish(self, request: Request, now: float) -> None:
-        self._pay(request, self._charge.on_finish(request))
-        self._token_prices.pop(request.id, None)
-        self._under_way.end(request)
+        self._pay(request.client, self._charge.on_finish(request))
+        if self.by_request:
+            self._token_prices.pop(request.id, None)
+        if goes_on(request):
+            self._under_way.end(request)
         self._lines.end(request.client)
         self._leave(request, now)
 
@@ -128,7 +137,7 @@ class FairServe(Ordering):
     def _turn(self) -> str | None:
         """Whose turn it is; a client that must step back leaves it to the least served of the others."""
         first = self._first()
-        if first is None or not self._interaction_debts.of(first):
+        if self._interaction_debts is None or first is None or not self._interaction_debts.of(first):
             return first
         least = self._lines.least()
         return (least if least != first else self._lines.second()) or first
@@ -138,17 +147,17 @@ class FairServe(Ordering):
 
     def _step_back(self, request: Request) -> None:
         """The turn was taken: whoever left it to another client owes one less."""
-        if self.rules.interaction_debt and (first := self._first()) is not None and first != request.client:
+        if self._interaction_debts and (first := self._first()) is not None and first != request.client:
             self._interaction_debts.repay(first)
 
     def _may_drop(self, request: Request) -> bool:
         return not request.preemptions and (self.rules.drop == "any" or opens(request))
 
     def _over_limit(self, request: Request) -> str | None:
-        return self._throttle.exceeded(request) if self._may_drop(request) else None
+        return self._throttle.exceeded(request) if self._throttle and self._may_drop(request) else None
 
     def _let_off(self, request: Request) -> bool:
-        if self.rules.rpm_debt == "none" or self._rpm_debts.of(request.client) > self.rules.limit:
+        if self._rpm_debts is None or self._rpm_debts.of(request.client) > self.rules.limit:
             return False
         self._rpm_debts.owe(request)
         return True
@@ -164,16 +173,22 @@ class FairServe(Ordering):
             self._interactions.give_up(request, now)
 
     def _leave(self, request: Request, now: float) -> None:
-        self._throttle.left(request, now)
         self._interactions.left(request)
-        self._rpm_debts.left(request)
-        self._interaction_debts.left(request)
+        if self._throttle:
+            self._throttle.left(request, now)
+        if self._rpm_debts:
+            self._rpm_debts.left(request)
+        if self._interaction_debts:
+            self._interaction_debts.left(request)
 
-    def _pay(self, request: Request, amount: float) -> None:
-        self.counters[request.client] += amount * self._factor(request)
+    def _forgive(self, client: str) -> None:
+        if self._rpm_debts:
+            self._rpm_debts.forgive(client)
+        if self._interaction_debts:
+            self._interaction_debts.forgive(client)
 
-    def _factor(self, request: Request) -> float:
-        return self._factors.get(request.client, 1.0)
+    def _pay(self, client: str, amount: float) -> None:
+        self._counters[client] += amount * self._factors.get(client, 1.0)
 
     def _from_empty(self) -> float | None:
         return self._lines.last_counter() if self.rules.lift_from_empty else None

@@ -93,9 +93,10 @@ class VTC(Ordering):
     def on_request_tokens(self, produced: Iterable[tuple[Request, int, int]], first: bool, finished: int) -> None:
         times, cost, ahead = self._times(first, finished), self._cost, self._ahead
         for request, before, tokens in produced:
-            paid, after = max(before, ahead.get(request.id, 0.0)), before + tokens
-            if after > paid:
-                self._charge(request, times * (cost(request.prompt_tokens, after) - cost(request.prompt_tokens, paid)))
+            after, predicted = before + tokens, ahead.get(request.id, 0.0)
+            if after > predicted:
+                p, paid = request.prompt_tokens, max(before, predicted)
+                self._charge(request, times * (cost(p, after) - cost(p, paid)))
 
     def on_finish(self, request: Request, now: float) -> None:
         if self._predictor:

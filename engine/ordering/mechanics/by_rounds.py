@@ -75,9 +75,10 @@ class ByRounds(Ordering):
 
     def on_pass(self, now: float) -> None:
         self._now = now
-        for tallies, rounds in self._rounds.ended(now):
-            self.end_round(tallies, rounds)
-            self.departed += sum(account.credit for account in self.accounts.forget(now))
+        if self._rounds.over(now):
+            for tallies, rounds in self._rounds.ended(now):
+                self.end_round(tallies, rounds)
+                self.departed += sum(account.credit for account in self.accounts.forget(now))
 
     def on_admit(self, request: Request, now: float) -> None:
         self._line.pop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Callable
 
@@ -35,19 +35,19 @@ class Levels:
 
     def above(self, priority: float) -> int:
         """Requests with a larger number."""
-        place = bisect_left(self._sorted, priority)
-        return sum(self._counts[level] for level in self._sorted[place:]) - self._counts.get(priority, 0)
+        return sum(map(self._counts.__getitem__, self._sorted[bisect_right(self._sorted, priority) :]))
 
 
-Advance = Callable[[float, Levels], float]
+Advance = Callable[[float, int, Levels], float]
+"""Positions that a newcomer of a priority advances, given how many requests have a larger number, and the levels."""
 
 
 def by_rank(multiplier: float) -> Advance:
     """The better the level among those that wait, the larger the share of the overtakable ones that is passed."""
 
-    def advance(priority: float, levels: Levels) -> float:
+    def advance(priority: float, above: int, levels: Levels) -> float:
         better, distinct = levels.rank(priority)
-        return levels.above(priority) * (distinct - better) // distinct * multiplier
+        return above * (distinct - better) // distinct * multiplier
 
     return advance
 
@@ -55,9 +55,9 @@ def by_rank(multiplier: float) -> Advance:
 def by_size(multiplier: float, largest: float, unprivileged: float = 0.3) -> Advance:
     """The more negative the priority, down to -``largest``, the larger the share of the overtakable ones."""
 
-    def advance(priority: float, levels: Levels) -> float:
+    def advance(priority: float, above: int, levels: Levels) -> float:
         advantage = min(1.0, -priority / largest) if priority < 0 else unprivileged
-        return levels.above(priority) * advantage * multiplier
+        return above * advantage * multiplier
 
     return advance
 
@@ -79,7 +79,8 @@ class PartialQueue:
     def insert(self, request: Request, priority: float, era: int = 0) -> None:
         if era != self._era:
             self._levels, self._era = Levels(), era
-        forward = int(min(self._advance(priority, self._levels), self._max_positions, self._levels.above(priority)))
+        above = self._levels.above(priority)
+        forward = int(min(self._advance(priority, above, self._levels), self._max_positions, above))
         self._line.insert(len(self._line) - forward, (era, priority, request))
         self._levels.add(priority)
 

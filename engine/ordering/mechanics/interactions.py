@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from math import inf
 
 from engine.ordering.mechanics.least import Least
@@ -32,25 +33,27 @@ class Interactions:
     def __init__(self, by_number: bool = False):
         self._by_number = by_number
         self._here: set[tuple[str, int, int]] = set()
-        self._given_up: dict[Key, tuple[float, float]] = {}
+        self._given_up: OrderedDict[Key, tuple[float, float]] = OrderedDict()
 
-    def fault(self, request: Request) -> str | None:
-        """What is wrong with the place of a new request in its interaction."""
+    def arrived(self, request: Request) -> str | None:
+        """Take a new request in, or say what is wrong with its place in its interaction."""
         call, calls = request.call, request.calls
-        if call is not None and not 1 <= call <= (inf if calls is None else calls):
+        if call is None:
+            return None
+        if call < 1 or (calls is not None and call > calls):
             return f"request {request.id} is call {call} of an interaction of {calls} calls"
-        if _place(request) in self._here:
-            which = f"call {call} of interaction {request.interaction} of client {request.client}"
-            return f"request {request.id} is {which}, as is another that has not ended"
+        if request.interaction is not None:
+            place = request.client, request.interaction, call
+            if place in self._here:
+                which = f"call {call} of interaction {request.interaction} of client {request.client}"
+                return f"request {request.id} is {which}, as is another that has not ended"
+            self._here.add(place)
         return None
 
-    def arrived(self, request: Request) -> None:
-        if place := _place(request):
-            self._here.add(place)
-
     def left(self, request: Request) -> None:
-        if place := _place(request):
-            self._here.discard(place)
+        """A request that was taken in ended or was dropped."""
+        if request.interaction is not None and request.call is not None:
+            self._here.discard((request.client, request.interaction, request.call))
 
     def give_up(self, request: Request, now: float) -> None:
         """The request is not served, and the calls that follow it shall not be either."""
@@ -77,14 +80,17 @@ class Interactions:
     def _forget(self, now: float) -> None:
         """In order of time, since an interaction moves to the end with every call."""
         while self._given_up:
-            key, (last_s, _) = next(iter(self._given_up.items()))
+            last_s, _ = next(iter(self._given_up.values()))
             if last_s > now - MEMORY_S:
                 break
-            del self._given_up[key]
+            self._given_up.popitem(last=False)
 
 
 class UnderWay:
-    """Clients with a running call that others follow, as the last admission pass found them; nobody unless ``wanted``."""
+    """Clients with a running call that others follow, as the last admission pass found them; nobody unless ``wanted``.
+
+    ``start`` and ``end`` are told of such calls only: those that ``goes_on`` is true of.
+    """
 
     def __init__(self, lines: Lines, wanted: bool):
         self._lines, self._wanted = lines, wanted
@@ -94,19 +100,20 @@ class UnderWay:
 
     def on_pass(self) -> None:
         """Calls admitted in the pass before count from now on."""
-        for request in self._new.values():
-            self._calls[request.client] = self._calls.get(request.client, 0) + 1
-            self.wait(request.client)
-        self._new.clear()
+        if self._new:
+            for request in self._new.values():
+                self._calls[request.client] = self._calls.get(request.client, 0) + 1
+                self.wait(request.client)
+            self._new.clear()
 
     def start(self, request: Request) -> None:
         """A request was admitted."""
-        if self._wanted and goes_on(request):
+        if self._wanted:
             self._new[request.id] = request
 
     def end(self, request: Request) -> None:
         """An admitted request runs no more."""
-        if self._wanted and goes_on(request) and self._new.pop(request.id, None) is None:
+        if self._wanted and self._new.pop(request.id, None) is None:
             self._calls[request.client] -= 1
             if not self._calls[request.client]:
                 del self._calls[request.client]
@@ -123,9 +130,3 @@ class UnderWay:
 
     def _stays(self, client: str) -> bool:
         return client in self._calls and self._lines.waits(client)
-
-
-def _place(request: Request) -> tuple[str, int, int] | None:
-    if request.interaction is None or request.call is None:
-        return None
-    return request.client, request.interaction, request.call

@@ -12,10 +12,10 @@ class Least:
     """Members by their counters, of which each may be raised at any time; ``refresh`` tells of one that was lowered.
 
     A heap entry is a lower bound: the top is refreshed until it tells the truth, which costs O(log members) for each
-    member that was charged past another. A member that ``stays`` no longer leaves when it comes to the top.
+    member that was charged past another. A member that ``stays`` is not true of leaves when it comes to the top.
     """
 
-    def __init__(self, counters: Mapping[str, float], stays: Callable[[str], bool]):
+    def __init__(self, counters: Mapping[str, float], stays: Callable[[str], object]):
         self._counters, self._stays = counters, stays
         self._heap: list[Entry] = []
         self._entries: dict[str, Entry] = {}
@@ -36,20 +36,20 @@ class Least:
 
     def first(self) -> str | None:
         """The member with the least counter."""
-        heap, entries, counters = self._heap, self._entries, self._counters
+        heap, entries = self._heap, self._entries
         while heap:
             entry = heap[0]
             value, place, member = entry
             if entries.get(member) is not entry:
                 heappop(heap)
-            elif not self._stays(member):
+            elif value != (counter := self._counters[member]):
+                entries[member] = entry = (counter, place, member)
+                heapreplace(heap, entry)
+            elif self._stays(member):
+                return member
+            else:
                 heappop(heap)
                 del entries[member]
-            elif value != counters[member]:
-                entries[member] = (counters[member], place, member)
-                heapreplace(heap, entries[member])
-            else:
-                return member
         return None
 
     def second(self) -> str | None:

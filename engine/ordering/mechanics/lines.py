@@ -9,6 +9,15 @@ from engine.ordering.mechanics.least import Least
 from engine.request import Request
 
 
+class Line(deque[Request]):
+    """A client's waiting requests, first to last; its ``place`` among the clients seen; how many of its requests run."""
+
+    __slots__ = ("place", "running")
+
+    def __init__(self, place: int):
+        self.place, self.running = place, 0
+
+
 class Lines:
     """One line in order of arrival for each client.
 
@@ -22,10 +31,8 @@ class Lines:
         self.counters: dict[str, float] = {}
         self._last_to_leave: str | None = None
         self._keep = keep
-        self._lines: dict[str, deque[Request]] = {}
-        self._seen: dict[str, int] = {}
-        self._running: dict[str, int] = {}
-        self._least = Least(self.counters, self.waits)
+        self._lines: dict[str, Line] = {}
+        self._least = Least(self.counters, stays=self._lines.get)
         self._gone: list[tuple[float, str]] = []
         self._clients = self._waiting = 0
 
@@ -38,35 +45,46 @@ class Lines:
 
     def place(self, client: str) -> int:
         """How many clients were seen before this one."""
-        return self._seen[client]
+        return self._lines[client].place
 
     def head(self, client: str) -> Request:
         """The client's oldest waiting request."""
         return self._lines[client][0]
 
     def append(self, request: Request) -> None:
-        self._line(request.client).append(request)
-        self._offer(request.client)
+        client = request.client
+        line = self._lines.get(client)
+        if line is None:
+            line = self._see(client)
+        if not line:
+            self._least.add(client, line.place)
+        line.append(request)
+        self._waiting += 1
 
     def prepend(self, request: Request) -> None:
         """A pre-empted request comes back to the front."""
-        self._line(request.client).appendleft(request)
-        self._running[request.client] -= 1
-        self._offer(request.client)
+        line = self._lines[request.client]
+        if not line:
+            self._least.add(request.client, line.place)
+        line.appendleft(request)
+        line.running -= 1
+        self._waiting += 1
 
     def admit(self, request: Request) -> None:
         """The head of its client's line leaves it and runs."""
-        self._running[request.client] = self._running.get(request.client, 0) + 1
+        self._lines[request.client].running += 1
         self.drop(request)
 
     def drop(self, request: Request) -> None:
         """The head of its client's line leaves it."""
-        line = self._lines[request.client]
+        client = request.client
+        line = self._lines[client]
         line.popleft()
         self._waiting -= 1
         if not line:
-            self._last_to_leave = request.client
-            self._let_go(request.client)
+            self._last_to_leave = client
+            if not line.running:
+                self._let_go(client)
 
     def last_counter(self) -> float | None:
         """The counter, as it is now, of the client that was the last to leave the queue."""
@@ -74,14 +92,15 @@ class Lines:
 
     def end(self, client: str) -> None:
         """A running request of the client ended."""
-        self._running[client] -= 1
-        if not self._running[client]:
-            del self._running[client]
+        line = self._lines[client]
+        line.running -= 1
+        if not (line.running or line):
             self._let_go(client)
 
     def lift(self, client: str, value: float | None) -> None:
         """Raise a counter to ``value``, if that is higher."""
-        self._line(client)
+        if client not in self._lines:
+            self._see(client)
         if value is not None and value > self.counters[client]:
             self.counters[client] = value
 
@@ -93,7 +112,7 @@ class Lines:
     def least(self) -> str | None:
         """The waiting client with the least counter; ties go to the client seen first."""
         client = self._least.first()
-        if client is not None:
+        if client is not None and self._gone:
             self._forget_below(self.counters[client])
         return client
 
@@ -101,22 +120,15 @@ class Lines:
         """The waiting client with the least counter but one."""
         return self._least.second()
 
-    def _line(self, client: str) -> deque[Request]:
-        line = self._lines.get(client)
-        if line is None:
-            line = self._lines[client] = deque()
-            self._seen[client] = self._clients
-            self._clients += 1
-            self.counters[client] = 0.0
+    def _see(self, client: str) -> Line:
+        line = self._lines[client] = Line(self._clients)
+        self._clients += 1
+        self.counters[client] = 0.0
         return line
-
-    def _offer(self, client: str) -> None:
-        self._waiting += 1
-        self._least.add(client, self._seen[client])
 
     def _let_go(self, client: str) -> None:
         """A client that has neither a waiting nor a running request may be forgotten."""
-        if not (self._keep or self._lines[client] or client in self._running):
+        if not self._keep:
             heappush(self._gone, (self.counters[client], client))
 
     def _forget_below(self, least: float) -> None:
@@ -124,7 +136,7 @@ class Lines:
         while gone and gone[0][0] <= least:
             _, client = heappop(gone)
             line = self._lines.get(client)
-            if line is None or line or client in self._running or self.counters[client] > least:
+            if line is None or line or line.running or self.counters[client] > least:
                 continue
             self._least.discard(client)
-            del self._lines[client], self._seen[client], self.counters[client]
+            del self._lines[client], self.counters[client]

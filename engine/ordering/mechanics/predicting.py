@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
 from engine.ordering.mechanics.recent import DAY_S, Recent
 from engine.request import Request
@@ -32,11 +31,6 @@ class Oracle(Predictor):
         return length * self._random.uniform(1 - self._spread, 1 + self._spread) if self._spread else length
 
 
-@dataclass(slots=True)
-class _Mean:
-    tokens: float = 0.0
-
-
 class RunningMean(Predictor):
     """A mean of the client's answers so far in which the last counts a fifth; nothing before the first.
 
@@ -44,15 +38,13 @@ class RunningMean(Predictor):
     """
 
     def __init__(self) -> None:
-        self._means = Recent(_Mean, DAY_S)
+        self._means = Recent(float, DAY_S)
 
     def predict(self, request: Request) -> float:
-        mean = self._means.get(request.client)
-        return mean.tokens if mean else 0.0
+        return self._means.get(request.client) or 0.0
 
     def learn(self, request: Request, now: float) -> None:
-        known = self._means.get(request.client)
-        before = known.tokens if known else float(request.generated)
-        self._means.touch(request.client, now).tokens = PAST * before + (1 - PAST) * request.generated
-        for _ in self._means.forget(now):
-            pass
+        mean = self._means.get(request.client)
+        before = request.generated if mean is None else mean
+        self._means.put(request.client, PAST * before + (1 - PAST) * request.generated, now)
+        self._means.forget(now)

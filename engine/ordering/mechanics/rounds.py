@@ -39,6 +39,10 @@ class Rounds:
         self._open: dict[int, Request] = {}
         self._overdue: set[int] = set()
 
+    def over(self, now: float) -> bool:
+        """Whether a round ended up to ``now`` that was not given before."""
+        return floor(now / self.round_s) > self.number
+
     def ended(self, now: float) -> Iterator[tuple[dict[str, Tally], int]]:
         """The rounds that ended up to ``now`` and were not given before: the tallies of each, in order of appearance.
 
@@ -88,7 +92,10 @@ class Rounds:
             tally.violations += 1
 
     def _tally(self, request: Request) -> Tally:
-        return self._tallies.setdefault(request.client, Tally())
+        tally = self._tallies.get(request.client)
+        if tally is None:
+            tally = self._tallies[request.client] = Tally()
+        return tally
 
 
 def late(request: Request, now: float) -> bool:

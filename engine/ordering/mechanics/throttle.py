@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from engine.ordering.mechanics.windows import WINDOW_S, LastMinute
 from engine.request import Request
+
+
+class Arrivals(deque[float]):
+    """Times of arrivals, and how many of those requests are still ``here``."""
+
+    __slots__ = ("here",)
+
+    def __init__(self) -> None:
+        self.here = 0
 
 
 class MinuteToLast:
@@ -17,36 +27,39 @@ class MinuteToLast:
 
     def __init__(self, from_first: bool = False):
         self._from_first = from_first
-        self._times: dict[str, deque[float]] = {}
-        self._here: dict[str, int] = {}
+        self._times: dict[str, Arrivals] = {}
         self._left: deque[tuple[float, str]] = deque()
 
     def count(self, key: str) -> int:
         return len(self._times.get(key, ()))
 
-    def add(self, key: str, now: float) -> None:
-        """A request of ``key`` arrived."""
-        times = self._times.setdefault(key, deque())
-        self._here[key] = self._here.get(key, 0) + 1
+    def add(self, key: str, now: float) -> Sequence[str]:
+        """A request of ``key`` arrived. Returns the keys that are now forgotten."""
+        times = self._times.get(key)
+        if times is None:
+            times = self._times[key] = Arrivals()
+        times.here += 1
         if self._from_first and times and now - times[0] > WINDOW_S:
-            return
+            return ()
         times.append(now)
         while times[0] <= now - WINDOW_S:
             times.popleft()
+        return self._forget(now) if self._left and self._left[0][0] <= now - WINDOW_S else ()
 
     def leave(self, key: str, now: float) -> None:
         """A request of ``key`` ended or was dropped."""
-        self._here[key] -= 1
-        if not self._here[key] and not self._from_first:
+        times = self._times[key]
+        times.here -= 1
+        if not times.here and not self._from_first:
             self._left.append((now, key))
 
-    def forget(self, now: float) -> list[str]:
-        """The keys that are now forgotten."""
+    def _forget(self, now: float) -> list[str]:
         gone = []
         while self._left and self._left[0][0] <= now - WINDOW_S:
             _, key = self._left.popleft()
-            if self._here.get(key) == 0 and self._times[key][-1] <= now - WINDOW_S:
-                del self._times[key], self._here[key]
+            times = self._times.get(key)
+            if times and not times.here and times[-1] <= now - WINDOW_S:
+                del self._times[key]
                 gone.append(key)
         return gone
 
@@ -77,13 +90,11 @@ class Throttle:
         self._limits = limits
         self._clients, self._apps = MinuteToLast(from_first), MinuteToLast(from_first)
 
-    def arrived(self, request: Request, now: float) -> list[str]:
+    def arrived(self, request: Request, now: float) -> Sequence[str]:
         """Count a request in. Returns the clients that are forgotten."""
-        self._clients.add(request.client, now)
         if app := self._limits.app(request):
             self._apps.add(app, now)
-        self._apps.forget(now)
-        return self._clients.forget(now)
+        return self._clients.add(request.client, now)
 
     def left(self, request: Request, now: float) -> None:
         self._clients.leave(request.client, now)

@@ -63,8 +63,8 @@ class History(Log):
 
     def frames(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The run as exps.metrics.service reads it: requests, and intervals of service."""
-        records = [(r.client, r.arrival_s, r.admitted_s) for r in self.requests]
-        requests = pl.DataFrame(records, ["client", "arrival_s", "admitted_s"], orient="row")
+        records = [(r.client, r.arrival_s, r.admitted_s, r.status) for r in self.requests]
+        requests = pl.DataFrame(records, ["client", "arrival_s", "admitted_s", "status"], orient="row")
         rows = [
             (client, step.start_s, step.end_s, W_P * step.prompt.get(client, 0) + W_Q * step.output.get(client, 0))
             for step in self.steps

@@ -207,4 +207,5 @@ def test_clients_that_left_leave_nothing_behind(member: str) -> None:
         assert policy.next(later) is last
         policy.on_admit(last, later)
         policy.on_finish(last, later)
-    assert held(policy, set()) < 60 < full
+    assert held(policy, set()) < 60
+    assert full > 300 or member == "fs-fair", "only this one has no more to remember than who runs or waits"

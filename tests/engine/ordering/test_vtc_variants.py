@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 import pytest
 from hypothesis import given, settings
 
 from engine.batching.slora import SLoRA
 from engine.ordering.mechanics.cost import profiled
-from engine.ordering.mechanics.lines import Lines
+from engine.ordering.mechanics.lines import Line, Lines
 from engine.ordering.vtc import VTC
 from engine.request import Request
 from tests.engine.strategies import make_request, serve, workloads
@@ -108,9 +106,9 @@ def test_forgetting_costs_a_client_nothing_but_its_place_among_equals(requests: 
             super().__init__()
             self._first: dict[str, int] = {}
 
-        def _line(self, client: str) -> deque[Request]:
-            line = super()._line(client)
-            self._seen[client] = self._first.setdefault(client, self._seen[client])
+        def _see(self, client: str) -> Line:
+            line = super()._see(client)
+            line.place = self._first.setdefault(client, line.place)
             return line
 
     class Forgetful(VTC):

@@ -132,10 +132,11 @@ def test_a_cause_is_told_where_the_claim_fails_and_nowhere_else():
 def test_a_page_counts_verdicts_and_tells_causes():
     frame = pl.DataFrame({"model": ["a", "b"], "good": [True, False]})
     claim = Claim("X", "a | b", {"a": "1"}, "none", lambda rows: verdict(rows["good"][0], "2"), "for want of c")
-    page = claims_page([(find_figure("fig8"), judge([claim], frame, dict.fromkeys("ab", (1, 1))), "from there")])
-    assert page.startswith("1 claims hold, 1 fail, 0 are not judged.")
+    rows = judge([claim], frame, dict.fromkeys("ab", (1, 1)))
+    page = claims_page([(find_figure(name), rows, "from there.") for name in ("fig8", "fig9")])
+    assert "\n1 claims hold, 1 fail, 0 are not judged.\n" in page
     assert "| X | a | a / b | 1 | none | 2 | holds |\n| X | b | a / b | - | none | 2 | **fails** |" in page
-    assert "Why X (b): for want of c" in page and "from there" in page
+    assert "Why X (b): for want of c" in page and "from there. Also those of adaserve/fig9." in page
 
 
 def test_causes_are_printed_below_the_table_once_for_all_claims_that_share_one(capsys):

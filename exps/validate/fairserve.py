@@ -16,7 +16,7 @@ from exps.fairserve.replay import replay
 from exps.fairserve.server import HARDWARE, MODEL, READS_PER_WAIT
 from exps.fitting.fairserve import CALIBRATION_RUN
 from exps.metrics.interactions import aborts
-from exps.report import Reporter
+from exps.report import Reporter, cell
 from exps.validate.perturb import perturbed_cold_start, perturbed_deployment
 
 WITHIN = {"aborted_interactions": 0.2, "wasted_prompt_tokens": 0.2, "requests_per_s": 0.05}
@@ -122,6 +122,6 @@ def _row(comparison: Comparison, metric: str) -> dict[str, Any]:
         "simulated": comparison.simulated[metric],
         "error %": None if error is None else round(100 * error, 1),
         "agrees": ("yes" if comparison.agrees(metric) else "no") if metric in WITHIN else "",
-        "band of repeats": " .. ".join(f"{edge:,.4g}" for edge in band) if band else "-",
+        "band of repeats": " .. ".join(cell(edge) for edge in band) if band else "-",
         "burst": comparison.burst[metric],
     }

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 NEAR, ALIKE = 0.2, 0.02
+ISOLATED = (0.2, 0.8)
 NOISE = (
     "one run does not tell what VTC knows apart: small doubts about arrivals and steps moves its numbers past each other, and"
     " the published ones lie within the band (`cli.py check vtc/table{} --repeats 10`, with the same --traces)."
@@ -27,7 +28,7 @@ def claims_of(table: Table) -> tuple[Claim, ...]:
     """The order by mean difference, each row's values, equal throughput; of a table with RPM rows also what RPM trades."""
     claims = [_order(table), *(_near(table, row) for row in table.rows), _alike(table)]
     if table.number == 2:
-        claims.append(_half(table))
+        claims += [_half(table), _isolation(table)]
     if any(row.title == "LCF" for row in table.rows):
         claims.append(_groups(table))
     return (*claims, _trade(table)) if _limited(table) else tuple(claims)
@@ -134,6 +135,23 @@ def _half(table: Table) -> Claim:
     published = f"{rows[0].largest:.0f} / {rows[1].largest:.0f} = {rows[0].largest / rows[1].largest:.2f}"
     return Claim(f"Table {table.number} half", "VTC's largest difference is at most half of FCFS's", {PLATFORM: published},
                  "none", judge, _cause(table))  # fmt: skip
+
+
+def _isolation(table: Table) -> Claim:
+    """The table's column of that name, where it says yes or no; by exps.metrics.isolation."""
+    fcfs, *vtc = (row for title in ("FCFS", "VTC") for row in table.rows if row.title.split(",")[0] == title)
+
+    def judge(metrics: pl.DataFrame) -> Verdict:
+        found = _values(metrics, [fcfs, *vtc], "isolation")
+        if not found:
+            return missing(_named([fcfs, *vtc]))
+        holds = found[0] <= ISOLATED[0] and min(found[1:]) >= ISOLATED[1]
+        return verdict(holds, ", ".join(f"{value:.2f}" for value in found))
+
+    names = ", ".join(row.title for row in vtc)
+    statement = f"Isolation: FCFS has none, {names} have it (0: all wait alike, 1: the modest do not)"
+    published = {PLATFORM: ", ".join(["no", *("yes" for _ in vtc)])}
+    return Claim(f"Table {table.number} isolation", statement, published, "at most 0.2; at least 0.8", judge)
 
 
 def _trade(table: Table) -> Claim:

@@ -25,10 +25,11 @@ UNITS = {"linear": "this run", "profiled": "this run, both services by the profi
 
 def measure(table: Table, records: Sequence[Record]) -> pl.DataFrame:
     """Rows model, system, recorded, units, metric, value: largest, mean, variance and tokens_per_s for each of the table's
-    units; ``recorded`` where the requests are those of the published run."""
+    units, and isolation; ``recorded`` where the requests are those of the published run."""
     import polars as pl
 
     from engine.ordering.mechanics.cost import profiled
+    from exps.metrics.isolation import isolation
     from exps.metrics.tables import linear_cost, service_differences
 
     costs = {"linear": linear_cost, "profiled": profiled}
@@ -39,6 +40,7 @@ def measure(table: Table, records: Sequence[Record]) -> pl.DataFrame:
             found = service_differences(record.requests, total_s, costs[table.cost], costs[units])  # type: ignore[arg-type]
             key = (record.point.platform.name, record.point.system, table.is_suite or real.is_recorded(record), units)
             rows += [(*key, name, getattr(found, name)) for name in (*MEASURES, "variance")]
+            rows.append((*key, "isolation", isolation(record.requests)))
     schema = {"model": pl.String, "system": pl.String, "recorded": pl.Boolean, "units": pl.String, "metric": pl.String,
               "value": pl.Float64}  # fmt: skip
     return pl.DataFrame(rows, schema, orient="row")

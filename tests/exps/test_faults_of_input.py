@@ -54,7 +54,7 @@ PLATFORM = ("--model", "llama-2-7b", "--hardware", "a10g")
         ("vtc(w_p=0,w_q=0)", "one of w_p, w_q must be above 0"),
         ("vtc(lift=3)", "lift is true or false, not 3"),
         ("drr(w_q=-1)", "w_q must be a number of at least 0, not -1"),
-        ("rpm(limit=-5)", "limit must be at least 1, not -5"),
+        ("rpm(limit=-5)", "limit must be a whole number of at least 1, not -5"),
         ("fairserve(limit=-5)", "limit must be at least 1, not -5"),
     ],
 )  # fmt: skip

@@ -7,6 +7,7 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.progress import Progress
 from engine.request import Request
 
 Ints = NDArray[np.int64]
@@ -58,6 +59,7 @@ class Batch:
         self._data[:, n] = (context, left, request.blocks, *drafts, self.tick, request.output_tokens)
         self._times[:, n] = (request.first_token_s, inf if request.slo_tpot_s is None else request.slo_tpot_s)
         self.requests.append(request)
+        request.rows = self
         self.by_client[request.client] = self.by_client.get(request.client, 0) + 1
         self._reshape()
 
@@ -66,7 +68,7 @@ class Batch:
         gone = [self.requests[row] for row in rows]
         rows_of = self._data[:, rows].T.tolist()
         for request, (_, left, blocks, drafted, accepted, joined, output) in zip(gone, rows_of, strict=True):
-            request.generated = output - left
+            request.rows, request.produced = None, output - left
             request.blocks, request.drafted_tokens, request.accepted_tokens = blocks, drafted, accepted
             request.steps += self.tick - joined
             self._forget_client(request.client)
@@ -108,6 +110,32 @@ class Batch:
         self.output[rows] -= self.left[rows]
         self.left[rows] = 0
         self._reshape()
+
+    def generated_of(self, request: Request) -> int:
+        """Output tokens of one request of the batch so far."""
+        row = self.requests.index(request)
+        return int(self.output[row] - self.left[row])
+
+    def progress(self, now: float) -> Progress:
+        """How far each row is, for a policy to read."""
+        return Progress(
+            requests=self.requests,
+            context=self.context,
+            generated=self.generated(),
+            drafted=self.drafted,
+            accepted=self.accepted,
+            latency_s=now - self.since_s,
+            slo_tpot_s=self.slo_tpot_s,
+        )
+
+    def write_back(self) -> None:
+        """Bring what the columns hold into the requests, which stay."""
+        rows = zip(self.requests, self._data[:, : len(self.requests)].T.tolist(), strict=True)
+        for request, (_, left, blocks, drafted, accepted, joined, output) in rows:
+            request.produced, request.blocks = output - left, blocks
+            request.drafted_tokens, request.accepted_tokens = drafted, accepted
+            request.steps += self.tick - joined
+        self._data[self.COLUMNS.index("joined"), : len(self.requests)] = self.tick
 
     def generated(self) -> Ints:
         """Output tokens of each row so far."""

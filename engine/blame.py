@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import FrameType, TracebackType
 
 from engine.batching import Batching
+from engine.contract import Violation, short_path
 from engine.ordering import Ordering
 from engine.request import Request
 from engine.speculation import Speculation
 
 KINDS = ((Ordering, "ordering"), (Batching, "batching"), (Speculation, "speculation"))
-ROOT = Path(__file__).parent.parent
+ADVICE = "correct the policy and type the same command again."
 
 
 def blame(error: BaseException) -> str | None:
-    """A sentence about the innermost policy that the exception passed through: which, where, at which request.
+    """A sentence about the innermost policy that the exception passed through, or that broke its contract: which, where,
+    at which request.
 
     None when it passed through none.
     """
+    if isinstance(error, Violation):
+        kind = next(kind for base, kind in KINDS if isinstance(error.policy, base))
+        return f"the {kind} policy {error}; {ADVICE}"
     frames = list(_frames(error.__traceback__))
     for frame, line in reversed(frames):
         for base, kind in KINDS:
             policy = frame.f_locals.get("self")
-            if isinstance(policy, base):
+            if isinstance(policy, base) and not hasattr(policy, "inner"):
                 what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-                where = f"{_relative(frame.f_code.co_filename)}, line {line}"
+                where = f"{short_path(frame.f_code.co_filename)}, line {line}"
                 return (
                     f"the {kind} policy {type(policy).__name__} raised {what} in {frame.f_code.co_name} ({where})"
-                    f" {_at([inner for inner, _ in frames])}; correct the policy and type the same command again."
+                    f" {_at([inner for inner, _ in frames])}; {ADVICE}"
                 )
     return None
 
@@ -48,8 +52,3 @@ def _at(frames: list[FrameType]) -> str:
         if isinstance(request, Request):
             return f"at request {request.id} of client {request.client}"
     return "with no request in hand"
-
-
-def _relative(file: str) -> str:
-    path = Path(file)
-    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name

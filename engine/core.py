@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from heapq import heappop, heappush
 from math import ceil, inf
 from typing import Protocol
 
 import numpy as np
 
+from engine.audit import watched_ordering, watched_speculation
 from engine.batching.base import Batching, Running
+from engine.contract import Violation, check_hooks, is_foreign, named
 from engine.executors.base import Executor
 from engine.kv_cache import BlockPool
 from engine.ordering import Ordering
 from engine.plan import StepPlan, StepResult
-from engine.request import ABORTED, FAILED, FINISHED, REJECTED, Request
-from engine.speculation.base import Progress, Speculation
+from engine.request import ABORTED, FAILED, FINISHED, REJECTED, RUNNING, WAITING, Request
+from engine.speculation.base import Speculation
+
+MOST_IDLE_STEPS = 10_000
 
 
 class Observer(Protocol):
     """Hears what happened. Nothing it does changes the run."""
 
     def request_done(self, request: Request) -> None:
-        """A request finished or was rejected."""
+        """A request finished, failed, was rejected or aborted."""
 
     def step_done(self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int]) -> None:
         """A step computed so many prompt tokens and produced so many output tokens for each client.
@@ -34,7 +39,9 @@ class Observer(Protocol):
 class Engine:
     """Serves requests step by step with the policies of one system on one executor.
 
-    Requests are submitted in order of arrival; a submitted request is heard of again exactly once, through the observer.
+    Requests are submitted in order of arrival; a submitted request is heard of again exactly once, through the observer,
+    unless the run is stopped before it ends. Violation when a policy breaks its contract, also by never letting anything
+    be served.
     ``steps`` counts the steps, ``busy_s`` the seconds from planning to the result of each.
     """
 
@@ -47,10 +54,17 @@ class Engine:
         pool: BlockPool,
         observer: Observer,
     ):
+        ordering, speculation = watched_ordering(ordering), watched_speculation(speculation)
         self.running = Running(ordering, pool, released=executor.release)
         self.ordering, self.batching, self.speculation = ordering, batching, speculation
         self.executor, self.clock, self.observer = executor, executor.clock, observer
+        if is_foreign(batching):
+            check_hooks(batching, Batching)
+        ordering.on_pool(pool.tokens)
         self.steps, self.busy_s = 0, 0.0
+        self.live: dict[int, Request] = {}
+        self._patience: list[tuple[float, int, Request]] = []
+        self._idle_steps = 0
         self._arrivals: deque[Request] = deque()
         self._source: Iterator[Request] = iter(())
         self._seen_until = self.clock.now
@@ -65,12 +79,26 @@ class Engine:
     def run(self, requests: Iterable[Request] = (), until_s: float = inf) -> None:
         """Serve ``requests`` (sorted by arrival, read as they are needed) and everything submitted, to the end.
 
-        The clock at ``until_s`` stops it before; what runs or waits then is left as it is.
+        The clock at ``until_s`` stops it before; what runs or waits then stays in ``live``.
         """
         self._source = iter(requests)
         self._peek()
         while self.clock.now < until_s and (self.step() or self._wait(until_s)):
             pass
+        if self.live and self.clock.now < until_s:
+            self._blame_for_waiting()
+
+    def abort(self, request: Request, reason: str) -> None:
+        """End a request that waits or runs: its KV blocks come back, and the ordering and the observer hear of it."""
+        now = self.clock.now
+        if request.status == WAITING:
+            self.ordering.withdraw(request, now)
+            request.status, request.reason = ABORTED, reason
+        else:
+            self.running.take_out(request)
+            request.status, request.reason, request.finished_s = ABORTED, reason, now
+            self.ordering.on_finish(request, now)
+        self._report(request)
 
     def step(self) -> bool:
         """Plan, execute and commit one step. Returns False when there is nothing to run now."""
@@ -78,14 +106,18 @@ class Engine:
         visible = self._seen_until if self.batching.late_arrivals else start
         if self._next_arrival_s <= visible:
             self._take_arrivals(visible, start)
+        if self._patience and self._patience[0][0] <= start:
+            self._abort_impatient(start)
         running, batch = self.running, self.running.batch
-        draft = self.speculation.shape(len(batch)) if self.speculation and batch.requests else None
+        draft = self.speculation.shape(batch.progress(start)) if self.speculation and batch.requests else None
         plan = self.batching.plan(running, draft, start)
         self._seen_until = start
         if dropped := self.ordering.take_dropped():
             self._end_dropped(dropped)
         if plan is None:
             return bool(dropped)
+        if not (plan.prefill or (plan.decode and batch.requests)):
+            raise Violation(self.batching, "plan", "planned a step without a token")
         if plan.draft:
             self._speculate(plan, start)
         result = self.executor.forward(plan, batch)
@@ -101,6 +133,8 @@ class Engine:
     def check(self) -> None:
         """Raise AssertionError when an invariant of the engine is broken."""
         self.running.check()
+        running = {id for id, request in self.live.items() if request.status == RUNNING}
+        assert running == {request.id for request in self.running.admitted()}, "what runs is not what is live"
 
     def _take_arrivals(self, visible: float, now: float) -> None:
         while self._may_read >= 1 and (request := self._peek()) is not None and request.arrival_s <= visible:
@@ -114,12 +148,38 @@ class Engine:
             if reason is not None:
                 request.status, request.reason = REJECTED, reason
                 self.observer.request_done(request)
+                continue
+            self.live[request.id] = request
+            if request.patience_s is not None:
+                heappush(self._patience, (request.arrival_s + request.patience_s, request.id, request))
+
+    def _abort_impatient(self, now: float) -> None:
+        while self._patience and self._patience[0][0] <= now:
+            _, id, request = heappop(self._patience)
+            if id in self.live:
+                self.abort(request, f"its client gave up after {request.patience_s:g} s")
+
+    def _report(self, request: Request) -> None:
+        del self.live[request.id]
+        self.observer.request_done(request)
+
+    def _blame_for_waiting(self) -> None:
+        """Nothing runs and nothing comes, yet requests are left: a policy holds them back."""
+        first = next(iter(self.live.values()))
+        left = f"{len(self.live)} requests, the first {named(first)},"
+        if self.running.sequences():
+            raise Violation(self.batching, "plan", f"plans no step although {left} are left, and some of them run,")
+        if self.ordering.next(self.clock.now) is None:
+            raise Violation(self.ordering, "next", f"names nobody although {left} wait and nothing runs,")
+        raise Violation(self.batching, "plan", f"admits nobody although {left} wait and nothing runs,")
 
     def _end_dropped(self, dropped: Iterable[tuple[Request, str]]) -> None:
         """The ordering gave up these waiting requests."""
         for request, reason in dropped:
+            if request.status != WAITING:
+                raise Violation(self.ordering, "take_dropped", f"gave up {named(request)}, which is {request.status},")
             request.status, request.reason = ABORTED, reason
-            self.observer.request_done(request)
+            self._report(request)
 
     def _peek(self) -> Request | None:
         if not self._arrivals and (request := next(self._source, None)):
@@ -129,23 +189,32 @@ class Engine:
         return first
 
     def _wait(self, until_s: float) -> bool:
-        """Sleep until the next arrival can be seen, or until ``until_s``. Returns False when none will come."""
+        """Sleep until something happens: the next arrival can be seen or a waiting client gives up, at most until
+        ``until_s``. Returns False when nothing will."""
+        while self._patience and self._patience[0][1] not in self.live:
+            heappop(self._patience)
+        gives_up_s = self._patience[0][0] if self._patience else inf
         request = self._peek()
-        if request is None:
+        if request is None and gives_up_s == inf:
             return False
         self._may_read = self.batching.reads(self._may_read, 0)
-        now, poll = self.clock.now, self.batching.poll_s
-        until = now + ceil((request.arrival_s - now) / poll) * poll if poll else request.arrival_s
-        self.clock.wait_until(min(max(until, request.arrival_s), until_s))
+        self.clock.wait_until(min(self._seen_at(request), gives_up_s, until_s))
         self._seen_until = self.clock.now
         return True
+
+    def _seen_at(self, request: Request | None) -> float:
+        """When an idle engine sees the arrival of a request."""
+        if request is None:
+            return inf
+        now, poll = self.clock.now, self.batching.poll_s
+        until = now + ceil((request.arrival_s - now) / poll) * poll if poll else request.arrival_s
+        return max(until, request.arrival_s)
 
     def _speculate(self, plan: StepPlan, now: float) -> None:
         assert self.speculation is not None and plan.draft is not None
         batch = self.running.batch
         candidates = self.executor.draft(batch, plan.draft)
-        generated = batch.generated()
-        plan.trees = self.speculation.select(candidates, Progress(now - batch.since_s, generated, batch.slo_tpot_s))
+        plan.trees = self.speculation.select(candidates, batch.progress(now))
 
     def _commit(self, plan: StepPlan, result: StepResult, start: float, end: float) -> None:
         output: Mapping[str, int] = {}
@@ -155,6 +224,9 @@ class Engine:
         if plan.prefill:
             prompt, first = self._commit_prefill(plan, result.ended or {}, end)
             output = _sum(output, first)
+        self._idle_steps = 0 if output or prompt else self._idle_steps + 1
+        if self._idle_steps > MOST_IDLE_STEPS:
+            raise Violation(self.batching, "plan", f"ran {self._idle_steps} steps in a row that brought nobody a token,")
         self.observer.step_done(start, end, prompt, output)
 
     def _commit_decode(self, plan: StepPlan, result: StepResult, end: float) -> Mapping[str, int]:
@@ -210,7 +282,7 @@ class Engine:
             if not failed:
                 first[request.client] = first.get(request.client, 0) + 1
                 produced.append((request, request.generated, 1))
-                request.generated += 1
+                request.produced += 1
                 if request.first_token_s is None:
                     request.first_token_s = end
             if request.id in ends or request.generated == request.output_tokens:
@@ -230,7 +302,7 @@ class Engine:
         self.running.release(request)
         request.status, request.reason, request.finished_s = FAILED if failure else FINISHED, failure, end
         self.ordering.on_finish(request, end)
-        self.observer.request_done(request)
+        self._report(request)
 
 
 def _by_client(requests: list[Request], tokens: list[int]) -> dict[str, int]:

@@ -18,13 +18,19 @@ class DraftShape:
     ``max_tokens`` bounds the tokens that the target will verify for the whole batch, roots included. ``whole`` promises
     that every draft token will be verified whatever its probability. Only then may an executor draw draft tokens from
     the draft's distribution: a choice that looked at what was drawn would no longer leave the target's distribution as
-    it is. Otherwise drafts are the likeliest tokens.
+    it is. Otherwise drafts are the likeliest tokens. ``branching``: instead of a beam, each node of the layer above has
+    this many children, its likeliest, layer by layer; a layer has at most ``width`` nodes.
     """
 
     depth: int
     width: int
     max_tokens: int
     whole: bool = False
+    branching: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.depth < 1 or self.width < 1:
+            raise ValueError(f"a draft of depth {self.depth} and width {self.width} has no token; shape returns None for none")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from engine.sampling import GREEDY, Sampling
 
@@ -24,18 +25,26 @@ class Expected:
             raise ValueError(f"expected lengths must be above 0, not {self.input:g}, {self.system:g}, {self.output:g}")
 
 
+class Rows(Protocol):
+    """Where decoding requests keep their counts."""
+
+    def generated_of(self, request: Request) -> int: ...
+
+
 @dataclass(slots=True, eq=False)
 class Request:
     """One call to the model.
 
     Lengths are in tokens and times in seconds on the engine's clock. ``output_tokens`` is where the answer ends: the
     true length in simulation, the cap on a real executor. ``slo_tpot_s`` is the longest acceptable mean gap between
-    output tokens, ``slo_s`` the longest acceptable time from arrival to the end; None means no SLO.
+    output tokens, ``slo_s`` the longest acceptable time from arrival to the end; None means no SLO. After ``patience_s`` from
+    its arrival the client gives up, and what is not finished is aborted.
 
     ``call`` of ``calls`` (from 1) places it in its ``interaction`` (FairServe); ``system_tokens`` of the prompt are the
     application's; ``expected`` are the lengths that its application usually has; ``app_limit`` its requests a minute.
     ``prompt_ids`` and ``sampling`` are for executors that compute tokens. Everything below ``sampling`` is written
-    while it is served; ``output_ids`` when it leaves the executor.
+    while it is served: ``blocks``, ``produced``, ``steps`` and the draft tokens when it leaves the batch, in whose columns
+    they stand while it decodes; ``output_ids`` when it leaves the executor.
     """
 
     id: int
@@ -53,6 +62,7 @@ class Request:
     system_tokens: int = 0
     app_limit: int | None = None
     slo_s: float | None = None
+    patience_s: float | None = None
     expected: Expected | None = None
     replica: int = 0
     prompt_ids: Sequence[int] | None = None
@@ -60,7 +70,8 @@ class Request:
 
     status: str = WAITING
     reason: str | None = None
-    generated: int = 0
+    produced: int = 0
+    rows: Rows | None = None
     prefilled: int = 0
     prompt_served: int = 0
     blocks: int = 0
@@ -72,6 +83,11 @@ class Request:
     accepted_tokens: int = 0
     preemptions: int = 0
     output_ids: Sequence[int] = ()
+
+    @property
+    def generated(self) -> int:
+        """Output tokens so far, at any time."""
+        return self.produced if self.rows is None else self.rows.generated_of(self)
 
     @property
     def prefill_tokens(self) -> int:

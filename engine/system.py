@@ -53,6 +53,7 @@ PRESETS = {
         System("vllm"),
         System("sarathi", batching=Choice("sarathi")),
         *(System(f"vllm-spec-{n}", speculation=Choice("chain", {"tokens": n})) for n in (4, 6, 8)),
+        System("specinfer", speculation=Choice("specinfer")),
         System(
             "adaserve",
             batching=Choice("sarathi", {"token_budget": 1024, "max_sequences": 96}),

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from engine.request import FINISHED, REJECTED, UNFINISHED, Request
+from engine.request import FINISHED, UNFINISHED, Request
 
 
 class Recorder:
     """The engine's observer: outcomes as columns, indexed by request id."""
 
     _COUNTS = {"output_tokens": "generated", "steps": "steps", "drafted_tokens": "drafted_tokens",
-               "accepted_tokens": "accepted_tokens", "preemptions": "preemptions"}  # fmt: skip
+               "accepted_tokens": "accepted_tokens", "preemptions": "preemptions",
+               "prompt_served": "prompt_served"}  # fmt: skip
     _TIMES = ("admitted_s", "first_token_s", "finished_s")
 
     def __init__(self, requests: int, record_steps: bool):
@@ -29,13 +30,20 @@ class Recorder:
         row = request.id
         if request.status != FINISHED:
             self._faults[row] = (request.status, request.reason or "")
-            if request.status == REJECTED:
-                return
         self._finished[row] = request.status == FINISHED
+        self._note(request)
+
+    def request_left(self, request: Request) -> None:
+        """The run was stopped while the request waited or ran: it keeps the status "unfinished", and what is known of it."""
+        self._note(request)
+
+    def _note(self, request: Request) -> None:
+        row = request.id
         times = (request.admitted_s, request.first_token_s, request.finished_s)
         self._times[row] = [np.nan if time is None else time for time in times]
         self._counts[row] = (
-            request.generated, request.steps, request.drafted_tokens, request.accepted_tokens, request.preemptions
+            request.generated, request.steps, request.drafted_tokens, request.accepted_tokens, request.preemptions,
+            request.prompt_served,
         )  # fmt: skip
 
     def step_done(self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int]) -> None:
@@ -68,8 +76,8 @@ class Recorder:
 RECORD_COLUMNS = (
     "request", "client", "app", "interaction", "call", "adapter", "category", "replica", "status", "reason",
     "prompt_tokens", "output_tokens", "arrival_s", "admitted_s", "first_token_s", "finished_s", "slo_tpot_s",
-    "steps", "drafted_tokens", "accepted_tokens", "preemptions", "calls", "system_tokens", "app_limit", "slo_s",
-    "expected_input", "expected_system", "expected_output",
+    "steps", "drafted_tokens", "accepted_tokens", "preemptions", "prompt_served", "calls", "system_tokens", "app_limit",
+    "slo_s", "expected_input", "expected_system", "expected_output", "patience_s",
 )  # fmt: skip
 
 

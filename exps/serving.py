@@ -78,22 +78,30 @@ def serve(
     policies = parse_system(setup.system).build(setup.parameters(deployment))
     pool = make_pool(setup, deployment, policies[1].block_size)
     recorder = Recorder(timetable.height, setup.record_steps)
-    engine = Engine(*policies, executor, pool, recorder)
-
-
-    def outcome() -> Outcome:
-        facts = {"kv_tokens": pool.tokens, "steps": engine.steps, "busy_s": engine.busy_s, "end_s": executor.clock.now}
-        return Outcome(recorder.requests(timetable), recorder.steps(), facts)
-
+    engine = None
     try:
+        engine = Engine(*policies, executor, pool, recorder)
         engine.run(requests, inf if setup.until_s is None else setup.until_s)
         engine.check()
     except Exception as error:
         sentence = None if isinstance(error, InputError) else blame(error)
         if sentence is None:
             raise
-        raise PolicyError(f"{setup.system}: {sentence}", outcome()) from error
-    return outcome()
+        raise PolicyError(f"{setup.system}: {sentence}", _outcome(timetable, engine, pool, recorder, executor)) from error
+    return _outcome(timetable, engine, pool, recorder, executor)
+
+
+def _outcome(
+    timetable: pl.DataFrame, engine: Engine | None, pool: BlockPool, recorder: Recorder, executor: Executor
+) -> Outcome:
+    """What is known when a run ends, also of what still waits or runs."""
+    steps, busy_s = (engine.steps, engine.busy_s) if engine else (0, 0.0)
+    if engine:
+        engine.running.batch.write_back()
+        for request in engine.live.values():
+            recorder.request_left(request)
+    facts = {"kv_tokens": pool.tokens, "steps": steps, "busy_s": busy_s, "end_s": executor.clock.now}
+    return Outcome(recorder.requests(timetable), recorder.steps(), facts)
 
 
 def make_pool(setup: Setup, deployment: Deployment, block_size: int) -> BlockPool:

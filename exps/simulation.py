@@ -18,7 +18,7 @@ MEASURED_ON = "tiny"
 COLUMNS = (
     "client", "prompt_tokens", "output_tokens", "arrival_s", "slo_tpot_s", "category", "app", "interaction", "call", "adapter",
 )  # fmt: skip
-OF_APPLICATIONS = ("calls", "system_tokens", "app_limit", "slo_s", *EXPECTED)
+OF_APPLICATIONS = ("calls", "system_tokens", "app_limit", "slo_s", "patience_s", *EXPECTED)
 
 
 def simulate(timetable: pl.DataFrame, setup: Setup, deployment: Deployment | None = None) -> Outcome:
@@ -45,9 +45,10 @@ def requests_of(timetable: pl.DataFrame) -> Iterator[Request]:
         yield from (Request(row, *values) for row, values in enumerate(rows))
         return
     for row, (values, more) in enumerate(zip(rows, _rows(timetable, OF_APPLICATIONS), strict=True)):
-        calls, system_tokens, app_limit, slo_s, *usual = more
+        calls, system_tokens, app_limit, slo_s, patience_s, *usual = more
         request = Request(row, *values)
-        request.calls, request.system_tokens, request.app_limit, request.slo_s = calls, system_tokens or 0, app_limit, slo_s
+        request.calls, request.system_tokens, request.app_limit = calls, system_tokens or 0, app_limit
+        request.slo_s, request.patience_s = slo_s, patience_s
         request.expected = None if None in usual else Expected(*usual)
         yield request
 

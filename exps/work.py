@@ -44,11 +44,28 @@ def produce(timetable: pl.DataFrame, setup: Setup) -> Product:
         outcome, failure = error.outcome, str(error)
     if outcome.requests.height != timetable.height:
         raise ValueError(f"{setup.system}: {outcome.requests.height} records of {timetable.height} requests")
+    if failure is None and outcome.steps is not None:
+        check_totals(outcome.requests, outcome.steps, setup.system)
     summary = {**summarize(outcome.requests), **outcome.facts}
     files = {REQUESTS: parquet_bytes(outcome.requests), SUMMARY: json_bytes(summary)}
     if outcome.steps is not None:
         files[STEPS] = parquet_bytes(outcome.steps)
     return Product(files, outcome.requests.height, outcome.facts, time.perf_counter() - begin, failure)
+
+
+def check_totals(requests: pl.DataFrame, steps: pl.DataFrame, system: str) -> None:
+    """ValueError unless every client's tokens are the same by requests and by steps."""
+    import polars as pl
+
+    for of_requests, of_steps in (("prompt_served", "prompt_tokens"), ("output_tokens", "output_tokens")):
+        totals = [
+            dict(frame.group_by("client").agg(pl.col(name).sum()).rows())
+            for frame, name in ((requests, of_requests), (steps, of_steps))
+        ]
+        for client, tokens in totals[0].items():
+            if tokens != totals[1].get(client, 0):
+                told = f"{tokens} {of_steps} by requests and {totals[1].get(client, 0)} by steps"
+                raise ValueError(f"{system}: client {client} has {told}")
 
 
 def serve(timetable: pl.DataFrame, setup: Setup) -> Outcome:

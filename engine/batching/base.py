@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.batch import Batch
+from engine.contract import Violation, named
 from engine.kv_cache import BlockPool
 from engine.ordering import Ordering
 from engine.plan import Chunk, DraftShape, StepPlan
@@ -29,6 +30,8 @@ class Running:
 
     def admit(self, request: Request, now: float) -> None:
         """Take ``request``, which ``ordering.next`` returned, with the blocks of its whole prefill."""
+        if request.status != WAITING:
+            raise Violation(self.ordering, "next", f"named {named(request)}, which is {request.status} and does not wait")
         request.blocks = self.pool.blocks(request.prefill_tokens)
         self.pool.take(request.blocks)
         request.status = RUNNING
@@ -52,26 +55,59 @@ class Running:
         size, ahead = self.pool.block_size, np.minimum(tokens, self.batch.left)
         return np.maximum((self.batch.context + ahead + size - 1) // size - self.batch.blocks, 0)
 
-    def make_room(self, tokens: int) -> None:
-        """Pre-empt the last admitted requests until every other row has room for ``tokens`` more, then grow."""
+    def make_room(self, tokens: int, now: float) -> None:
+        """Pre-empt whom the ordering names until every other row has room for ``tokens`` more, then grow."""
         missing = self._missing(tokens)
         while int(missing.sum()) > self.pool.free:
-            self._preempt_last()
+            self.preempt(self._victim(self.admitted(), None, now))
             missing = self._missing(tokens)
         self.pool.take(int(missing.sum()))
         self.batch.blocks += missing
 
-    def _preempt_last(self) -> None:
-        """Recompute later: the newest request gives its blocks back and waits at the head of its line."""
-        if self.prefilling:
-            request = self.prefilling.pop()
-        else:
-            request = self.batch.remove(np.array([len(self.batch) - 1]))[0]
-        self.release(request)
+    def give_way(self, waiting: Request, seats: int, blocks: int, now: float) -> bool:
+        """Pre-empt decoding requests in favour of ``waiting``, as the ordering names them, until ``seats`` and ``blocks``
+        more are free. Nobody, when it names too few."""
+        running, victims = list(self.batch.requests), []
+        freed, held = 0, dict(zip(running, self.batch.blocks.tolist(), strict=True))
+        while (freed < blocks or len(victims) < seats) and running:
+            victim = self._victim(running, waiting, now)
+            if victim is None:
+                return False
+            running.remove(victim)
+            victims.append(victim)
+            freed += held[victim]
+        if freed < blocks or len(victims) < seats:
+            return False
+        for victim in victims:
+            self.preempt(victim)
+        return True
+
+    def preempt(self, request: Request | None) -> None:
+        """Recompute later: a running request gives its blocks back and waits at the head of its line."""
+        assert request is not None
+        self.take_out(request)
         request.prefilled = 0
         request.status = WAITING
         request.preemptions += 1
         self.ordering.requeue(request)
+
+    def take_out(self, request: Request) -> None:
+        """A running request leaves, with its blocks given back."""
+        if request in self.prefilling:
+            self.prefilling.remove(request)
+        else:
+            self.batch.remove(np.array([self.batch.requests.index(request)]))
+        self.release(request)
+
+    def admitted(self) -> list[Request]:
+        """What runs, in order of admission."""
+        return [*self.batch.requests, *self.prefilling]
+
+    def _victim(self, running: Sequence[Request], waiting: Request | None, now: float) -> Request | None:
+        victim = self.ordering.victim(running, waiting, now)
+        if victim not in running and (victim is not None or waiting is None):
+            raise Violation(self.ordering, "victim", f"named {named(victim)} of {len(running)} that run")
+        return victim
 
     def release(self, request: Request) -> None:
         """Give a request's blocks back, and let ``released`` know."""
@@ -137,8 +173,9 @@ class PagedBatching(Batching):
         if request is None:
             return None
         pool = running.pool
-        room = pool.blocks(request.prefill_tokens) <= pool.free - self._reserve(pool)
-        if room and running.sequences() < self.max_sequences:
+        blocks = pool.blocks(request.prefill_tokens) - (pool.free - self._reserve(pool))
+        seats = running.sequences() + 1 - self.max_sequences
+        if (blocks <= 0 and seats <= 0) or running.give_way(request, seats, blocks, now):
             return request
         running.ordering.on_blocked(request, now)
         return None

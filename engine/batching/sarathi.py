@@ -22,13 +22,13 @@ class Sarathi(PagedBatching):
 
     def plan(self, running: Running, draft: DraftShape | None, now: float) -> StepPlan | None:
         if running.batch:
-            running.make_room(1 if draft is None else draft.depth + 1)
+            running.make_room(1 if draft is None else draft.depth + 1, now)
         decoding = len(running.batch)
         verified = decoding if draft is None else draft.max_tokens
         chunks = self._fill(running, self.token_budget - verified, now)
-        if not decoding and not chunks:
+        if not running.batch and not chunks:
             return None
-        return StepPlan(prefill=chunks, decode=decoding > 0, draft=draft if decoding else None)
+        return StepPlan(prefill=chunks, decode=len(running.batch) > 0, draft=draft if running.batch else None)
 
     def _fill(self, running: Running, budget: int, now: float) -> list[Chunk]:
         chunks: list[Chunk] = []

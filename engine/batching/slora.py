@@ -73,7 +73,7 @@ class SLoRA(Batching):
         if draft is None:
             running.grow(1)
             return DECODE
-        running.make_room(draft.depth + 1)
+        running.make_room(draft.depth + 1, now)
         return StepPlan(decode=True, draft=draft)
 
     def reads(self, left: float, ended: int) -> float:

@@ -26,7 +26,7 @@ class VLLM(PagedBatching):
             return StepPlan(prefill=prefill)
         if not running.batch:
             return None
-        running.make_room(1 if draft is None else draft.depth + 1)
+        running.make_room(1 if draft is None else draft.depth + 1, now)
         return StepPlan(decode=True, draft=draft)
 
     def _admit(self, running: Running, now: float) -> list[Chunk]:

@@ -43,8 +43,23 @@ class Ordering(ABC):
         """Take the request that ``next`` returned out of the queue and charge its prompt, once in its life."""
 
     @abstractmethod
+    def withdraw(self, request: Request, now: float) -> None:
+        """Take a waiting request out of its line, wherever it stands: its client gave up. ``on_finish`` does not follow."""
+
+    @abstractmethod
     def __len__(self) -> int:
         """Waiting requests."""
+
+    def on_pool(self, tokens: int) -> None:
+        """The KV pool holds so many tokens. Told once, before anything arrives."""
+
+    def victim(self, running: Sequence[Request], waiting: Request | None, now: float) -> Request | None:
+        """Which of ``running``, in order of admission, gives its KV blocks back and is computed again later.
+
+        Without ``waiting`` blocks have run out and one has to. ``waiting``, which ``next`` returned, found no seat or no
+        room: None lets it wait.
+        """
+        return None if waiting else running[-1]
 
     def on_pass(self, now: float) -> None:
         """Batching begins to ask who goes next."""

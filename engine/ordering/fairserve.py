@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from engine.ordering.base import Ordering
 from engine.ordering.mechanics.fs_rules import Rules
+from engine.ordering.mechanics.giving_way import newest_of_last
 from engine.ordering.mechanics.interactions import Interactions, UnderWay, goes_on, opens
 from engine.ordering.mechanics.lines import Lines
 from engine.ordering.mechanics.normalised import CHARGES, TokenWeights, of_client, of_request
@@ -119,13 +120,22 @@ class FairServe(Ordering):
             counters[request.client] += times * tokens * prices[request.id]
 
     def on_finish(self, request: Request, now: float) -> None:
-        self._pay(request.client, self._charge.on_finish(request))
-        if self.by_request:
-            self._token_prices.pop(request.id, None)
+        self._settle(request)
         if goes_on(request):
             self._under_way.end(request)
         self._lines.end(request.client)
         self._leave(request, now)
+
+    def withdraw(self, request: Request, now: float) -> None:
+        if request.preemptions:
+            self._settle(request)
+        self._lines.drop(request)
+        self._give_up(request, now)
+        self._leave(request, now)
+
+    def victim(self, running: Sequence[Request], waiting: Request | None, now: float) -> Request | None:
+        """The newest request of the client with the most normalised service."""
+        return None if waiting else newest_of_last(running, lambda request: self._counters[request.client])
 
     def take_dropped(self) -> list[tuple[Request, str]]:
         dropped, self._dropped = self._dropped, []
@@ -186,6 +196,12 @@ class FairServe(Ordering):
             self._rpm_debts.forgive(client)
         if self._interaction_debts:
             self._interaction_debts.forgive(client)
+
+    def _settle(self, request: Request) -> None:
+        """Charge what is due at the end of an admitted request."""
+        self._pay(request.client, self._charge.on_finish(request))
+        if self.by_request:
+            self._token_prices.pop(request.id, None)
 
     def _pay(self, client: str, amount: float) -> None:
         self._counters[client] += amount * self._factors.get(client, 1.0)

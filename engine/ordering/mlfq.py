@@ -1,9 +1,11 @@
-"""FastServe's skip-join multi-level feedback queue, as far as admission goes (Wu et al., NSDI 2026)."""
+"""FastServe's skip-join multi-level feedback queue (Wu et al., NSDI 2026)."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
+from engine.ordering.mechanics.giving_way import least_urgent
 from engine.ordering.mechanics.ranked import Ranked
 from engine.request import Request
 
@@ -14,9 +16,8 @@ class MLFQ(Ranked):
     Level k has a quantum of ``quantum`` * 2^k output tokens; a prompt token counts for ``prompt_weight`` of an output
     token, because a prefill computes them together. Whoever waited ``starvation_s`` is promoted to the top.
 
-    FastServe also pauses running requests after any iteration in favour of a higher level, and moves their KV to host
-    memory meanwhile. That needs pre-emption by level in batching and is not done: a level decides who is admitted, and
-    where a request waits that batching pre-empted for want of room.
+    A waiting request that finds no seat or no room takes it from a running one of a lower level. FastServe moves the KV of
+    whom it pauses to host memory; here it is computed again.
     """
 
     def __init__(self, quantum: float = 1.0, levels: int = 10, prompt_weight: float = 0.01, starvation_s: float = 10.0):
@@ -56,6 +57,13 @@ class MLFQ(Ranked):
             served -= self._quantum(level)
             level += 1
         return level
+
+    def withdraw(self, request: Request, now: float) -> None:
+        super().withdraw(request, now)
+        self._promoted.pop(request.id, None)
+
+    def victim(self, running: Sequence[Request], waiting: Request | None, now: float) -> Request | None:
+        return least_urgent(running, waiting, self.level)
 
     def on_pass(self, now: float) -> None:
         self._now = now

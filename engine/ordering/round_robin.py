@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from engine.ordering.base import Ordering
 from engine.request import Request
@@ -40,6 +40,16 @@ class RoundRobin(Ordering):
             heappush(self._next_round, client)
         else:
             del self._lines[client]
+
+    def withdraw(self, request: Request, now: float) -> None:
+        line = self._lines[request.client]
+        line.remove(request)
+        self._waiting -= 1
+        if not line:
+            del self._lines[request.client]
+            turns = self._this_round if request.client in self._this_round else self._next_round
+            turns.remove(request.client)
+            heapify(turns)
 
     def __len__(self) -> int:
         return self._waiting

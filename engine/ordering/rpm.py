@@ -46,6 +46,11 @@ class RPM(OneLine):
             self._dropped.append((request, f"an earlier call of interaction {request.interaction} was rejected"))
         return super().next(now)
 
+    def withdraw(self, request: Request, now: float) -> None:
+        super().withdraw(request, now)
+        if self._follow:
+            self._interactions.give_up(request, now)
+
     def take_dropped(self) -> Sequence[tuple[Request, str]]:
         dropped, self._dropped = self._dropped, []
         return dropped

@@ -22,8 +22,8 @@ class _History:
 class SLOGreedy(Ranked):
     """A request is ranked, when it comes, by the failed share of its client's ended ones; 0.5 before there are ten.
 
-    A refused request has failed; as in the artifact an answer that came too late has not, but ``count_late`` counts it. A
-    client without an ended request for ``keep_s`` is forgotten.
+    A refused request and one whose client gave up have failed; as in the artifact an answer that came too late has not,
+    but ``count_late`` counts it. A client without an ended request for ``keep_s`` is forgotten.
     """
 
     def __init__(self, count_late: bool = False, keep_s: float = DAY_S):
@@ -36,6 +36,10 @@ class SLOGreedy(Ranked):
         if history is None or history.ended < KNOWN_FROM:
             return -UNKNOWN
         return -history.failed / history.ended
+
+    def withdraw(self, request: Request, now: float) -> None:
+        super().withdraw(request, now)
+        self._end(request, now, failed=True)
 
     def on_refused(self, request: Request) -> None:
         self._end(request, request.arrival_s, failed=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from engine.ordering.base import Ordering
 from engine.ordering.mechanics.cost import Cost, linear, profiled
+from engine.ordering.mechanics.giving_way import newest_of_last
 from engine.ordering.mechanics.lines import Lines
 from engine.ordering.mechanics.predicting import Oracle, Predictor, RunningMean
 from engine.ordering.mechanics.weights import check_token_weights, shares
@@ -68,6 +69,14 @@ class VTC(Ordering):
     def requeue(self, request: Request) -> None:
         self._lines.prepend(request)
 
+    def withdraw(self, request: Request, now: float) -> None:
+        self._refund(request)
+        self._lines.drop(request)
+
+    def victim(self, running: Sequence[Request], waiting: Request | None, now: float) -> Request | None:
+        """The newest request of the client that was charged most."""
+        return None if waiting else newest_of_last(running, lambda request: self._counters[request.client])
+
     def next(self, now: float) -> Request | None:
         client = self._lines.least()
         return None if client is None else self._lines.head(client)
@@ -100,15 +109,19 @@ class VTC(Ordering):
 
     def on_finish(self, request: Request, now: float) -> None:
         if self._predictor:
-            ahead, p = self._ahead.pop(request.id, 0.0), request.prompt_tokens
-            if ahead > request.generated:
-                back = self._cost(p, ahead) - self._cost(p, request.generated)
-                self._lines.lower(request.client, back / self.weights.get(request.client, 1.0))
+            self._refund(request)
             self._predictor.learn(request, now)
         self._lines.end(request.client)
 
     def __len__(self) -> int:
         return len(self._lines)
+
+    def _refund(self, request: Request) -> None:
+        """Give back what was charged in advance for tokens that did not come."""
+        ahead, p = self._ahead.pop(request.id, 0.0), request.prompt_tokens
+        if ahead > request.generated:
+            back = self._cost(p, ahead) - self._cost(p, request.generated)
+            self._lines.lower(request.client, back / self.weights.get(request.client, 1.0))
 
     def _charge(self, request: Request, amount: float) -> None:
         self._counters[request.client] += amount / self.weights.get(request.client, 1.0)

@@ -61,9 +61,16 @@ class VTCArtifact(Ordering):
             heapify(self._heap)
 
     def on_admit(self, request: Request, now: float) -> None:
+        self._leave(request)
+
+    def withdraw(self, request: Request, now: float) -> None:
+        self.on_pass(now)
+        self._leave(request)
+
+    def _leave(self, request: Request) -> None:
         self._waiting -= 1
         line = self._lines[request.client]
-        line.popleft()
+        line.remove(request)
         if line:
             self._offer(request.client)
         else:

@@ -7,7 +7,13 @@ from collections.abc import Callable
 from engine.speculation.adaserve import AdaServe
 from engine.speculation.base import Speculation
 from engine.speculation.chain import Chain
+from engine.speculation.specinfer import SpecInfer
 
-SPECULATIONS: dict[str, Callable[..., Speculation] | None] = {"off": None, "chain": Chain, "adaserve": AdaServe}
+SPECULATIONS: dict[str, Callable[..., Speculation] | None] = {
+    "off": None,
+    "chain": Chain,
+    "adaserve": AdaServe,
+    "specinfer": SpecInfer,
+}
 
 __all__ = ["SPECULATIONS", "Speculation"]

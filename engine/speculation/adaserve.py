@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.plan import Candidates, DraftShape, TokenTrees
-from engine.speculation.base import Progress, Speculation
+from engine.progress import Progress
+from engine.speculation.base import Speculation
 
 
 class AdaServe(Speculation):
@@ -45,9 +46,9 @@ class AdaServe(Speculation):
         self.draft_s, self.verify_tokens, self.verify_s = draft_s, tuple(verify_tokens), tuple(verify_s)
         self.slo_selection, self.throughput_selection = slo_selection, throughput_selection
 
-    def shape(self, requests: int) -> DraftShape:
+    def shape(self, progress: Progress) -> DraftShape:
         """d = clip(floor(B1 / (n + c1)) - 1), w = clip(floor(B2 / n) + c2), the paper's adaptive depth and width."""
-        n = max(requests, 1)
+        n = max(len(progress), 1)
         depth = min(max(int(self.depth_budget / (n + self.c1)) - 1, self.depth[0]), self.depth[1])
         width = min(max(self.width_budget // n + self.c2, self.width[0]), self.width[1])
         return DraftShape(depth, width, max(n, min(self.budget, n * (1 + depth * width))))
@@ -60,11 +61,11 @@ class AdaServe(Speculation):
         n, depth, width = candidates.probability.shape
         room = max(self.budget - n, 0)
         t_spec = self.step_s(min(self.budget, n * (1 + depth * width)))
-        need = (progress.latency_s + t_spec) / progress.slo_tpot_s - progress.tokens
+        need = (progress.latency_s + t_spec) / progress.slo_tpot_s - progress.decoded
         n_max = max(int(self.n_max_share * self.budget / n), 1)
         selected = np.zeros(candidates.probability.shape, bool)
         if self.slo_selection:
-            selected = select_for_slo(candidates.probability, np.minimum(need, depth + 1), room, n_max)
+            selected = select_for_slo(candidates.probability, need, room, n_max)
         if self.throughput_selection:
             selected |= select_for_throughput(candidates.probability, selected, room - int(selected.sum()))
         return TokenTrees(candidates, selected)
@@ -73,16 +74,17 @@ class AdaServe(Speculation):
 def select_for_slo(
     probability: NDArray[np.float64], need: NDArray[np.float64], room: int, n_max: int, root: float = 1.0
 ) -> NDArray[np.bool_]:
-    """Step 2: the neediest request first takes its likeliest nodes until their sum reaches its need.
+    """Step 2: the neediest request first takes its likeliest nodes until their sum reaches its need, capped at d + 1.
 
-    ``probability[n, d, w]`` path probabilities, ``need[n]`` tokens wanted, ``room`` nodes for all, ``n_max`` for one;
+    ``probability[n, d, w]`` path probabilities, ``need[n]`` is A(r), ``room`` nodes for all, ``n_max`` for one;
     ``root`` is what the root itself counts towards the need.
     """
     n = need.size
     flat = probability.reshape(n, -1)
     ranked = np.argsort(-flat, axis=1, kind="stable")
     sums = root + np.cumsum(np.take_along_axis(flat, ranked, axis=1), axis=1)
-    wanted = np.where(need > root, 1 + (sums < need[:, None]).sum(axis=1), 0)
+    capped = np.minimum(need, probability.shape[1] + 1)
+    wanted = np.where(capped > root, 1 + (sums < capped[:, None]).sum(axis=1), 0)
     wanted = np.minimum(wanted, np.minimum((flat > 0).sum(axis=1), n_max))
     neediest = np.argsort(-need, kind="stable")
     granted = np.zeros(n, np.int64)

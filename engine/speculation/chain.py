@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from engine.plan import Candidates, DraftShape, TokenTrees
-from engine.speculation.base import Progress, Speculation
+from engine.progress import Progress
+from engine.speculation.base import Speculation
 
 
 class Chain(Speculation):
@@ -16,8 +17,8 @@ class Chain(Speculation):
             raise ValueError(f"a chain of {tokens} draft tokens is not a chain")
         self.tokens = tokens
 
-    def shape(self, requests: int) -> DraftShape:
-        return DraftShape(self.tokens, 1, requests * (self.tokens + 1), whole=True)
+    def shape(self, progress: Progress) -> DraftShape:
+        return DraftShape(self.tokens, 1, len(progress) * (self.tokens + 1), whole=True)
 
     def select(self, candidates: Candidates, progress: Progress) -> TokenTrees:
         return TokenTrees(candidates, np.ones(candidates.probability.shape, bool))

@@ -66,5 +66,5 @@ def _events(requests: pl.DataFrame) -> list[tuple[float, int, Request]]:
 
 def _request(row: tuple[Any, ...]) -> tuple[Request, float | None]:
     id, client, prompt, output, arrival_s, finished_s, slo_s, status = row
-    request = Request(id, client, prompt, output, arrival_s, slo_s=slo_s, status=status, generated=output)
+    request = Request(id, client, prompt, output, arrival_s, slo_s=slo_s, status=status, produced=output)
     return request, finished_s

@@ -47,7 +47,7 @@ def _charges(metrics: pl.DataFrame) -> Verdict:
     charges = []
     for times in (1, 2):
         request = Request(0, "client", 300 * times, 50 * times, 0.0, system_tokens=100 * times)
-        request.expected, request.generated = Expected(200 * times, 100 * times, 50 * times), 50 * times
+        request.expected, request.produced = Expected(200 * times, 100 * times, 50 * times), 50 * times
         charges.append(whole.on_finish(request))
     return verdict(charges == [1.0, 1.0], f"{charges[0]:g}; {charges[1]:g}")
 

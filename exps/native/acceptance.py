@@ -68,7 +68,7 @@ def _answer(
     for number, (ids, tokens) in enumerate(zip(prompts, answers, strict=True)):
         request = Request(number, "text", len(ids), tokens, 0.0, prompt_ids=ids, sampling=TO_THE_END)
         executor.forward(StepPlan(prefill=[Chunk(request, 0, len(ids))]), Batch())
-        request.generated, request.first_token_s = 1, 0.0
+        request.produced, request.first_token_s = 1, 0.0
         batch.add(request)
     while batch.requests:
         candidates = executor.draft(batch, shape)

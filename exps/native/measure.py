@@ -85,7 +85,7 @@ class Bench:
             tokens = max(1, round(share * context))
             request = self._request(number, tokens)
             executor.forward(StepPlan(prefill=[Chunk(request, 0, tokens)]), Batch())
-            request.prefilled, request.generated, request.first_token_s = tokens, 1, 0.0
+            request.prefilled, request.produced, request.first_token_s = tokens, 1, 0.0
             batch.add(request)
         return batch
 

@@ -28,6 +28,7 @@ SCHEMA = pl.Schema(
         "expected_input": pl.Float64(),
         "expected_system": pl.Float64(),
         "expected_output": pl.Float64(),
+        "patience_s": pl.Float64(),
     }
 )
 EXPECTED = ("expected_input", "expected_system", "expected_output")
@@ -67,6 +68,7 @@ def check_timetable(frame: pl.DataFrame) -> None:
         "a length is below 1 token": frame.filter(pl.min_horizontal("prompt_tokens", "output_tokens") < 1).height > 0,
         "slo_tpot_s is not positive and finite": not (np.isfinite(slo).all() and (slo > 0).all()),
         "slo_s is not above 0": frame.filter(pl.col("slo_s") <= 0).height > 0,
+        "patience_s is not above 0": frame.filter(pl.col("patience_s") <= 0).height > 0,
         "an expected length is not above 0": frame.filter(pl.min_horizontal(EXPECTED) <= 0).height > 0,
         "app_limit is negative": frame.filter(pl.col("app_limit") < 0).height > 0,
         "a call is not one of its interaction's calls": frame.filter(~pl.col("call").is_between(1, "calls")).height > 0,

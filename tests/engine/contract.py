@@ -138,7 +138,7 @@ def prefilled(executor: Executor, request: Request, chunk: int = 99) -> Request:
 def counted(request: Request) -> Request:
     """The request with what its prefill brought: one more token."""
     request.prefilled = request.prefill_tokens
-    request.generated += 1
+    request.produced += 1
     request.first_token_s = 0.0
     return request
 

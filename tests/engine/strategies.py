@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
+import numpy as np
 from hypothesis import strategies as st
 
 from engine.batch import Batch
@@ -20,6 +21,7 @@ from engine.kv_cache import BlockPool
 from engine.ordering import Ordering
 from engine.ordering.fcfs import FCFS
 from engine.plan import DraftShape, StepPlan, StepResult
+from engine.progress import Progress
 from engine.request import FINISHED, REJECTED, Request
 from engine.speculation import Speculation
 
@@ -110,6 +112,20 @@ def make_request(id: int = 0, client: str = "a", prompt: int = 10, output: int =
     """A request whose prompt depends on its id and length alone, for executors that compute and those that do not."""
     ids = [(7 * id + 11 * place + place * place) % VOCABULARY for place in range(prompt)]
     return Request(id, client, prompt, output, **{"arrival_s": 0.0, "prompt_ids": ids, **rest})
+
+
+def make_progress(latency_s: Sequence[float], decoded: Sequence[int], slo_tpot_s: Sequence[float] | None = None) -> Progress:
+    """Progress of as many requests as there are latencies; no SLO unless told."""
+    n = len(latency_s)
+    zeros = np.zeros(n, np.int64)
+    slo = np.full(n, np.inf) if slo_tpot_s is None else np.asarray(slo_tpot_s, np.float64)
+    requests = [make_request(i) for i in range(n)]
+    return Progress(requests, zeros, np.asarray(decoded) + 1, zeros, zeros, np.asarray(latency_s, np.float64), slo)
+
+
+def waiting(n: int) -> Progress:
+    """Progress of ``n`` requests that have their first token."""
+    return make_progress(np.zeros(n), np.zeros(n, np.int64))  # type: ignore[arg-type]
 
 
 def serve(

@@ -27,7 +27,7 @@ def test_columns_follow_the_requests(operations: list[tuple[str, int, int]]) -> 
         n = len(batch)
         rows = np.zeros(0, np.int64)
         if name == "add":
-            request = make_request(len(made), "ab"[x % 2], x, y, generated=1, first_token_s=0.0, blocks=x)
+            request = make_request(len(made), "ab"[x % 2], x, y, produced=1, first_token_s=0.0, blocks=x)
             made.append(request)
             produced[request.id] = 1
             batch.add(request)
@@ -58,7 +58,7 @@ def _assert_consistent(batch: Batch, produced: dict[int, int]) -> None:
 
 def test_drafts_and_steps_survive_a_stay_out_of_the_batch() -> None:
     batch = Batch()
-    request = make_request(prompt=10, output=20, generated=1, first_token_s=0.0)
+    request = make_request(prompt=10, output=20, produced=1, first_token_s=0.0)
     batch.add(request)
     batch.advance_by(np.array([3]), np.array([4]))
     batch.remove(np.array([0]))
@@ -73,6 +73,6 @@ def test_drafts_and_steps_survive_a_stay_out_of_the_batch() -> None:
 def test_more_rows_than_the_columns_began_with() -> None:
     batch = Batch()
     for i in range(200):
-        batch.add(make_request(i, prompt=i + 1, output=9, generated=1, first_token_s=float(i), slo_tpot_s=0.1))
+        batch.add(make_request(i, prompt=i + 1, output=9, produced=1, first_token_s=float(i), slo_tpot_s=0.1))
     assert batch.context.tolist() == list(range(1, 201))
     assert batch.since_s.tolist() == list(range(200))

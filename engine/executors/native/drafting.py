@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import torch
@@ -69,7 +70,13 @@ class Drafter:
                 q, ranked[row, 0], chance[row, 0] = _draw(requests[row].sampling, logits[row : row + 1], place)
                 distributions_so_far.append(q)
             above = paths[:, layer - 1] if layer else np.ones((len(rows), 1))
-            tokens[:, layer], paths[:, layer], parent[:, layer] = _best(ranked, above, chance, shape.width)
+            if shape.branching is None:
+                tokens[:, layer], paths[:, layer], parent[:, layer] = _best(ranked, above, chance, shape.width)
+            else:
+                nodes = prod(shape.branching[:layer])
+                every = _every(ranked, above, chance, nodes, shape.branching[layer])
+                for kept, layers in zip(every, (tokens, paths, parent), strict=True):
+                    layers[:, layer, : kept.shape[1]] = kept
         return Drafts(Candidates(paths, parent), tokens, drawn)
 
     def _catch_up(self, rows: Ints, roots: Ints) -> Tensor:
@@ -127,6 +134,16 @@ def _draw(sampling: Sampling, logits: Tensor, place: int) -> tuple[Probabilities
     q = distributions(logits, [sampling])[0]
     token = pick(q, lucks(sampling.seed, DRAFTING, place, 1)[0])
     return q, token, float(q[token])
+
+
+def _every(
+    ranked: Ints, above: NDArray[np.float64], chance: NDArray[np.float64], nodes: int, each: int
+) -> tuple[Ints, NDArray[np.float64], Ints]:
+    """The ``each`` likeliest children [n * parents, w] of the first ``nodes`` parents: tokens, path probabilities, parents."""
+    n, parents = above.shape
+    tokens = ranked.reshape(n, parents, -1)[:, :nodes, :each].reshape(n, -1)
+    paths = (above[:, :nodes, None] * chance.reshape(n, parents, -1)[:, :nodes, :each]).reshape(n, -1)
+    return tokens, paths, np.broadcast_to(np.repeat(np.arange(nodes), each), tokens.shape)
 
 
 def _best(

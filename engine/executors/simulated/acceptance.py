@@ -58,13 +58,16 @@ class AcceptanceSampler:
         return self.draft(len(requests), shape)
 
     def draft(self, requests: int, shape: DraftShape) -> Candidates:
-        """A beam for each request: of all children of a layer's nodes the ``width`` likeliest paths survive."""
+        """A beam for each request: of all children of a layer's nodes the ``width`` likeliest paths survive; or the static
+        tree that ``branching`` asks for."""
         depth, width = shape.depth, shape.width
         first = self._first[self._rng.integers(0, self._first.size, (requests, depth, width))]
         parent = np.zeros((requests, depth, width), np.int64)
         if width == 1:
             return Candidates(np.multiply.accumulate(first, axis=1), parent)
         children = self._siblings(first)
+        if shape.branching is not None:
+            return self._static(children, shape.branching)
         probability = np.empty((requests, depth, width))
         probability[:, 0] = children[:, 0, 0]
         for layer in range(1, depth):
@@ -73,6 +76,19 @@ class AcceptanceSampler:
             probability[:, layer] = np.take_along_axis(paths, best, axis=1)
             parent[:, layer] = best // width
         return Candidates(probability, parent)
+
+    @staticmethod
+    def _static(children: NDArray[np.float64], branching: Sequence[int]) -> Candidates:
+        """Every node's likeliest children [n, d, w, w], as many as its layer says."""
+        requests, depth, width, _ = children.shape
+        probability, parent = np.zeros((2, requests, depth, width))
+        above, nodes = np.ones((requests, 1)), 1
+        for layer, each in enumerate(branching):
+            above = (above[:, :, None] * children[:, layer, :nodes, :each]).reshape(requests, -1)
+            parent[:, layer, : nodes * each] = np.repeat(np.arange(nodes), each)
+            nodes *= each
+            probability[:, layer, :nodes] = above
+        return Candidates(probability, parent.astype(np.int64))
 
     def _siblings(self, first: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probabilities of ``width`` children of each node, from that of the first: a new last axis."""

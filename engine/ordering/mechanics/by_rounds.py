@@ -83,6 +83,11 @@ class ByRounds(Ordering):
     def on_admit(self, request: Request, now: float) -> None:
         self._line.pop()
 
+    def withdraw(self, request: Request, now: float) -> None:
+        self.on_pass(now)
+        self._line.remove(request)
+        self._rounds.finish(request, now)
+
     def on_finish(self, request: Request, now: float) -> None:
         self.on_pass(now)
         self._rounds.finish(request, now)

@@ -92,7 +92,16 @@ class PartialQueue:
         return self._line[0][2] if self._line else None
 
     def pop(self) -> None:
-        era, priority, _ = self._line.popleft()
+        self._left(*self._line.popleft())
+
+    def remove(self, request: Request) -> None:
+        """The request leaves its place."""
+        place = next(place for place, (_, _, waiting) in enumerate(self._line) if waiting is request)
+        left = self._line[place]
+        del self._line[place]
+        self._left(*left)
+
+    def _left(self, era: int, priority: float, request: Request) -> None:
         if era == self._era:
             self._levels.remove(priority)
 

@@ -76,10 +76,10 @@ class Lines:
         self.drop(request)
 
     def drop(self, request: Request) -> None:
-        """The head of its client's line leaves it."""
+        """A waiting request leaves its client's line."""
         client = request.client
         line = self._lines[client]
-        line.popleft()
+        line.remove(request)
         self._waiting -= 1
         if not line:
             self._last_to_leave = client

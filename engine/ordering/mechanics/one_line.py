@@ -26,5 +26,8 @@ class OneLine(Ordering):
     def on_admit(self, request: Request, now: float) -> None:
         self._line.popleft()
 
+    def withdraw(self, request: Request, now: float) -> None:
+        self._line.remove(request)
+
     def __len__(self) -> int:
         return len(self._line)

@@ -44,6 +44,9 @@ class Ranked(Ordering):
     def on_admit(self, request: Request, now: float) -> None:
         del self._places[request.id]
 
+    def withdraw(self, request: Request, now: float) -> None:
+        del self._places[request.id]
+
     def __len__(self) -> int:
         return len(self._places)
 

@@ -114,10 +114,10 @@ def test_peak_by_hand() -> None:
 
 
 RUNNING = st.tuples(st.integers(1, 50), st.integers(2, 60), st.integers(1, 59)).map(
-    lambda row: make_request(prompt=row[0], output=row[1], generated=min(row[2], row[1] - 1), first_token_s=0.0)
+    lambda row: make_request(prompt=row[0], output=row[1], produced=min(row[2], row[1] - 1), first_token_s=0.0)
 )
 WAITING = st.tuples(st.integers(1, 50), st.integers(1, 60), st.integers(0, 59)).map(
-    lambda row: make_request(prompt=row[0], output=row[1], generated=min(row[2], row[1] - 1))
+    lambda row: make_request(prompt=row[0], output=row[1], produced=min(row[2], row[1] - 1))
 )
 
 
@@ -135,7 +135,7 @@ def test_the_fast_peak_is_the_plain_one(running: list[Request], candidates: list
                 batch.remove(finished)
         _assert_same_peak(batch, peak, candidate)
         if candidate.output_tokens - candidate.generated > 1:
-            candidate.generated, candidate.first_token_s = candidate.generated + 1, 0.0
+            candidate.produced, candidate.first_token_s = candidate.generated + 1, 0.0
             batch.add(candidate)
 
 

@@ -43,7 +43,7 @@ def dropped(policy: FairServe) -> list[tuple[int, str]]:
 
 
 def finish(policy: FairServe, request: Request, now: float = 0.0) -> None:
-    request.generated = request.output_tokens
+    request.produced = request.output_tokens
     policy.on_finish(request, now)
 
 

@@ -14,7 +14,7 @@ def admit_next(policy: Ordering, now: float = 0.0) -> Request:
 
 
 def finish(policy: Ordering, request: Request, now: float = 0.0, status: str = FINISHED) -> None:
-    request.status, request.generated = status, request.output_tokens
+    request.status, request.produced = status, request.output_tokens
     policy.on_finish(request, now)
 
 

@@ -232,7 +232,7 @@ def test_mlfq_joins_at_the_first_quantum_that_covers_the_prefill() -> None:
 def test_mlfq_sinks_as_quanta_double(generated: int, level: int) -> None:
     policy = MLFQ(quantum=2.0, levels=4, prompt_weight=0.0)
     request = make_request(output=2000)
-    request.generated = generated
+    request.produced = generated
     assert policy.level(request) == level
 
 
@@ -241,7 +241,7 @@ def test_mlfq_puts_a_preempted_request_at_the_head_of_the_level_it_sank_to() -> 
     for i, prompt in enumerate((10, 300, 700)):
         policy.enqueue(make_request(i, prompt=prompt, output=50))
     preempted = admit_next(policy)
-    preempted.generated = 6
+    preempted.produced = 6
     policy.requeue(preempted)
     assert policy.level(preempted) == 2 and order(policy) == [0, 1, 2]
 
@@ -258,5 +258,5 @@ def test_mlfq_promotes_who_waited_too_long_and_counts_anew() -> None:
     policy.on_arrival(make_request(3, prompt=10), 5.0)
     assert [admit_next(policy).id for _ in range(2)] == [2, 0]
     assert policy.level(long) == 0
-    long.generated = 4
+    long.produced = 4
     assert policy.level(long) == 2

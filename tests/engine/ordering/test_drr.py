@@ -56,7 +56,38 @@ def test_with_a_quantum_towards_nothing_service_is_as_equal_as_under_vtc() -> No
 def test_everyone_is_served_and_forgotten(requests: list[Request]) -> None:
     drr = DRR(quantum=40)
     assert_served(serve(requests, SLoRA(), drr))
-    assert not drr.credits
+    assert all(credit <= 0 for credit in drr.credits.values())
+
+
+def test_a_debt_outlives_the_clients_requests_and_is_paid_off_by_the_rounds() -> None:
+    """A client that had 100 tokens and left is behind one that had 20, until rounds enough have passed."""
+    drr = DRR(quantum=1e-6)
+    for client, tokens in (("a", 45), ("b", 5)):
+        request = make_request(client=client, prompt=10)
+        drr.enqueue(request)
+        admit_next(drr)
+        drr.on_tokens({client: tokens}, first=False, finished=0)
+        drr.on_finish(request, 0.0)
+    for client in "aab":
+        drr.enqueue(make_request(client=client, prompt=90))
+    assert [admit_next(drr) for _ in range(3)] == ["b", "a", "a"]
+
+
+def test_who_left_with_credit_comes_back_without() -> None:
+    drr = DRR(quantum=100)
+    request = make_request(client="a", prompt=10)
+    drr.enqueue(request)
+    admit_next(drr)
+    drr.on_finish(request, 0.0)
+    drr.enqueue(make_request(client="a"))
+    assert drr.credits == {"a": 0.0}
+
+
+def test_the_quantum_is_a_twentieth_of_the_pool_unless_told() -> None:
+    drr, told = DRR(), DRR(quantum=7)
+    drr.on_pool(4000)
+    told.on_pool(4000)
+    assert (drr.quantum, told.quantum) == (200, 7)
 
 
 def test_rpm_turns_away_what_is_over_the_limit_within_a_minute() -> None:

@@ -94,7 +94,7 @@ def serve_next(policy: Policy, admitted: float, finished: float) -> Request:
     request = policy.next(admitted)
     assert request is not None
     policy.on_admit(request, admitted)
-    request.status, request.generated = FINISHED, request.output_tokens
+    request.status, request.produced = FINISHED, request.output_tokens
     policy.on_finish(request, finished)
     return request
 

@@ -46,7 +46,7 @@ def test_the_mean_of_a_clients_answers_counts_the_last_for_a_fifth() -> None:
         before = vtc.counters["a"]
         vtc.on_admit(request, 0.0)
         charged.append((vtc.counters["a"] - before - 1) / 2)
-        request.generated = output
+        request.produced = output
         vtc.on_finish(request, 0.0)
     assert charged == [0, 10, 0.8 * 10 + 0.2 * 20]
 

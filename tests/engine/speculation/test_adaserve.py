@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from engine.executors.simulated.acceptance import AcceptanceModel, AcceptanceSampler
 from engine.plan import Candidates, DraftShape, TokenTrees
 from engine.speculation.adaserve import AdaServe, select_for_slo, select_for_throughput
-from engine.speculation.base import Progress
+from tests.engine.strategies import make_progress, waiting
 
 PROBABILITY = np.array(
     [[[0.7, 0.2], [0.42, 0.21], [0.294, 0.126]], [[0.5, 0.4], [0.35, 0.24], [0.14, 0.14]]],
@@ -37,7 +37,7 @@ def test_the_worked_example_through_the_policy() -> None:
     """Needs 1.6 and 1.8 as (latency + t_spec) / SLO - tokens, with t_spec = 1 s for 8 tokens."""
     policy = AdaServe(budget=BUDGET, draft_s=0.2, verify_tokens=(0, 10), verify_s=(0.0, 1.0))
     assert policy.step_s(BUDGET) == pytest.approx(1.0)
-    progress = Progress(np.array([3.6, 4.8]), np.array([3, 4]), np.array([1.0, 1.0]))
+    progress = make_progress([3.6, 4.8], [3, 4], [1.0, 1.0])
     trees = policy.select(Candidates(PROBABILITY, PARENT), progress)
     trees.check()
     assert nodes(trees.selected) == [[0.7, 0.42, 0.294], [0.5, 0.4, 0.35]]
@@ -58,7 +58,7 @@ def test_n_max_stops_a_needy_request_and_a_satisfied_one_takes_nothing() -> None
 @pytest.mark.parametrize("name", ["slo_selection", "throughput_selection"])
 def test_each_step_can_be_left_out(name: str) -> None:
     trees = AdaServe(BUDGET, verify_s=(1.8, 1.8), **{name: False}).select(  # type: ignore[arg-type]
-        Candidates(PROBABILITY, PARENT), Progress(np.zeros(2), np.array([0, 0]), np.array([1.125, 1.0]))
+        Candidates(PROBABILITY, PARENT), make_progress([0, 0], [0, 0], [1.125, 1.0])
     )
     expected = [[0.7, 0.42, 0.294], [0.5, 0.4, 0.35]] if name == "slo_selection" else [[0.7], [0.5, 0.4]]
     assert nodes(trees.selected) == expected
@@ -77,14 +77,14 @@ QWEN = {"depth_budget": 256, "width_budget": 80, "depth": (3, 5), "width": (1, 3
     ],
 )  # fmt: skip
 def test_depth_and_width_follow_the_load(model: dict[str, object], requests: int, depth: int, width: int) -> None:
-    shape = AdaServe(budget=512, **model).shape(requests)  # type: ignore[arg-type]
+    shape = AdaServe(budget=512, **model).shape(waiting(requests))  # type: ignore[arg-type]
     assert (shape.depth, shape.width) == (depth, width)
     assert shape.max_tokens == min(512, requests * (1 + depth * width))
 
 
 def test_c1_shortens_and_c2_widens() -> None:
-    assert AdaServe(c1=40.0, c2=1).shape(40) == DraftShape(3, 3, 256)
-    assert AdaServe().shape(40) == DraftShape(5, 2, 256)
+    assert AdaServe(c1=40.0, c2=1).shape(waiting(40)) == DraftShape(3, 3, 256)
+    assert AdaServe().shape(waiting(40)) == DraftShape(5, 2, 256)
 
 
 BEAMS = st.builds(
@@ -110,7 +110,7 @@ def needs(draw: st.DrawFn, requests: int) -> np.ndarray:
 def test_trees_hang_together_within_the_budget(candidates: Candidates, budget: int, data: st.DataObject) -> None:
     n = len(candidates.probability)
     wanted = data.draw(needs(n))
-    progress = Progress(wanted + 5, np.full(n, 5), np.ones(n))
+    progress = make_progress(wanted + 5, np.full(n, 5), np.ones(n))
     trees = AdaServe(budget, n_max_share=data.draw(st.floats(0, 3))).select(candidates, progress)
     trees.check()
     assert trees.selected.sum() + n <= max(budget, n)
@@ -162,7 +162,7 @@ def test_the_throughput_step_takes_the_likeliest_of_all(candidates: Candidates, 
 
 
 def test_requests_without_an_slo_get_nodes_from_the_throughput_step_only() -> None:
-    progress = Progress(np.array([9.0, 9.0]), np.array([1, 1]), np.array([np.inf, 0.1]))
+    progress = make_progress([9.0, 9.0], [1, 1], [np.inf, 0.1])
     policy = AdaServe(BUDGET, verify_s=(0.1, 0.1), throughput_selection=False, n_max_share=9.0)
     trees = policy.select(Candidates(PROBABILITY, PARENT), progress)
     assert trees.selected[0].sum() == 0 and trees.selected[1].sum() == 6

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from engine.batching.vllm import VLLM
 from engine.executors.simulated.acceptance import AcceptanceModel, AcceptanceSampler
 from engine.plan import DraftShape
 from engine.request import Request
-from engine.speculation.base import Progress
 from engine.speculation.chain import Chain
-from tests.engine.strategies import assert_served, make_request, serve
+from tests.engine.strategies import assert_served, make_request, serve, waiting
 
 
 @pytest.mark.parametrize("tokens", [1, 4, 8])
 def test_shape_and_selection_are_whole_chains(tokens: int) -> None:
     chain = Chain(tokens)
-    assert chain.shape(3) == DraftShape(tokens, 1, 3 * (tokens + 1), whole=True)
-    candidates = AcceptanceSampler(AcceptanceModel(0.7), 0).draft(3, chain.shape(3))
-    trees = chain.select(candidates, Progress(np.zeros(3), np.ones(3, np.int64), np.full(3, np.inf)))
+    assert chain.shape(waiting(3)) == DraftShape(tokens, 1, 3 * (tokens + 1), whole=True)
+    candidates = AcceptanceSampler(AcceptanceModel(0.7), 0).draft(3, chain.shape(waiting(3)))
+    trees = chain.select(candidates, waiting(3))
     trees.check()
     assert trees.selected.shape == (3, tokens, 1) and trees.selected.all()
 

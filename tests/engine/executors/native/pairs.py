@@ -15,10 +15,9 @@ from engine.models.config import DecoderConfig
 from engine.models.decoder import Decoder
 from engine.models.weights import fresh_weights
 from engine.ordering import Ordering
-from engine.plan import Candidates, DraftShape, TokenTrees
 from engine.request import Request
 from engine.sampling import Sampling
-from engine.speculation.base import Progress, Speculation
+from engine.speculation.base import Speculation
 from engine.system import parse_system
 from tests.engine.models.dense import greedy, logits
 from tests.engine.strategies import VOCABULARY, Log
@@ -51,27 +50,10 @@ def make_pair(config: DecoderConfig = CONFIG, noise: float = NOISE, seed: int = 
     return Pair(Decoder(config, target), Decoder(config, draft))
 
 
-class BeamTree(Speculation):
-    """The whole beam for everybody, whatever it promises: a static tree, as SpecInfer grows."""
-
-    def __init__(self, depth: int = 3, width: int = 3):
-        self.depth, self.width = depth, width
-
-    def shape(self, requests: int) -> DraftShape:
-        return DraftShape(self.depth, self.width, requests * (1 + self.depth * self.width), whole=True)
-
-    def select(self, candidates: Candidates, progress: Progress) -> TokenTrees:
-        return TokenTrees(candidates, candidates.probability > 0)
-
-
 def policies(system: str, block_size: int = 16) -> Policies:
-    """The policies of a system; ``tree`` is vllm with the whole beam of width 3."""
-    speculation: Speculation | None
-    if system == "tree":
-        ordering, batching, _ = parse_system("vllm").build({})
-        speculation = BeamTree()
-    else:
-        ordering, batching, speculation = parse_system(system).build({})
+    """The policies of a system; ``tree`` is a small static tree."""
+    text = "vllm,spec=specinfer(branching=3;1;2)" if system == "tree" else system
+    ordering, batching, speculation = parse_system(text).build({})
     batching.block_size = block_size
     return ordering, batching, speculation
 

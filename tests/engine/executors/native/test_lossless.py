@@ -19,7 +19,8 @@ from engine.request import FINISHED, Request
 from engine.speculation import Speculation
 from engine.speculation.adaserve import AdaServe
 from engine.speculation.chain import Chain
-from tests.engine.executors.native.pairs import BeamTree, Pair, ask, assert_greedy, make_pair, serve
+from engine.speculation.specinfer import SpecInfer
+from tests.engine.executors.native.pairs import Pair, ask, assert_greedy, make_pair, serve
 from tests.engine.strategies import VOCABULARY
 
 PAIR = make_pair()
@@ -34,7 +35,7 @@ SPECULATIONS: dict[str, Callable[[st.DrawFn], Speculation | None]] = {
         width=(1, draw(st.integers(1, 4))),
         slo_selection=draw(st.booleans()),
     ),
-    "tree": lambda draw: BeamTree(draw(st.integers(1, 4)), 3),
+    "tree": lambda draw: SpecInfer(tuple(draw(st.lists(st.integers(1, 3), min_size=1, max_size=4)))),
 }
 
 

@@ -23,7 +23,8 @@ from engine.sampling import Sampling
 from engine.speculation import Speculation
 from engine.speculation.adaserve import AdaServe
 from engine.speculation.chain import Chain
-from tests.engine.executors.native.pairs import BeamTree, make_pair, serve
+from engine.speculation.specinfer import SpecInfer
+from tests.engine.executors.native.pairs import make_pair, serve
 from tests.engine.models.dense import logits
 
 TOKENS = 8
@@ -51,7 +52,7 @@ SPECULATIONS: dict[str, Speculation | None] = {
     "short drawn chain": Chain(1),
     "ranked chain, pruned": pruned(1),
     "beam, pruned": pruned(3),
-    "whole beam": BeamTree(2, 3),
+    "static tree": SpecInfer((3, 2)),
 }
 
 

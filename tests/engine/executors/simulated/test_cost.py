@@ -19,7 +19,7 @@ COST = StepCost(LINE, context_s=0.001, draft=DraftCost(step_s=0.5, token_s=0.05)
 def batch_of(rows: int, prompt: int = 10) -> Batch:
     batch = Batch()
     for i in range(rows):
-        batch.add(make_request(i, prompt=prompt, output=9, generated=1, first_token_s=0.0))
+        batch.add(make_request(i, prompt=prompt, output=9, produced=1, first_token_s=0.0))
     return batch
 
 

@@ -30,7 +30,7 @@ def test_the_virtual_clock_moves_only_when_told() -> None:
 def test_only_the_first_step_is_cold() -> None:
     executor = SimulatedExecutor(COST, None, seed=0, cold_start_s=0.7)
     batch = Batch()
-    batch.add(make_request(generated=1, first_token_s=0.0))
+    batch.add(make_request(produced=1, first_token_s=0.0))
     first, second = (executor.forward(DECODE, batch).elapsed_s for _ in range(2))
     assert first - second == pytest.approx(0.7)
 

@@ -14,7 +14,7 @@ def ended(rounds: Rounds, now: float) -> list[dict[str, tuple[int, int, int]]]:
 
 
 def finish(rounds: Rounds, request: Request, now: float, status: str = FINISHED) -> None:
-    request.status, request.generated = status, request.output_tokens
+    request.status, request.produced = status, request.output_tokens
     rounds.finish(request, now)
 
 

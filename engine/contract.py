@@ -1,0 +1,59 @@
+"""What a policy has to keep to, and whom to tell when it does not."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.request import Request
+
+ROOT = Path(__file__).parent.parent
+
+
+class Violation(Exception):
+    """A policy broke its contract: in ``hook`` it did ``what``."""
+
+    def __init__(self, policy: object, hook: str, what: str):
+        policy = getattr(policy, "inner", policy)
+        super().__init__(f"{type(policy).__name__} {what} in {hook} ({place_of(policy, hook)})")
+        self.policy = policy
+
+
+def named(request: object) -> str:
+    """A request as a sentence names it; anything else as what it is."""
+    return f"request {request.id} of client {request.client}" if isinstance(request, Request) else repr(request)
+
+
+def place_of(policy: object, hook: str) -> str:
+    """Where the hook of a policy stands: "mine.py, line 12"."""
+    found = inspect.unwrap(getattr(type(policy), hook, type(policy)))
+    try:
+        return f"{short_path(inspect.getsourcefile(found) or '?')}, line {inspect.getsourcelines(found)[1]}"
+    except (OSError, TypeError):
+        return type(policy).__module__
+
+
+def short_path(file: str) -> str:
+    """A file below the kit's root, or by its name alone."""
+    path = Path(file)
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
+
+
+def is_foreign(policy: object) -> bool:
+    """Whether a policy is none of the package's own."""
+    return not type(policy).__module__.startswith("engine.")
+
+
+def check_hooks(policy: object, contract: type[Any]) -> None:
+    """Violation when a hook of ``policy`` cannot be called as the ``contract`` calls it."""
+    for hook, declared in vars(contract).items():
+        if not inspect.isfunction(declared) or hook == "__init__":
+            continue
+        passed: Sequence[str] = list(inspect.signature(declared).parameters)[1:]
+        try:
+            inspect.signature(getattr(policy, hook)).bind(*passed)
+        except TypeError as error:
+            taken = ", ".join(("self", *passed))
+            raise Violation(policy, hook, f"cannot be called as {hook}({taken}): {error},") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from engine.contract import Violation, check_hooks, is_foreign, named
+from engine.contract import ContractError, check_hooks, is_foreign, named
 from engine.ordering.base import Ordering
 from engine.plan import Candidates, DraftShape, TokenTrees
 from engine.progress import Progress
@@ -13,7 +13,7 @@ from engine.speculation.base import Speculation
 
 
 def watched_ordering(ordering: Ordering) -> Ordering:
-    """The ordering, watched if it is none of the package's own. Violation when a hook cannot be called."""
+    """The ordering, watched if it is none of the package's own. ContractError when a hook cannot be called."""
     if not is_foreign(ordering):
         return ordering
     check_hooks(ordering, Ordering)
@@ -21,7 +21,7 @@ def watched_ordering(ordering: Ordering) -> Ordering:
 
 
 def watched_speculation(speculation: Speculation | None) -> Speculation | None:
-    """The speculation, watched if it is none of the package's own. Violation when a hook cannot be called."""
+    """The speculation, watched if it is none of the package's own. ContractError when a hook cannot be called."""
     if speculation is None or not is_foreign(speculation):
         return speculation
     check_hooks(speculation, Speculation)
@@ -29,7 +29,7 @@ def watched_speculation(speculation: Speculation | None) -> Speculation | None:
 
 
 class WatchedOrdering(Ordering):
-    """Raises Violation when the inner policy names a request that does not wait, another one when it is asked again, or
+    """Raises ContractError when the inner policy names a request that does not wait, another one when it is asked again, or
     does not know how many wait."""
 
     def __init__(self, inner: Ordering):
@@ -39,7 +39,7 @@ class WatchedOrdering(Ordering):
     def on_arrival(self, request: Request, now: float) -> str | None:
         reason = self.inner.on_arrival(request, now)
         if reason is not None and not isinstance(reason, str):
-            raise Violation(self.inner, "on_arrival", f"answered {reason!r}, which is neither None nor a sentence,")
+            raise ContractError(self.inner, "on_arrival", f"answered {reason!r}, which is neither None nor a sentence,")
         if reason is None:
             self._waiting.add(request.id)
         self._count("on_arrival")
@@ -57,9 +57,9 @@ class WatchedOrdering(Ordering):
     def next(self, now: float) -> Request | None:
         request, again = self.inner.next(now), self.inner.next(now)
         if request is not again:
-            raise Violation(self.inner, "next", f"named {named(request)} and, asked again, {named(again)},")
+            raise ContractError(self.inner, "next", f"named {named(request)} and, asked again, {named(again)},")
         if request is not None and getattr(request, "id", None) not in self._waiting:
-            raise Violation(self.inner, "next", f"named {named(request)}, which does not wait,")
+            raise ContractError(self.inner, "next", f"named {named(request)}, which does not wait,")
         return request
 
     def on_admit(self, request: Request, now: float) -> None:
@@ -76,7 +76,7 @@ class WatchedOrdering(Ordering):
         dropped = self.inner.take_dropped()
         for request, _ in dropped:
             if request.id not in self._waiting:
-                raise Violation(self.inner, "take_dropped", f"gave up {named(request)}, which does not wait,")
+                raise ContractError(self.inner, "take_dropped", f"gave up {named(request)}, which does not wait,")
             self._waiting.discard(request.id)
         return dropped
 
@@ -111,11 +111,11 @@ class WatchedOrdering(Ordering):
         """What was dropped and not yet given up is in neither count."""
         if len(self.inner) > len(self._waiting):
             told, true = len(self.inner), len(self._waiting)
-            raise Violation(self.inner, "__len__", f"counts {told} waiting requests where {true} wait after {hook},")
+            raise ContractError(self.inner, "__len__", f"counts {told} waiting requests where {true} wait after {hook},")
 
 
 class WatchedSpeculation(Speculation):
-    """Raises Violation when the inner policy selects nodes that are none, hang on nothing, or exceed its own budget."""
+    """Raises ContractError when the inner policy selects nodes that are none, hang on nothing, or exceed its own budget."""
 
     def __init__(self, inner: Speculation):
         self.inner = inner
@@ -128,13 +128,13 @@ class WatchedSpeculation(Speculation):
     def select(self, candidates: Candidates, progress: Progress) -> TokenTrees:
         trees, n = self.inner.select(candidates, progress), len(progress)
         if getattr(trees, "selected", candidates.parent).shape != candidates.probability.shape:
-            raise Violation(self.inner, "select", f"answered no selection over the {candidates.probability.shape} candidates,")
+            raise ContractError(self.inner, "select", f"answered no selection over the {candidates.probability.shape} candidates,")
         try:
             trees.check()
         except AssertionError as error:
-            raise Violation(self.inner, "select", f"selected an orphan: {error},") from None
+            raise ContractError(self.inner, "select", f"selected an orphan: {error},") from None
         if (trees.selected & (candidates.probability <= 0)).any():
-            raise Violation(self.inner, "select", "selected an empty place of the candidates,")
+            raise ContractError(self.inner, "select", "selected an empty place of the candidates,")
         if self._shape and (nodes := n + int(trees.selected.sum())) > max(self._shape.max_tokens, n):
-            raise Violation(self.inner, "select", f"selected {nodes} tokens where its shape allows {self._shape.max_tokens},")
+            raise ContractError(self.inner, "select", f"selected {nodes} tokens where its shape allows {self._shape.max_tokens},")
         return trees

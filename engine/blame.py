@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import FrameType, TracebackType
 
 from engine.batching import Batching
-from engine.contract import Violation, short_path
+from engine.contract import ContractError, short_path
 from engine.ordering import Ordering
 from engine.request import Request
 from engine.speculation import Speculation
@@ -20,7 +20,7 @@ def blame(error: BaseException) -> str | None:
 
     None when it passed through none.
     """
-    if isinstance(error, Violation):
+    if isinstance(error, ContractError):
         kind = next(kind for base, kind in KINDS if isinstance(error.policy, base))
         return f"the {kind} policy {error}; {ADVICE}"
     frames = list(_frames(error.__traceback__))

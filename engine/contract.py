@@ -12,7 +12,7 @@ from engine.request import Request
 ROOT = Path(__file__).parent.parent
 
 
-class Violation(Exception):
+class ContractError(Exception):
     """A policy broke its contract: in ``hook`` it did ``what``."""
 
     def __init__(self, policy: object, hook: str, what: str):
@@ -47,7 +47,7 @@ def is_foreign(policy: object) -> bool:
 
 
 def check_hooks(policy: object, contract: type[Any]) -> None:
-    """Violation when a hook of ``policy`` cannot be called as the ``contract`` calls it."""
+    """ContractError when a hook of ``policy`` cannot be called as the ``contract`` calls it."""
     for hook, declared in vars(contract).items():
         if not inspect.isfunction(declared) or hook == "__init__":
             continue
@@ -56,4 +56,4 @@ def check_hooks(policy: object, contract: type[Any]) -> None:
             inspect.signature(getattr(policy, hook)).bind(*passed)
         except TypeError as error:
             taken = ", ".join(("self", *passed))
-            raise Violation(policy, hook, f"cannot be called as {hook}({taken}): {error},") from None
+            raise ContractError(policy, hook, f"cannot be called as {hook}({taken}): {error},") from None

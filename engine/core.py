@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.audit import watched_ordering, watched_speculation
 from engine.batching.base import Batching, Running
-from engine.contract import Violation, check_hooks, is_foreign, named
+from engine.contract import ContractError, check_hooks, is_foreign, named
 from engine.executors.base import Executor
 from engine.kv_cache import BlockPool
 from engine.ordering import Ordering
@@ -40,7 +40,7 @@ class Engine:
     """Serves requests step by step with the policies of one system on one executor.
 
     Requests are submitted in order of arrival; a submitted request is heard of again exactly once, through the observer,
-    unless the run is stopped before it ends. Violation when a policy breaks its contract, also by never letting anything
+    unless the run is stopped before it ends. ContractError when a policy breaks its contract, also by never letting anything
     be served.
     ``steps`` counts the steps, ``busy_s`` the seconds from planning to the result of each.
     """
@@ -117,7 +117,7 @@ class Engine:
         if plan is None:
             return bool(dropped)
         if not (plan.prefill or (plan.decode and batch.requests)):
-            raise Violation(self.batching, "plan", "planned a step without a token")
+            raise ContractError(self.batching, "plan", "planned a step without a token")
         if plan.draft:
             self._speculate(plan, start)
         result = self.executor.forward(plan, batch)
@@ -168,16 +168,16 @@ class Engine:
         first = next(iter(self.live.values()))
         left = f"{len(self.live)} requests, the first {named(first)},"
         if self.running.sequences():
-            raise Violation(self.batching, "plan", f"plans no step although {left} are left, and some of them run,")
+            raise ContractError(self.batching, "plan", f"plans no step although {left} are left, and some of them run,")
         if self.ordering.next(self.clock.now) is None:
-            raise Violation(self.ordering, "next", f"names nobody although {left} wait and nothing runs,")
-        raise Violation(self.batching, "plan", f"admits nobody although {left} wait and nothing runs,")
+            raise ContractError(self.ordering, "next", f"names nobody although {left} wait and nothing runs,")
+        raise ContractError(self.batching, "plan", f"admits nobody although {left} wait and nothing runs,")
 
     def _end_dropped(self, dropped: Iterable[tuple[Request, str]]) -> None:
         """The ordering gave up these waiting requests."""
         for request, reason in dropped:
             if request.status != WAITING:
-                raise Violation(self.ordering, "take_dropped", f"gave up {named(request)}, which is {request.status},")
+                raise ContractError(self.ordering, "take_dropped", f"gave up {named(request)}, which is {request.status},")
             request.status, request.reason = ABORTED, reason
             self._report(request)
 
@@ -226,7 +226,7 @@ class Engine:
             output = _sum(output, first)
         self._idle_steps = 0 if output or prompt else self._idle_steps + 1
         if self._idle_steps > MOST_IDLE_STEPS:
-            raise Violation(self.batching, "plan", f"ran {self._idle_steps} steps in a row that brought nobody a token,")
+            raise ContractError(self.batching, "plan", f"ran {self._idle_steps} steps in a row that brought nobody a token,")
         self.observer.step_done(start, end, prompt, output)
 
     def _commit_decode(self, plan: StepPlan, result: StepResult, end: float) -> Mapping[str, int]:

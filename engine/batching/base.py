@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.batch import Batch
-from engine.contract import Violation, named
+from engine.contract import ContractError, named
 from engine.kv_cache import BlockPool
 from engine.ordering import Ordering
 from engine.plan import Chunk, DraftShape, StepPlan
@@ -31,7 +31,7 @@ class Running:
     def admit(self, request: Request, now: float) -> None:
         """Take ``request``, which ``ordering.next`` returned, with the blocks of its whole prefill."""
         if request.status != WAITING:
-            raise Violation(self.ordering, "next", f"named {named(request)}, which is {request.status} and does not wait")
+            raise ContractError(self.ordering, "next", f"named {named(request)}, which is {request.status} and does not wait")
         request.blocks = self.pool.blocks(request.prefill_tokens)
         self.pool.take(request.blocks)
         request.status = RUNNING
@@ -67,7 +67,7 @@ class Running:
     def give_way(self, waiting: Request, seats: int, blocks: int, now: float) -> bool:
         """Pre-empt decoding requests in favour of ``waiting``, as the ordering names them, until ``seats`` and ``blocks``
         more are free. Nobody, when it names too few."""
-        running, victims = list(self.batch.requests), []
+        running, victims = list(self.batch.requests), list[Request]()
         freed, held = 0, dict(zip(running, self.batch.blocks.tolist(), strict=True))
         while (freed < blocks or len(victims) < seats) and running:
             victim = self._victim(running, waiting, now)
@@ -106,7 +106,7 @@ class Running:
     def _victim(self, running: Sequence[Request], waiting: Request | None, now: float) -> Request | None:
         victim = self.ordering.victim(running, waiting, now)
         if victim not in running and (victim is not None or waiting is None):
-            raise Violation(self.ordering, "victim", f"named {named(victim)} of {len(running)} that run")
+            raise ContractError(self.ordering, "victim", f"named {named(victim)} of {len(running)} that run")
         return victim
 
     def release(self, request: Request) -> None:

@@ -63,7 +63,7 @@ def test_drafts_and_steps_survive_a_stay_out_of_the_batch() -> None:
     batch.advance_by(np.array([3]), np.array([4]))
     batch.remove(np.array([0]))
     assert (request.generated, request.steps, request.drafted_tokens, request.accepted_tokens) == (4, 1, 4, 2)
-    request.generated += 1
+    request.produced += 1
     batch.add(request)
     batch.advance_by(np.array([2]), np.array([4]))
     batch.remove(np.array([0]))

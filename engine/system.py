@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from inspect import getmro, isclass, signature
 from typing import Any
 
 from engine.batching import BATCHINGS, Batching
@@ -13,6 +14,9 @@ from engine.errors import InputError
 from engine.ordering import ORDERINGS, Ordering
 from engine.ordering.fs_family import FS_FAMILY
 from engine.speculation import SPECULATIONS, Speculation
+
+Policies = Mapping[str, Mapping[str, Any]]
+Registry = Mapping[str, Callable[..., Any] | None]
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,12 @@ class System:
     batching: Choice = Choice("vllm")
     speculation: Choice = Choice("off")
 
-    def build(self, policies: Mapping[str, Mapping[str, Any]]) -> tuple[Ordering, Batching, Speculation | None]:
-        """Fresh policies. ``policies`` holds a deployment's parameters by policy name; the system's own go first."""
+    def build(self, policies: Policies) -> tuple[Ordering, Batching, Speculation | None]:
+        """Fresh policies. ``policies`` holds parameters by policy name; the system's own go first.
+
+        A policy that derives from a registered one also has the parameters of that, and those under its role ("speculation")
+        are there for every policy of it; either way it takes the ones that it has a parameter of the name for.
+        """
         return (
             _build("order", ORDERINGS, self.ordering, policies),
             _build("batch", BATCHINGS, self.batching, policies),
@@ -77,7 +85,7 @@ PRESETS = {
 }
 
 _FIELDS = {"order": "ordering", "batch": "batching", "spec": "speculation"}
-_REGISTRIES: dict[str, Mapping[str, Any]] = {"order": ORDERINGS, "batch": BATCHINGS, "spec": SPECULATIONS}
+_REGISTRIES: dict[str, Registry] = {"order": ORDERINGS, "batch": BATCHINGS, "spec": SPECULATIONS}
 
 
 def parse_system(text: str) -> System:
@@ -136,12 +144,20 @@ def _value(text: str) -> Any:
     return text
 
 
-def _build(key: str, registry: Mapping[str, Callable[..., Any] | None], choice: Choice, policies: Any) -> Any:
+def _build(key: str, registry: Registry, choice: Choice, policies: Policies) -> Any:
     make = registry[choice.name]
     if make is None:
         return None
-    parameters = {**policies.get(choice.name, {}), **choice.parameters}
     try:
-        return make(**parameters)
+        known, offered = signature(make).parameters, _offered(key, registry, make, policies)
+        asked = {name: value for name, value in offered.items() if name in known}
+        return make(**{**asked, **policies.get(choice.name, {}), **choice.parameters})
     except (TypeError, ValueError) as error:
         raise InputError(f"{key}={choice}: {str(error).split('__init__() ')[-1]}; correct the parameter.") from error
+
+
+def _offered(key: str, registry: Registry, make: Callable[..., Any], policies: Policies) -> dict[str, Any]:
+    """What ``policies`` hold for a policy beside what stands under its name: for its role, then for those it derives from."""
+    kin = reversed(getmro(make)) if isclass(make) else [make]
+    names = [name for kind in kin for name, registered in registry.items() if registered is kind]
+    return {option: value for name in (_FIELDS[key], *names) for option, value in policies.get(name, {}).items()}

@@ -18,6 +18,7 @@ import polars as pl
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from engine.configuration import merge_policies
 from engine.errors import InputError
 from engine.system import parse_system
 from exps.figure import Figure, Options, Point
@@ -133,8 +134,8 @@ def check_setup(setup: Setup) -> None:
     """InputError unless the system can be built for the model and hardware with this calibration."""
     deployment = setup.deployment()
     system = parse_system(setup.system)
-    system.build(setup.parameters(deployment))
-    if system.speculation.name != "off" and deployment.draft is None:
+    *_, speculation = system.build(setup.parameters(deployment))
+    if speculation is not None and deployment.draft is None:
         raise InputError(
             f"{setup.system} speculates, and {setup.model} on {setup.hardware} has no draft model;"
             " choose a system without speculation, or another model."
@@ -164,7 +165,7 @@ def setup_of(point: Point, options: Options) -> Setup:
         calibration=options.calibration or figure.calibrations[0],
         seed=options.seed,
         kv_tokens=figure.pool_at(point.x),
-        policies={**platform.policies, **(figure.policies(point.x) if figure.policies else {})},
+        policies=merge_policies(platform.policies, figure.policies(point.x) if figure.policies else {}),
         record_steps=figure.record_steps,
         backend=options.backend,
         acceptance=options.acceptance,

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from engine.blame import blame
+from engine.configuration import merge_policies
 from engine.core import Engine
 from engine.errors import InputError, PolicyError
 from engine.executors.base import Executor
@@ -55,8 +56,7 @@ class Setup:
 
     def parameters(self, deployment: Deployment) -> dict[str, dict[str, Any]]:
         """Parameters by policy name: the deployment's, and over them those of ``policies``."""
-        given = deployment.policies_under(self.calibration)
-        return {name: {**given.get(name, {}), **self.policies.get(name, {})} for name in {**given, **self.policies}}
+        return merge_policies(deployment.policies_under(self.calibration), self.policies)
 
 
 @dataclass(frozen=True)

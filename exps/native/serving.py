@@ -38,7 +38,7 @@ def serve_natively(timetable: pl.DataFrame, setup: Setup) -> Outcome:
 def make_executor(setup: Setup, deployment: Deployment) -> NativeExecutor:
     """An executor for the setup's system; the draft is left out where nobody speculates."""
     pair = load(setup.model, setup.weights)
-    speculates = parse_system(setup.system).speculation.name != "off"
+    speculates = parse_system(setup.system).build(setup.parameters(deployment))[2] is not None
     kv_tokens = deployment.kv_tokens if setup.kv_tokens is None else setup.kv_tokens
     return NativeExecutor(pair.target, pair.draft if speculates else None, kv_tokens)
 

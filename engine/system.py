@@ -33,12 +33,23 @@ class Choice:
 
 @dataclass(frozen=True)
 class System:
-    """The choices of a system (adapters and placement join when their rooms are built)."""
+    """The choices of a system (adapters and placement join when their rooms are built); ``chosen``: those that its text makes itself."""
 
     name: str
     ordering: Choice = Choice("fcfs")
     batching: Choice = Choice("vllm")
     speculation: Choice = Choice("off")
+    chosen: frozenset[str] = frozenset()
+
+    def under(self, batching: str | None) -> System:
+        """The system with this batching, where there is one and its text does not choose for itself."""
+        if batching is None or "batching" in self.chosen:
+            return self
+        return replace(self, batching=Choice(batching))
+
+    def departs(self, batching: str | None) -> bool:
+        """Whether its text chose a batching other than this one, or parameters of its own."""
+        return batching is not None and "batching" in self.chosen and self.batching != Choice(batching)
 
     def build(self, policies: Policies) -> tuple[Ordering, Batching, Speculation | None]:
         """Fresh policies. ``policies`` holds parameters by policy name; the system's own go first.
@@ -108,7 +119,7 @@ def parse_system(text: str) -> System:
         if base is None and key in choices and choices[key].name in PRESETS:
             base = PRESETS[choices[key].name]
     fields = {_FIELDS[key]: choice for key, choice in choices.items()}
-    return replace(base or PRESETS["vllm"], name=text.strip(), **fields)
+    return replace(base or PRESETS["vllm"], name=text.strip(), chosen=frozenset(fields), **fields)
 
 
 def _preset(name: str) -> System:

@@ -186,7 +186,7 @@ def check(
 @app.command()
 def simulate(
     trace: Annotated[Path, typer.Argument(help=TRACE_HELP)],
-    system: Annotated[str, typer.Option("--system", help="One system, as in vtc or order=vtc,spec=adaserve.")],
+    system: Annotated[list[str], typer.Option("--system", help="One system, as in vtc or order=vtc,spec=adaserve.")],
     model: Annotated[str, typer.Option("--model", help="A model with a profile, as in llama-2-7b.")],
     hardware: Annotated[str, typer.Option("--hardware", help="Hardware with a profile, as in a10g or 4xa100-80g.")],
     out: Annotated[Path, typer.Option("--out", help="New folder for the records.")],
@@ -206,7 +206,7 @@ def simulate(
     from exps.serving import Setup
 
     named = calibration or simulation.first_calibration(model, hardware)
-    simulation.command(trace, Setup(system, model, hardware, named, seed, kv_tokens), out, _reporter())
+    simulation.command(trace, Setup(simulation.only_system(system), model, hardware, named, seed, kv_tokens), out, _reporter())
 
 
 @app.command()

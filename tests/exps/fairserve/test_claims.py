@@ -22,7 +22,8 @@ def published(name: str) -> pl.DataFrame:
     wsc = table.filter(system="fs-fair-wsc-expect").drop("limit").join(pl.DataFrame({"limit": LIMITS}), how="cross")
     frame = pl.concat([known, everywhere.select(table.columns), wsc.select(table.columns)])
     ranks = pl.when(pl.col("system") == "rpm-interactions").then(60).otherwise(3)
-    return frame.with_columns(model=pl.lit("llama"), setting=pl.lit("paced"), worst_rank=ranks, traced=True, most_sent=1432, app_sent=3740,
+    frame = frame.with_columns(model=pl.lit("llama"), setting=pl.lit("paced"))
+    return frame.with_columns(worst_rank=ranks, traced=True, most_sent=1432, app_sent=3740,
                               limit=pl.col("limit").cast(pl.Float64))  # fmt: skip
 
 

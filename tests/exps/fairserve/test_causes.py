@@ -46,7 +46,7 @@ def order(model: str = "burst", **values: float) -> pl.DataFrame:
     rows += [(name, PRODUCED, at, tokens) for name, both in produced.items()
              for at, tokens in zip((60.0, 300.0), both, strict=True)]  # fmt: skip
     frame = pl.DataFrame(rows, ["system", "metric", "time_s", "value"], orient="row")
-    return frame.with_columns(model=pl.lit(model), traced=True)
+    return frame.with_columns(model=pl.lit("llama"), setting=pl.lit(model), traced=True)
 
 
 def always(model: str, ending: float, plain: float, traced: bool = True) -> pl.DataFrame:
@@ -54,7 +54,7 @@ def always(model: str, ending: float, plain: float, traced: bool = True) -> pl.D
     theirs = read_published("fairserve", "ablation").filter(system="fs-fair-wsc-limit")
     rows = [theirs.select(pl.col("limit").cast(pl.Float64), pl.col("aborted_requests") * share, system=pl.lit(name))
             for name, share in ((WL_ENDS, ending), ("fs-fair-wsc-limit", plain))]  # fmt: skip
-    return pl.concat(rows).with_columns(model=pl.lit(model), traced=traced)
+    return pl.concat(rows).with_columns(model=pl.lit("llama"), setting=pl.lit(model), traced=traced)
 
 
 def test_each_cause_is_found_where_it_makes_the_difference() -> None:

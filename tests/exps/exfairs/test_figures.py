@@ -86,3 +86,8 @@ def test_the_legend_names_few_clients_and_counts_many():
     many, entries = strokes("mix", 50)
     assert len(many) == 50 and all(stroke.label is None for stroke in many.values())
     assert entries == [Stroke("#666666", "50 mix clients", ":")]
+
+
+def test_a_figure_without_its_own_policy_is_drawn_and_not_judged(tmp_path, capsys):
+    pictures, claims = run(tmp_path, capsys, "dec", "--at", "1", "--system", "vtc")
+    assert pictures and {claim["verdict"] for claim in claims} == {"not judged"}

@@ -33,7 +33,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class System:
-    """The choices of a system (adapters and placement join when their rooms are built); ``chosen``: those that its text makes itself."""
+    """The choices of a system (adapters and placement join when their rooms are built).
+
+    ``chosen``: the roles that its text chooses a policy for itself.
+    """
 
     name: str
     ordering: Choice = Choice("fcfs")

@@ -57,7 +57,7 @@ class Platform:
 
 @dataclass(frozen=True)
 class Sweep:
-    """The axis of a figure and its values by platform or, where the figure has several settings, by setting. ``quick``: values of a quick run, else three of them.
+    """The axis of a figure and its values by Platform.key. ``quick``: values of a quick run, else three of them.
 
     A local platform has no values here: Figure.local_values makes them from what was measured.
     """

@@ -89,5 +89,5 @@ def test_the_legend_names_few_clients_and_counts_many():
 
 
 def test_a_figure_without_its_own_policy_is_drawn_and_not_judged(tmp_path, capsys):
-    pictures, claims = run(tmp_path, capsys, "dec", "--at", "1", "--system", "vtc")
+    pictures, claims = run(tmp_path, capsys, "exfairs/dec", "--at", "1", "--system", "vtc")
     assert pictures and {claim["verdict"] for claim in claims} == {"not judged"}

@@ -10,7 +10,7 @@ READS_PER_WAIT = 1.315
 """Requests that the artifact's server read from its socket each time it waited for the model; exps.fitting.fairserve.fit
 finds it on the recorded run ``vtc``. It is what kept the backlog out of the scheduler's sight in every recorded run."""
 
-SERVER = Platform("llama", MODEL, HARDWARE, "Llama-2-7B on A100-80G")
+SERVER = Platform("llama-7b", MODEL, HARDWARE, "Llama-2-7B on A100-80G")
 PLATFORMS = (SERVER,)
 BURST = Setting("burst", "All requests seen as they are sent", batching="slora")
 PACED = Setting("paced", "Requests read at the recorded server's pace", batching="slora",

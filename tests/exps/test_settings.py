@@ -56,7 +56,7 @@ def test_settings_are_chosen_by_name_and_all_run_without_one():
     found, settled = points("fairserve/table1", "vtc")
     assert {point.platform.setting.name for point in found} == {"paced", "burst"}
     chosen, _ = points("fairserve/table1", "vtc", settings=("burst",))
-    assert {point.platform.place for point in chosen} == {"llama, burst"}
+    assert {point.platform.place for point in chosen} == {"llama-7b, burst"}
     assert "setting burst;" in provenance(settled, chosen)
 
 

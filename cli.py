@@ -25,6 +25,7 @@ app = typer.Typer(
 
 FigureName = Annotated[str, typer.Argument(metavar="FIGURE", help="fig8, adaserve/fig8, vtc/fig3, ..., vtc/all, or all.")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="Models of the figure, as in llama,qwen.")]
+Settings = Annotated[list[str] | None, typer.Option("--setting", help="Settings of the figure, as in paced,burst.")]
 Systems = Annotated[
     list[str] | None,
     typer.Option("--system", help="vtc,fcfs, or one composition, as in order=vtc,spec=adaserve; repeatable."),
@@ -85,6 +86,7 @@ def run(
     context: typer.Context,
     figure: FigureName,
     model: Models = None,
+    setting: Settings = None,
     system: Systems = None,
     backend: Backend = "auto",
     calibration: Calibration = None,
@@ -111,7 +113,7 @@ def run(
 
     options = _options(results, backend, calibration, traces, seed, quick, acceptance, weights)
     cli_containers.in_container(context, here)
-    if not commands.run(figure, _selection(model, system, rps, at), options, results, jobs, _reporter(), one_by_one):
+    if not commands.run(figure, _selection(model, setting, system, rps, at), options, results, jobs, _reporter(), one_by_one):
         raise typer.Exit(1)
 
 
@@ -119,6 +121,7 @@ def run(
 def plot(
     figure: FigureName,
     model: Models = None,
+    setting: Settings = None,
     system: Systems = None,
     backend: Backend = "auto",
     calibration: Calibration = None,
@@ -138,13 +141,14 @@ def plot(
     from exps import commands
 
     options = _options(results, backend, calibration, traces, seed, quick, acceptance, weights)
-    commands.plot(figure, _selection(model, system, rps, at), options, results, _reporter())
+    commands.plot(figure, _selection(model, setting, system, rps, at), options, results, _reporter())
 
 
 @app.command()
 def check(
     figure: FigureName,
     model: Models = None,
+    setting: Settings = None,
     system: Systems = None,
     backend: Backend = "auto",
     calibration: Calibration = None,
@@ -170,7 +174,7 @@ def check(
     from exps import bands, commands
 
     options = _options(results, backend, calibration, traces, seed, quick, acceptance, weights)
-    selection = _selection(model, system, rps, at)
+    selection = _selection(model, setting, system, rps, at)
     if repeats:
         held = bands.command(figure, selection, options, repeats, _reporter())
     else:
@@ -182,7 +186,7 @@ def check(
 @app.command()
 def simulate(
     trace: Annotated[Path, typer.Argument(help=TRACE_HELP)],
-    system: Annotated[str, typer.Option("--system", help="One system, as in vtc or order=vtc,spec=adaserve.")],
+    system: Annotated[list[str], typer.Option("--system", help="One system, as in vtc or order=vtc,spec=adaserve.")],
     model: Annotated[str, typer.Option("--model", help="A model with a profile, as in llama-2-7b.")],
     hardware: Annotated[str, typer.Option("--hardware", help="Hardware with a profile, as in a10g or 4xa100-80g.")],
     out: Annotated[Path, typer.Option("--out", help="New folder for the records.")],
@@ -202,7 +206,7 @@ def simulate(
     from exps.serving import Setup
 
     named = calibration or simulation.first_calibration(model, hardware)
-    simulation.command(trace, Setup(system, model, hardware, named, seed, kv_tokens), out, _reporter())
+    simulation.command(trace, Setup(simulation.only_system(system), model, hardware, named, seed, kv_tokens), out, _reporter())
 
 
 @app.command()
@@ -335,12 +339,15 @@ def _options(
     )
 
 
-def _selection(models: list[str] | None, systems: list[str] | None, rps: str | None, at: str | None) -> Selection:
+def _selection(
+    models: list[str] | None, settings: list[str] | None, systems: list[str] | None, rps: str | None, at: str | None
+) -> Selection:
     from exps.figure import Selection
     from exps.registry import parse_axis, parse_values, split_names, split_systems
 
     rates, values = parse_values(rps) if rps else (), parse_axis(at) if at else ()
-    return Selection(split_names(models or []), split_systems(systems or []), rates, values)
+    names, places = split_names(models or []), split_names(settings or [])
+    return Selection(names, split_systems(systems or []), rates, values, places)
 
 
 def main(arguments: list[str] | None = None) -> int:

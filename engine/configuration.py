@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from difflib import get_close_matches
+from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,3 +44,16 @@ def nearest(word: str, known: list[str]) -> str:
     """The end of a sentence about a mistyped name: the known names closest to ``word``, or all of them."""
     close = get_close_matches(word, known, n=3, cutoff=0.4)
     return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(sorted(known))}."
+
+
+def merge_policies(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables of parameters by policy name as one: they merge key by key at every depth, and later layers go first."""
+    return reduce(_merged, layers, {})
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        nested = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
+        merged[key] = _merged(base[key], value) if nested else value
+    return merged

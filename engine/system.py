@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from inspect import getmro, isclass, signature
 from typing import Any
 
 from engine.batching import BATCHINGS, Batching
@@ -13,6 +14,9 @@ from engine.errors import InputError
 from engine.ordering import ORDERINGS, Ordering
 from engine.ordering.fs_family import FS_FAMILY
 from engine.speculation import SPECULATIONS, Speculation
+
+Policies = Mapping[str, Mapping[str, Any]]
+Registry = Mapping[str, Callable[..., Any] | None]
 
 
 @dataclass(frozen=True)
@@ -29,15 +33,33 @@ class Choice:
 
 @dataclass(frozen=True)
 class System:
-    """The choices of a system (adapters and placement join when their rooms are built)."""
+    """The choices of a system (adapters and placement join when their rooms are built).
+
+    ``chosen``: the roles that its text chooses a policy for itself.
+    """
 
     name: str
     ordering: Choice = Choice("fcfs")
     batching: Choice = Choice("vllm")
     speculation: Choice = Choice("off")
+    chosen: frozenset[str] = frozenset()
 
-    def build(self, policies: Mapping[str, Mapping[str, Any]]) -> tuple[Ordering, Batching, Speculation | None]:
-        """Fresh policies. ``policies`` holds a deployment's parameters by policy name; the system's own go first."""
+    def under(self, batching: str | None) -> System:
+        """The system with this batching, where there is one and its text does not choose for itself."""
+        if batching is None or "batching" in self.chosen:
+            return self
+        return replace(self, batching=Choice(batching))
+
+    def departs(self, batching: str | None) -> bool:
+        """Whether its text chose a batching other than this one, or parameters of its own."""
+        return batching is not None and "batching" in self.chosen and self.batching != Choice(batching)
+
+    def build(self, policies: Policies) -> tuple[Ordering, Batching, Speculation | None]:
+        """Fresh policies. ``policies`` holds parameters by policy name; the system's own go first.
+
+        A policy that derives from a registered one also has the parameters of that, and those under its role ("speculation")
+        are there for every policy of it; either way it takes the ones that it has a parameter of the name for.
+        """
         return (
             _build("order", ORDERINGS, self.ordering, policies),
             _build("batch", BATCHINGS, self.batching, policies),
@@ -78,7 +100,7 @@ PRESETS = {
 }
 
 _FIELDS = {"order": "ordering", "batch": "batching", "spec": "speculation"}
-_REGISTRIES: dict[str, Mapping[str, Any]] = {"order": ORDERINGS, "batch": BATCHINGS, "spec": SPECULATIONS}
+_REGISTRIES: dict[str, Registry] = {"order": ORDERINGS, "batch": BATCHINGS, "spec": SPECULATIONS}
 
 
 def parse_system(text: str) -> System:
@@ -101,7 +123,7 @@ def parse_system(text: str) -> System:
         if base is None and key in choices and choices[key].name in PRESETS:
             base = PRESETS[choices[key].name]
     fields = {_FIELDS[key]: choice for key, choice in choices.items()}
-    return replace(base or PRESETS["vllm"], name=text.strip(), **fields)
+    return replace(base or PRESETS["vllm"], name=text.strip(), chosen=frozenset(fields), **fields)
 
 
 def _preset(name: str) -> System:
@@ -137,12 +159,20 @@ def _value(text: str) -> Any:
     return text
 
 
-def _build(key: str, registry: Mapping[str, Callable[..., Any] | None], choice: Choice, policies: Any) -> Any:
+def _build(key: str, registry: Registry, choice: Choice, policies: Policies) -> Any:
     make = registry[choice.name]
     if make is None:
         return None
-    parameters = {**policies.get(choice.name, {}), **choice.parameters}
     try:
-        return make(**parameters)
+        known, offered = signature(make).parameters, _offered(key, registry, make, policies)
+        asked = {name: value for name, value in offered.items() if name in known}
+        return make(**{**asked, **policies.get(choice.name, {}), **choice.parameters})
     except (TypeError, ValueError) as error:
         raise InputError(f"{key}={choice}: {str(error).split('__init__() ')[-1]}; correct the parameter.") from error
+
+
+def _offered(key: str, registry: Registry, make: Callable[..., Any], policies: Policies) -> dict[str, Any]:
+    """What ``policies`` hold for a policy beside what stands under its name: for its role, then for those it derives from."""
+    kin = reversed(getmro(make)) if isclass(make) else [make]
+    names = [name for kind in kin for name, registered in registry.items() if registered is kind]
+    return {option: value for name in (_FIELDS[key], *names) for option, value in policies.get(name, {}).items()}

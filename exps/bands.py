@@ -44,7 +44,7 @@ def repeat_all(name: str, points: Sequence[Point], options: Options, number: int
         found = simulate(sent, setup, perturbed_deployment(setup.deployment(), rng))
         records.append(Record(point, found.requests, found.steps, source))
     metrics = figure.measure(records)
-    return Repeat(metrics, judge(figure.claims, metrics, {point.platform.name: (1, 1) for point in points}))
+    return Repeat(metrics, judge(figure.claims, metrics, {point.platform: (1, 1) for point in points}))
 
 
 def band(repeats: Sequence[Repeat]) -> pl.DataFrame:
@@ -81,7 +81,7 @@ def command(name: str, selection: Selection, options: Options, repeats: int, rep
         for repeat in Parallel(n_jobs=-1, return_as="generator")(tasks):
             found.append(repeat)
             advance()
-    caption = provenance(settled, sorted({point.platform.hardware for point in points}))
+    caption = provenance(settled, points)
     if not (values := band(found)).is_empty():
         report.frame(f"{figure.id}: values of {repeats} repeats", values, caption)
     report.frame(f"{figure.id}: claims in {repeats} repeats", verdicts(found), caption)

@@ -78,7 +78,7 @@ def summarise(batch: Batch, report: Reporter) -> None:
 def title(job: Job) -> str:
     """A point as a person calls it."""
     point = job.point
-    return f"{point.figure.id} {point.platform.name} {point.name} {point.system}"
+    return f"{point.figure.id} {point.platform.place} {point.name} {point.system}"
 
 
 def _under_a_bar(batch: Batch, root: Path, workers: int, report: Reporter) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
+
+if TYPE_CHECKING:
+    from exps.figure import Platform
 
 HOLDS, FAILS, NOT_JUDGED = "holds", "fails", "not judged"
 
@@ -21,7 +24,8 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Claim:
-    """``published``: the paper's numbers by model. ``judge`` sees the figure's metrics of one model.
+    """``published``: the paper's numbers by model or, where the figure has several settings, by setting.
+    ``judge`` sees the figure's metrics of one of them.
 
     ``cause``: why it fails, where it does, and the command that shows it; one for all models, or by model.
     """
@@ -43,6 +47,7 @@ class Judgement:
 
     claim: str
     model: str
+    setting: str
     statement: str
     published: str
     tolerance: str
@@ -50,6 +55,11 @@ class Judgement:
     verdict: str
     points: str
     cause: str
+
+    @property
+    def place(self) -> str:
+        """The model, and the setting where it has a name."""
+        return ", ".join(filter(None, (self.model, self.setting)))
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -66,15 +76,17 @@ def missing(what: str) -> Verdict:
 
 
 def judge(
-    claims: Sequence[Claim], metrics: pl.DataFrame, coverage: Mapping[str, tuple[int, int]], quick: bool = False
+    claims: Sequence[Claim], metrics: pl.DataFrame, coverage: Mapping[Platform, tuple[int, int]], quick: bool = False
 ) -> list[Judgement]:
-    """Every claim for every model of ``coverage`` (model: points present, points of the whole figure).
+    """Every claim for every platform, and setting of it, of ``coverage`` (points present, points of the whole figure).
 
     A ``quick`` run shows its numbers and judges nothing: its workloads are too short for the paper's statements.
     """
     rows = []
-    for model, (present, whole) in coverage.items():
-        of_model = metrics.filter(pl.col("model") == model)
+    for platform, (present, whole) in coverage.items():
+        of_model = metrics.filter(pl.col("model") == platform.name)
+        if "setting" in metrics.columns:
+            of_model = of_model.filter(pl.col("setting") == platform.setting.name)
         points = "" if present >= whole else f"partial: {present} of {whole} points"
         for claim in claims:
             found = claim.judge(of_model)
@@ -82,14 +94,15 @@ def judge(
             rows.append(
                 Judgement(
                     claim=claim.id,
-                    model=model,
+                    model=platform.name,
+                    setting=platform.setting.name,
                     statement=claim.statement,
-                    published=claim.published.get(model, "-"),
+                    published=claim.published.get(platform.key, "-"),
                     tolerance=claim.tolerance,
                     ours=found.ours,
                     verdict=status,
                     points=points,
-                    cause=claim.cause_of(model) if status == FAILS else "",
+                    cause=claim.cause_of(platform.key) if status == FAILS else "",
                 )
             )
     return rows

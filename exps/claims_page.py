@@ -53,12 +53,12 @@ def _table(judgements: Iterable[Judgement]) -> Iterator[str]:
     for row in judgements:
         ours = f"{row.ours} ({row.points})" if row.points else row.ours
         verdict = f"**{row.verdict}**" if row.verdict == FAILS else row.verdict
-        yield _row([row.claim, row.model, row.statement, row.published, row.tolerance, ours, verdict])
+        yield _row([row.claim, row.place, row.statement, row.published, row.tolerance, ours, verdict])
 
 
 def _causes(judgements: Sequence[Judgement]) -> Iterator[str]:
     for cause in dict.fromkeys(row.cause for row in judgements if row.cause):
-        names = dict.fromkeys(f"{row.claim} ({row.model})" for row in judgements if row.cause == cause)
+        names = dict.fromkeys(f"{row.claim} ({row.place})" for row in judgements if row.cause == cause)
         yield from ("", f"Why {', '.join(names)}: {cause}")
 
 

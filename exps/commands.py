@@ -158,12 +158,12 @@ def find(plan: Plan) -> Findings:
         )
     metrics = figure.measure(records)
     coverage = {}
-    for platform in {record.point.platform.name: record.point.platform for record in records}.values():
+    for platform in dict.fromkeys(record.point.platform for record in records):
         xs = figure.values(platform, replace(plan.options, quick=False))
         whole = {(system, x) for system in figure.systems for x in xs}
         of_platform = [record.point for record in records if record.point.platform == platform]
-        coverage[platform.name] = (len({(point.system, point.x) for point in of_platform} & whole), len(whole))
-    caption = provenance(plan.options, sorted({record.point.platform.hardware for record in records}))
+        coverage[platform] = (len({(point.system, point.x) for point in of_platform} & whole), len(whole))
+    caption = provenance(plan.options, [record.point for record in records])
     return Findings(plan, metrics, judge(figure.claims, metrics, coverage, plan.options.quick), caption)
 
 
@@ -217,5 +217,8 @@ def _applicable(figure: Figure, selection: Selection) -> Selection | None:
     models = tuple(name for name in selection.models if name in known)
     if selection.models and not models:
         return None
+    settings = tuple(name for name in selection.settings if name in {setting.name for setting in figure.settings})
+    if selection.settings and not settings:
+        return None
     rps = selection.rps if figure.sweep.axis == "rps" else ()
-    return replace(selection, models=models, rps=rps, at=())
+    return replace(selection, models=models, settings=settings, rps=rps, at=())

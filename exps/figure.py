@@ -16,11 +16,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """What a figure fixes for all its systems; ``name`` is what a person types, empty where the figure has one alone.
+
+    ``batching``: the policy of every system whose text does not choose one itself, over that of a preset; None leaves each
+    its own. ``policies``: parameters by policy name (pace, seats, rounds), under those of the axis.
+    """
+
+    name: str = ""
+    title: str = ""
+    batching: str | None = None
+    policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
 class Platform:
     """A model of a figure and the hardware that serves it; ``name`` is what a person types.
 
     ``local``: the hardware is the machine at hand, which serves the model natively or, once it has been measured, in
-    simulation. ``policies`` are parameters by policy name that go with it, under those of the figure.
+    simulation. ``setting`` is the figure's that holds on it.
     """
 
     name: str
@@ -28,12 +42,22 @@ class Platform:
     hardware: str
     title: str
     local: bool = False
-    policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
+    setting: Setting = Setting()
+
+    @property
+    def key(self) -> str:
+        """The setting's name where it has one, else the model's: what values, claims and pictures tell apart."""
+        return self.setting.name or self.name
+
+    @property
+    def place(self) -> str:
+        """The model, and the setting where it has a name."""
+        return ", ".join(filter(None, (self.name, self.setting.name)))
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """The axis of a figure and its values by platform name. ``quick``: values of a quick run, else three of them.
+    """The axis of a figure and its values by Platform.key. ``quick``: values of a quick run, else three of them.
 
     A local platform has no values here: Figure.local_values makes them from what was measured.
     """
@@ -75,8 +99,8 @@ class Options:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which points of a figure: platform names, systems, request rates, or others of its axis values; empty means the
-    figure's own.
+    """Which points of a figure: platform names, systems, request rates or others of its axis values, settings; empty means
+    the figure's own.
 
     For a local platform these are rates scaled to the measured capacity.
     """
@@ -85,12 +109,14 @@ class Selection:
     systems: tuple[str, ...] = ()
     rps: tuple[float, ...] = ()
     at: tuple[float, ...] = ()
+    settings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Figure:
     """One figure of one paper.
 
+    ``settings``: what it fixes, each run on every platform.
     ``timetable(platform, x, options)`` makes the workload of a point, the same for every system.
     ``measure(records)`` turns complete points into the metrics frame that ``claims`` judge.
     ``draw(metrics, caption, folder, suffix)`` writes folder/figN-suffix.pdf and .png and returns their paths.
@@ -106,6 +132,7 @@ class Figure:
     id: str
     title: str
     platforms: tuple[Platform, ...]
+    settings: tuple[Setting, ...]
     systems: tuple[str, ...]
     sweep: Sweep
     calibrations: tuple[str, ...]
@@ -136,7 +163,7 @@ class Figure:
     def values(self, platform: Platform, options: Options) -> tuple[float, ...]:
         """The figure's axis values for one platform."""
         if not platform.local:
-            return self.sweep.of(platform.name, options.quick)
+            return self.sweep.of(platform.key, options.quick)
         assert self.local_values is not None
         return self.local_values(platform, options)
 
@@ -146,7 +173,8 @@ class Figure:
 
     def size(self, platform: Platform) -> int:
         """Points of the whole figure for one of the paper's platforms."""
-        return len(self.systems) * len(self.sweep.values[platform.name])
+        places = (platform.setting,) if platform.setting.name else self.settings
+        return len(self.systems) * sum(len(self.sweep.values[setting.name or platform.name]) for setting in places)
 
 
 @dataclass(frozen=True)

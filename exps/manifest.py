@@ -43,6 +43,7 @@ def configuration(
         "system": setup.system,
         "model": setup.model,
         "hardware": setup.hardware,
+        "batching": setup.batching,
         "calibration": setup.calibration,
         "seed": setup.seed,
         "kv_tokens": setup.kv_tokens,

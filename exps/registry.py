@@ -82,6 +82,8 @@ def platforms_of(figure: Figure, names: tuple[str, ...], backend: str) -> list[P
     """
     known = {platform.name: platform for platform in figure.platforms}
     for name in names:
+        if name and name in {setting.name for setting in figure.settings}:
+            raise InputError(f"{name} is a setting of {figure.id}, not a model; write --setting {name}.")
         if name not in known:
             raise InputError(f"{figure.id} has no model {name!r}; {nearest(name, list(known))}")
     if not names:
@@ -91,6 +93,25 @@ def platforms_of(figure: Figure, names: tuple[str, ...], backend: str) -> list[P
     if len({platform.local for platform in chosen}) > 1:
         raise InputError(f"{' and '.join(names)} run on different machines; give each a command of its own.")
     return chosen
+
+
+def places_of(figure: Figure, selection: Selection, backend: str) -> list[Platform]:
+    """The platforms of a selection under each of its settings; without settings all of the figure's.
+
+    InputError for a setting the figure does not know.
+    """
+    known = {setting.name: setting for setting in figure.settings}
+    for name in selection.settings:
+        if name not in known or not name:
+            raise InputError(f"{figure.id} has no setting {name!r}; {_settings(figure, name)}")
+    chosen = [known[name] for name in dict.fromkeys(selection.settings)] or figure.settings
+    platforms = platforms_of(figure, selection.models, backend)
+    return [replace(platform, setting=setting) for platform in platforms for setting in chosen]
+
+
+def _settings(figure: Figure, name: str) -> str:
+    named = [setting.name for setting in figure.settings if setting.name]
+    return nearest(name, named) if named else "it has one alone, so leave --setting out."
 
 
 def options_for(figure: Figure, options: Options, platforms: Sequence[Platform], lenient: bool = False) -> Options:
@@ -127,7 +148,7 @@ def expand(
     figure: Figure, selection: Selection, options: Options, lenient: bool = False
 ) -> tuple[list[Point], Options]:
     """The points a selection asks for, platforms first, then x, then systems; and the options settled for them."""
-    platforms = platforms_of(figure, selection.models, options.backend)
+    platforms = places_of(figure, selection, options.backend)
     settled = options_for(figure, options, platforms, lenient)
     systems = [canonical_system(text) for text in selection.systems] or list(figure.systems)
     points = [

@@ -25,8 +25,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from engine.system import parse_system
 from exps.claims import FAILS, HOLDS, Judgement
-from exps.figure import Figure, Options
+from exps.figure import Figure, Options, Point
 from exps.manifest import machine_name
 from exps.runner import Plan
 from exps.serving import SIM
@@ -34,9 +35,10 @@ from exps.serving import SIM
 COLOURS = {HOLDS: "green", FAILS: "bold red"}
 
 
-def provenance(options: Options, hardware: Sequence[str]) -> str:
+def provenance(options: Options, points: Sequence[Point]) -> str:
     """One line that says where numbers come from, loudly when it is a simulation."""
     simulated = options.backend == SIM
+    hardware = sorted({point.platform.hardware for point in points})
     local = options.profiles is not None
     where = f"{', '.join(hardware)}{f' ({machine_name()})' if local else ''}"
     parts = [f"{'SIMULATION, not a measurement' if simulated else 'NATIVE, real tokens'}: {where}"]
@@ -44,7 +46,15 @@ def provenance(options: Options, hardware: Sequence[str]) -> str:
     parts += [f"acceptance {options.acceptance}"] * bool(options.acceptance)
     parts += ["WIDENED weights: the tiny pair's function in the model's shape"] * (options.weights != "own")
     parts += [f"workload from {'held-out text' if local else options.workload_source}", f"seed {options.seed}"]
+    settings = dict.fromkeys(point.platform.setting.name for point in points if point.platform.setting.name)
+    parts += [f"setting {', '.join(settings)}"] * bool(settings) + list(dict.fromkeys(_departures(points)))
     return "; ".join(parts + ["QUICK run of short workloads, which judges no claim"] * options.quick) + "."
+
+
+def _departures(points: Sequence[Point]) -> Iterator[str]:
+    for point in points:
+        if parse_system(point.system).departs(batching := point.platform.setting.batching):
+            yield f"{point.system} departs from the figure's batching {batching}"
 
 
 class Reporter:
@@ -72,7 +82,7 @@ class Reporter:
                 done = sum(job.done for job in jobs)
                 systems = ", ".join(dict.fromkeys(job.point.system for job in jobs))
                 counts = (str(len(jobs)), str(done), str(len(jobs) - done))
-                table.add_row(plan.figure.id, platform.name, platform.hardware, systems, *counts)
+                table.add_row(plan.figure.id, platform.place, platform.hardware, systems, *counts)
         self._out.print(table)
         self.say(f"Estimated time: {duration(seconds)}." if seconds else "Every point is complete; nothing to run.")
 
@@ -110,10 +120,10 @@ class Reporter:
         for row in judgements:
             verdict = f"[{COLOURS.get(row.verdict, 'yellow')}]{row.verdict}[/]"
             ours = f"{row.ours} ({row.points})" if row.points else row.ours
-            table.add_row(row.claim, row.model, row.statement, row.published, ours, verdict)
+            table.add_row(row.claim, row.place, row.statement, row.published, ours, verdict)
         self._out.print(table)
         for cause in dict.fromkeys(row.cause for row in judgements if row.cause):
-            names = dict.fromkeys(f"{row.claim} ({row.model})" for row in judgements if row.cause == cause)
+            names = dict.fromkeys(f"{row.claim} ({row.place})" for row in judgements if row.cause == cause)
             self.say(f"Why {', '.join(names)} {'fails' if len(names) == 1 else 'fail'}: {cause}")
 
     def pictures(self, paths: Sequence[Path]) -> None:

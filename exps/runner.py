@@ -18,9 +18,9 @@ import polars as pl
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from engine.configuration import merge_policies
 from engine.errors import InputError
-from engine.system import parse_system
-from exps.figure import Figure, Options, Point
+from exps.figure import Figure, Options, Platform, Point
 from exps.manifest import configuration, cores, manifest
 from exps.records import Record, is_complete, read_record, remove_stale, storage, write_record
 from exps.serving import NATIVE, Setup
@@ -61,10 +61,10 @@ class Plan:
 
 def make_plan(figure: Figure, points: Sequence[Point], options: Options, root: Path) -> Plan:
     """One timetable for each (platform, x), shared by all systems, and what is complete already. Writes nothing."""
-    timetables: dict[tuple[str, float], pl.DataFrame] = {}
+    timetables: dict[tuple[Platform, float], pl.DataFrame] = {}
     jobs = []
     for point in points:
-        key = (point.platform.name, point.x)
+        key = (point.platform, point.x)
         if key not in timetables:
             timetables[key] = figure.timetable(point.platform, point.x, options)
         jobs.append(_job(point, options, root, timetables[key]))
@@ -132,9 +132,8 @@ def variant(options: Options, hardware: str | None = None) -> str:
 def check_setup(setup: Setup) -> None:
     """InputError unless the system can be built for the model and hardware with this calibration."""
     deployment = setup.deployment()
-    system = parse_system(setup.system)
-    system.build(setup.parameters(deployment))
-    if system.speculation.name != "off" and deployment.draft is None:
+    *_, speculation = setup.composed().build(setup.parameters(deployment))
+    if speculation is not None and deployment.draft is None:
         raise InputError(
             f"{setup.system} speculates, and {setup.model} on {setup.hardware} has no draft model;"
             " choose a system without speculation, or another model."
@@ -142,9 +141,9 @@ def check_setup(setup: Setup) -> None:
 
 
 def folder_of(point: Point, options: Options, root: Path) -> Path:
-    """root/paper/figure/variant/model/system/point."""
+    """root/paper/figure/variant/model/setting/system/point; a setting without a name has no folder."""
     place = root / point.figure.points_folder / variant(options, point.platform.hardware)
-    return place / point.platform.name / folder_name(point.system) / point.name
+    return place / point.platform.name / point.platform.setting.name / folder_name(point.system) / point.name
 
 
 def folder_name(system: str) -> str:
@@ -164,7 +163,8 @@ def setup_of(point: Point, options: Options) -> Setup:
         calibration=options.calibration or figure.calibrations[0],
         seed=options.seed,
         kv_tokens=figure.pool_at(point.x),
-        policies={**platform.policies, **(figure.policies(point.x) if figure.policies else {})},
+        policies=merge_policies(platform.setting.policies, figure.policies(point.x) if figure.policies else {}),
+        batching=platform.setting.batching,
         record_steps=figure.record_steps,
         backend=options.backend,
         acceptance=options.acceptance,

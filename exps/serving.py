@@ -11,13 +11,14 @@ from typing import Any
 import polars as pl
 
 from engine.blame import blame
+from engine.configuration import merge_policies
 from engine.core import Engine
 from engine.errors import InputError, PolicyError
 from engine.executors.base import Executor
 from engine.executors.simulated.profiles import Deployment, load_deployment
 from engine.kv_cache import BlockPool
 from engine.request import Request
-from engine.system import parse_system
+from engine.system import System, parse_system
 from exps.recorder import Recorder
 
 SIM, NATIVE = "sim", "native"
@@ -32,6 +33,7 @@ class Setup:
     ``profiles`` is a folder of profiles measured on this machine. What is unfinished at ``until_s`` stays so.
     ``weights``: "own", or "widened" for the tiny pair's function in the model's full-size shape. ``policies`` are parameters
     by policy name for what the system does not choose itself; they go before the deployment's.
+    ``batching`` is that of a system whose text does not choose one.
     """
 
     system: str
@@ -48,6 +50,11 @@ class Setup:
     until_s: float | None = None
     weights: str = "own"
     policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    batching: str | None = None
+
+    def composed(self) -> System:
+        """The system under the setting's batching."""
+        return parse_system(self.system).under(self.batching)
 
     def deployment(self) -> Deployment:
         """What is known about the model on the hardware."""
@@ -55,8 +62,7 @@ class Setup:
 
     def parameters(self, deployment: Deployment) -> dict[str, dict[str, Any]]:
         """Parameters by policy name: the deployment's, and over them those of ``policies``."""
-        given = deployment.policies_under(self.calibration)
-        return {name: {**given.get(name, {}), **self.policies.get(name, {})} for name in {**given, **self.policies}}
+        return merge_policies(deployment.policies_under(self.calibration), self.policies)
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ def serve(
 
     PolicyError, with the records so far, when a policy raises; what was not done by then is unfinished.
     """
-    policies = parse_system(setup.system).build(setup.parameters(deployment))
+    policies = setup.composed().build(setup.parameters(deployment))
     pool = make_pool(setup, deployment, policies[1].block_size)
     recorder = Recorder(timetable.height, setup.record_steps)
     engine = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,6 +53,13 @@ def command(trace: Path, setup: Setup, out: Path, report: Reporter) -> None:
         if product.failure:
             raise PolicyError(f"{product.failure} Records so far: {out}.")
     _show(trace, setup, out, report)
+
+
+def only_system(named: Sequence[str]) -> str:
+    """The system of a run. InputError for several."""
+    if len(named) > 1:
+        raise InputError(f"simulate runs one system, not {' and '.join(named)}; compare them by a command and an --out each.")
+    return named[0]
 
 
 def first_calibration(model: str, hardware: str) -> str:

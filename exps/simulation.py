@@ -7,10 +7,10 @@ from typing import Any
 
 import polars as pl
 
+from engine.executors.simulated.engines import engine_of
 from engine.executors.simulated.executor import SimulatedExecutor
 from engine.executors.simulated.profiles import Deployment, load_acceptance
 from engine.request import Expected, Request
-from engine.system import parse_system
 from exps.serving import Outcome, Setup, serve
 from exps.workload.timetable import EXPECTED
 
@@ -29,8 +29,9 @@ def simulate(timetable: pl.DataFrame, setup: Setup, deployment: Deployment | Non
     """
     deployment = deployment or setup.deployment()
     acceptance = load_acceptance(MEASURED_ON) if setup.acceptance else deployment.calibration(setup.calibration).acceptance
+    *_, speculation = setup.composed().build(setup.parameters(deployment))
     executor = SimulatedExecutor(
-        deployment.step_cost(parse_system(setup.system).speculation.name, setup.calibration),
+        deployment.step_cost(engine_of(speculation), setup.calibration),
         acceptance,
         seed=setup.seed,
         cold_start_s=setup.cold_start_s,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from exps.adaserve.claims import CLAIMS
 from exps.adaserve.evaluation import CALIBRATIONS, PLATFORMS, RATES, SYSTEMS
-from exps.figure import Figure, Options, Platform, Sweep
+from exps.figure import Figure, Options, Platform, Setting, Sweep
 from exps.local import LOCAL
 from exps.metrics.sweep import sweep_table
 
@@ -100,6 +100,7 @@ FIG8 = Figure(
     id="adaserve/fig8",
     title="SLO attainment over the request rate",
     platforms=(*PLATFORMS, *LOCAL),
+    settings=(Setting(),),
     systems=SYSTEMS,
     sweep=Sweep("rps", RATES),
     calibrations=CALIBRATIONS,

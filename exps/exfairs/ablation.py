@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exps.exfairs.measures import sweep_measure
-from exps.exfairs.setup import BASELINES, PLACES, PLATFORMS, VARIANTS, policies, scenario_timetable
+from exps.exfairs.setup import BASELINES, PLACES, SETTINGS, TESTBED, VARIANTS, scenario_timetable
 from exps.exfairs.sweep_claims import ABLATION_CLAIMS
 from exps.figure import Figure, Options, Platform, Sweep
 
@@ -18,7 +18,7 @@ SHOWN = {"violation_share": "Share violated", "jain_experience": "Jain's index o
 
 def timetable(platform: Platform, load: float, options: Options) -> pl.DataFrame:
     """The scenario of the platform's name."""
-    return scenario_timetable(PLACES[platform.name].scenario, options, load)
+    return scenario_timetable(PLACES[platform.setting.name].scenario, options, load)
 
 
 def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
@@ -26,13 +26,13 @@ def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list
     from exps.exfairs.pictures import system_strokes
     from plots.sheets import Bars, bar_sheet
 
-    shown = [platform for platform in PLATFORMS if platform.name in set(metrics["model"])]
-    rows = metrics.pivot(on="model", index="system", values=list(SHOWN), separator=" ", maintain_order=True)
+    shown = [setting for setting in SETTINGS if setting.name in set(metrics["setting"])]
+    rows = metrics.pivot(on="setting", index="system", values=list(SHOWN), separator=" ", maintain_order=True)
     strokes = system_strokes(metrics["system"].unique(maintain_order=True).to_list())
     panels = [
-        Bars({f"{metric} {platform.name}": label}, f"{label}\n{platform.title}", limits=(0, 1))
+        Bars({f"{metric} {setting.name}": label}, f"{label}\n{setting.title}", limits=(0, 1))
         for metric, label in SHOWN.items()
-        for platform in shown
+        for setting in shown
     ]
     return list(
         bar_sheet(
@@ -51,7 +51,8 @@ def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list
 ABLATION = Figure(
     id="exfairs/ablation",
     title="Which of ExFairS's choices decide",
-    platforms=PLATFORMS,
+    platforms=(TESTBED,),
+    settings=SETTINGS,
     systems=(*VARIANTS, *BASELINES),
     sweep=Sweep("load", {name: (place.load,) for name, place in PLACES.items()}),
     calibrations=("first-principles",),
@@ -61,5 +62,4 @@ ABLATION = Figure(
     claims=ABLATION_CLAIMS,
     point_seconds=0.25,
     point_bytes=120_000,
-    policies=policies,
 )

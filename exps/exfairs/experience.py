@@ -51,7 +51,8 @@ def experience(record: Record) -> pl.DataFrame:
     ratios = pl.DataFrame(rows, {**KEY, "fairness_ratio": pl.Float64}, orient="row")
     fresh = policy_of(record)
     if fresh is None:
-        return ratios
+        none = pl.lit(None, pl.Float64)
+        return ratios.with_columns(credit=none, priority=none)
     last = {_round(end): end for end in _replayed(record, fresh)}
     states = [(name, k, credit, end.priorities[name]) for k, end in last.items() for name, credit in end.credits.items()]
     kept = pl.DataFrame(states, {**KEY, "credit": pl.Float64, "priority": pl.Float64}, orient="row")

@@ -42,7 +42,8 @@ def _keyed(record: Record, frame: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
     point = record.point
-    key = {"model": point.platform.name, "system": point.system, point.figure.sweep.axis: point.x}
+    key = {"model": point.platform.name, "setting": point.platform.setting.name, "system": point.system,
+           point.figure.sweep.axis: point.x}  # fmt: skip
     return frame.select(*(pl.lit(value).alias(name) for name, value in key.items()), pl.all())
 
 

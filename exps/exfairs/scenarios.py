@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from exps.exfairs.claims import scenario_claims
 from exps.exfairs.measures import measure
-from exps.exfairs.setup import SYSTEMS, TESTBED, policies, scenario_timetable
+from exps.exfairs.setup import PUBLISHED, SYSTEMS, TESTBED, scenario_timetable
 from exps.figure import Figure, Options, Platform, Sweep
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def _figure(generation: str, title: str, count: int) -> Figure:
         id=f"exfairs/{generation}",
         title=title,
         platforms=(TESTBED,),
+        settings=(PUBLISHED,),
         systems=SYSTEMS,
         sweep=Sweep("scenario", {TESTBED.name: tuple(float(number) for number in range(1, count + 1))}),
         calibrations=("first-principles",),
@@ -45,7 +46,6 @@ def _figure(generation: str, title: str, count: int) -> Figure:
         claims=scenario_claims(names),
         point_seconds=0.3,
         point_bytes=120_000,
-        policies=policies,
     )
 
 

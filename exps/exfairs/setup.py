@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from exps.figure import Options, Platform
+from engine.configuration import merge_policies
+from exps.figure import Options, Platform, Setting
 
 if TYPE_CHECKING:
     import polars as pl
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MODEL, HARDWARE = "qwen2.5-32b", "8xv100-32g"
 TESTBED = Platform("qwen-32b", MODEL, HARDWARE, "Qwen2.5-32B on 8 V100")
 PERIOD_S, QUICK_ROUNDS = 105.0, 2
-EXFAIRS, CONTINUOUS, FCFS, VTC = "exfairs", "exfairs-continuous", "vllm", "order=vtc,batch=vllm"
+EXFAIRS, CONTINUOUS, FCFS, VTC = "exfairs", "exfairs-continuous", "vllm", "vtc"
 ROUND_ROBIN, JUSTITIA, PENALIZED = "round-robin", "justitia", "exfairs,order=exfairs(penalize_service=true)"
 SLO_ONLY, SHORT_ROUNDS = "exfairs,order=exfairs(alpha=1)", "exfairs,order=exfairs(round_s=20)"
 HALF_WAY = "exfairs,order=exfairs(multiplier=1)"
@@ -59,19 +59,18 @@ PLACES = {
 }
 
 
-def _platform(name: str) -> Platform:
+def _setting(name: str) -> Setting:
     bounded = name.endswith("-bounded")
     slots = f"{BOUNDED_SEQUENCES if bounded else 128} at a time"
     limits: dict[str, dict[str, Any]] = {"vllm": {"max_sequences": BOUNDED_SEQUENCES}} if bounded else {}
-    return Platform(name, MODEL, HARDWARE, f"{PLACES[name].scenario}, {slots}", policies=limits)
+    return Setting(name, f"{PLACES[name].scenario}, {slots}", BATCHING, merge_policies(ROUNDS, limits))
 
 
-PLATFORMS = tuple(_platform(name) for name in PLACES)
-
-
-def policies(_: float) -> Mapping[str, Mapping[str, Any]]:
-    """A round of the policies is one of the clients."""
-    return {name: {"round_s": PERIOD_S} for name in ("exfairs", "que", "vtc-artifact")}
+BATCHING = "vllm"
+ROUNDS = {name: {"round_s": PERIOD_S} for name in ("exfairs", "que", "vtc-artifact")}
+"""A round of the policies is one of the clients."""
+PUBLISHED = Setting(batching=BATCHING, policies=ROUNDS)
+SETTINGS = tuple(_setting(name) for name in PLACES)
 
 
 def scenario_timetable(name: str, options: Options, load: float = 1.0, slo_scale: float = 1.0) -> pl.DataFrame:

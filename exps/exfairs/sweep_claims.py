@@ -15,7 +15,7 @@ from exps.exfairs.setup import (
     EXFAIRS_FORMS,
     FCFS,
     PENALIZED,
-    PLATFORMS,
+    SETTINGS,
     SLO_ONLY,
     TITLES,
     VARIANTS,
@@ -33,7 +33,7 @@ def _claim(id: str, axis: str, statement: str, published: str, tolerance: str, j
     def of_metrics(metrics: pl.DataFrame) -> Verdict:
         return judge(whole_runs(metrics, axis))
 
-    everywhere = {platform.name: published for platform in PLATFORMS}
+    everywhere = {setting.name: published for setting in SETTINGS}
     return Claim(id, statement, everywhere, tolerance, of_metrics, cause_of(id))
 
 

@@ -15,15 +15,15 @@ from exps.exfairs.setup import (
     JUSTITIA,
     PENALIZED,
     PLACES,
-    PLATFORMS,
     ROUND_ROBIN,
+    SETTINGS,
     SLO_GREEDY,
+    TESTBED,
     VTC,
-    policies,
     scenario_timetable,
 )
 from exps.exfairs.sweep_claims import ALPHA_CLAIMS, LOAD_CLAIMS, SLO_CLAIMS
-from exps.figure import Figure, Options, Platform, Sweep
+from exps.figure import Figure, Options, Platform, Setting, Sweep
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,8 +36,7 @@ LABELS = {"slo_scale": "SLOs, times the published ones", "load": "Load, times th
 
 
 def _alpha_policies(alpha: float) -> Mapping[str, Mapping[str, Any]]:
-    of_rounds = policies(alpha)
-    return {**of_rounds, "exfairs": {**of_rounds["exfairs"], "alpha": alpha}}
+    return {"exfairs": {"alpha": alpha}}
 
 
 def _draw(metrics: pl.DataFrame, axis: str, caption: str, path: Path) -> list[Path]:
@@ -46,12 +45,12 @@ def _draw(metrics: pl.DataFrame, axis: str, caption: str, path: Path) -> list[Pa
     from plots.curves import Axis
     from plots.sheets import line_sheet
 
-    rows = metrics.pivot(on="model", index=["system", axis], values="violation_share")
-    shown = [platform for platform in PLATFORMS if platform.name in rows.columns]
+    rows = metrics.pivot(on="setting", index=["system", axis], values="violation_share")
+    shown = [setting for setting in SETTINGS if setting.name in rows.columns]
     return list(
         line_sheet(
             rows,
-            [Axis(platform.name, _title(platform, axis), SHARE) for platform in shown],
+            [Axis(setting.name, _title(setting, axis), SHARE) for setting in shown],
             columns=len(shown),
             x=Axis(axis, LABELS[axis]),
             series="system",
@@ -65,16 +64,16 @@ def _draw(metrics: pl.DataFrame, axis: str, caption: str, path: Path) -> list[Pa
     )
 
 
-def _title(platform: Platform, axis: str) -> str:
-    load = PLACES[platform.name].load
-    return platform.title if axis == "load" or load == 1 else f"{platform.title}, {load:g} of the load"
+def _title(setting: Setting, axis: str) -> str:
+    load = PLACES[setting.name].load
+    return setting.title if axis == "load" or load == 1 else f"{setting.title}, {load:g} of the load"
 
 
 def _figure(
     name: str, title: str, axis: str, values: tuple[float, ...], systems: tuple[str, ...], claims: tuple[Claim, ...]
 ) -> Figure:
     def timetable(platform: Platform, x: float, options: Options) -> pl.DataFrame:
-        place = PLACES[platform.name]
+        place = PLACES[platform.setting.name]
         chosen = {"load": place.load, **({axis: x} if axis != "alpha" else {})}
         return scenario_timetable(place.scenario, options, **chosen)
 
@@ -84,9 +83,10 @@ def _figure(
     return Figure(
         id=f"exfairs/{name}",
         title=title,
-        platforms=PLATFORMS,
+        platforms=(TESTBED,),
+        settings=SETTINGS,
         systems=systems,
-        sweep=Sweep(axis, {platform.name: values for platform in PLATFORMS}),
+        sweep=Sweep(axis, {setting.name: values for setting in SETTINGS}),
         calibrations=("first-principles",),
         timetable=timetable,
         measure=sweep_measure,
@@ -94,7 +94,7 @@ def _figure(
         claims=claims,
         point_seconds=0.25,
         point_bytes=120_000,
-        policies=_alpha_policies if axis == "alpha" else policies,
+        policies=_alpha_policies if axis == "alpha" else None,
     )
 
 

@@ -24,7 +24,7 @@ from exps.fairserve.points import (
     limited,
     timetable,
 )
-from exps.fairserve.server import PACED, PLATFORMS
+from exps.fairserve.server import PACED, SETTINGS
 from exps.figure import Figure
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def draw_aborted(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str)
     from plots.groups import grouped_bars
 
     rows = metrics.filter(pl.col("metric").is_in(list(EACH))).rename({"metric": "panel", "system": "series"})
-    rows = rows.with_columns(group=pl.col("model").replace(SHOWN))
+    rows = rows.with_columns(group=pl.col("setting").replace(SHOWN))
     return list(
         grouped_bars(rows, panels=EACH, labels=TITLES, x="Limit 50 a minute",
                      path=folder / f"aborted-{suffix}", footer=caption)
@@ -59,7 +59,7 @@ def draw_throttled(metrics: pl.DataFrame, caption: str, folder: Path, suffix: st
     from plots.groups import grouped_bars
 
     rows = metrics.filter(metric="sent_requests").sort("limit", maintain_order=True)
-    rows = rows.rename({"model": "panel", "system": "series"})
+    rows = rows.rename({"setting": "panel", "system": "series"})
     rows = rows.with_columns(group=pl.col("limit").cast(pl.Int64).cast(pl.String))
     panels = {name: f"Requests sent ({SHOWN[name].lower()})" for name in _platforms(rows, "panel")}
     return list(
@@ -73,8 +73,8 @@ def draw_wsc(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> 
     from exps.published import read_published
     from plots.groups import grouped_bars
 
-    names = {"model": "panel", "system": "series", "class": "group", "clients": "value"}
-    published = read_published("fairserve", "wsc").rename({name: new for name, new in names.items() if name != "model"})
+    names = {"setting": "panel", "system": "series", "class": "group", "clients": "value"}
+    published = read_published("fairserve", "wsc").rename({name: new for name, new in names.items() if name != "setting"})
     rows = metrics.rename(names)
     panels = {name: f"Clients ({SHOWN[name].lower()})" for name in _platforms(rows, "panel")}
     import polars as pl
@@ -87,7 +87,7 @@ def draw_wsc(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> 
 
 def _platforms(rows: pl.DataFrame, column: str) -> list[str]:
     there = set(rows[column])
-    return [platform.name for platform in PLATFORMS if platform.name in there]
+    return [setting.name for setting in SETTINGS if setting.name in there]
 
 
 def _figure(name: str, title: str, systems: tuple[str, ...], draw: Callable[..., list[Path]], **more: object) -> Figure:

@@ -74,7 +74,7 @@ def _off_vtc(metrics: pl.DataFrame, *systems: str) -> list[float] | None:
 
 def _equal_answers(metrics: pl.DataFrame) -> Verdict:
     off = _off_vtc(metrics, FAIRSERVE)
-    if off is None or metrics["model"][0] != EQUAL_ANSWERS:
+    if off is None or metrics["setting"][0] != EQUAL_ANSWERS:
         return missing(f"VTC and FairServe on {EQUAL_ANSWERS}")
     return verdict(abs(off[0]) <= 5, f"{off[0]:+.1f} %")
 
@@ -90,7 +90,7 @@ def _same_order(metrics: pl.DataFrame) -> Verdict:
 def _only_earlier(metrics: pl.DataFrame) -> Verdict:
     rows = metrics.filter(metric=PRODUCED).sort("time_s")
     vtc, ours = (rows.filter(system=name)["value"].to_list() for name in (VTC, FAIRSERVE))
-    if len(vtc) != 2 or len(ours) != 2 or metrics["model"][0] == EQUAL_ANSWERS or not metrics["traced"][0]:
+    if len(vtc) != 2 or len(ours) != 2 or metrics["setting"][0] == EQUAL_ANSWERS or not metrics["traced"][0]:
         return missing("VTC and FairServe on burst, and the artifact's trace")
     holds = ours[0] >= 1.2 * vtc[0] and abs(ours[1] / vtc[1] - 1) <= 0.02
     return verdict(holds, f"by 60 s {vtc[0]:,.0f} and {ours[0]:,.0f} tokens, by 300 s {vtc[1]:,.0f} and {ours[1]:,.0f}")
@@ -105,14 +105,14 @@ def _theirs() -> list[float]:
 
 def _both(metrics: pl.DataFrame) -> Verdict:
     ours = values(metrics, WL_ENDS, "aborted_requests")
-    if ours is None or metrics["model"][0] != ONE_APPLICATION or not metrics["traced"][0]:
+    if ours is None or metrics["setting"][0] != ONE_APPLICATION or not metrics["traced"][0]:
         return missing("one application for all, and the artifact's trace")
     off = [100 * (a / b - 1) for a, b in zip(ours, _theirs(), strict=True)]
     return verdict(max(map(abs, off)) <= 10, f"{listed(ours)}: {min(off):+.1f} to {max(off):+.1f} %")
 
 
 def _either(metrics: pl.DataFrame) -> Verdict:
-    one = not metrics.is_empty() and metrics["model"][0] == ONE_APPLICATION
+    one = not metrics.is_empty() and metrics["setting"][0] == ONE_APPLICATION
     ours = values(metrics, WL if one else WL_ENDS, "aborted_requests")
     if ours is None or not metrics["traced"][0]:
         return missing("FS (W+L) with and without drops that end the pass, and the artifact's trace")

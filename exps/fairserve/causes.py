@@ -13,7 +13,7 @@ from exps.fairserve.cause_claims import BY_TOKEN, EQUAL_ANSWERS, NO_APPS, ONE_AP
 from exps.fairserve.measures import OUTPUT, UNSERVED, of_points, order_of_service, throttling, totals
 from exps.fairserve.points import FAIRSERVE, LIMIT, POINTS, RPM, SHARED, THROTTLING, VTC, WL, limited
 from exps.fairserve.server import BURST, PACED
-from exps.figure import Figure, Options, Platform, Sweep
+from exps.figure import Figure, Options, Platform, Setting, Sweep
 
 if TYPE_CHECKING:
     import polars as pl
@@ -37,10 +37,10 @@ def timetable(platform: Platform, limit: float, options: Options) -> pl.DataFram
     import polars as pl
 
     frame = points.timetable(platform, limit, options)
-    if platform == ONE_APP:
+    if platform.setting == ONE_APP:
         return frame.with_columns(app=pl.lit("app-2"))
     mean = pl.col("output_tokens").mean().round().cast(pl.Int64)
-    return frame.with_columns(output_tokens=mean) if platform == EQUAL else frame
+    return frame.with_columns(output_tokens=mean) if platform.setting == EQUAL else frame
 
 
 def draw_limits(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
@@ -64,9 +64,9 @@ def draw_order(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -
     titles = {BURST.name: "Answers as they are", EQUAL.name: "All of the mean length"}
     rate = Axis("value", "Output tokens per second", limits=(0, None))
     curves = time_curves(metrics.filter(metric=OUTPUT), None, x=Axis("time_s", "Time (s)", limits=(0, None)), y=rate,
-                         path=folder / f"ordera-{suffix}", series="system", panels=Panels("model", titles), labels=TITLES,
+                         path=folder / f"ordera-{suffix}", series="system", panels=Panels("setting", titles), labels=TITLES,
                          footer=caption)  # fmt: skip
-    unserved = metrics.filter(metric=UNSERVED).with_columns(group=pl.col("model").replace(titles))
+    unserved = metrics.filter(metric=UNSERVED).with_columns(group=pl.col("setting").replace(titles))
     bars = grouped_bars(unserved.rename({"metric": "panel", "system": "series"}), panels={UNSERVED: "Clients without service"},
                         labels=TITLES, x="After 100 s", path=folder / f"orderb-{suffix}", footer=caption)  # fmt: skip
     return [*curves, *bars]
@@ -80,7 +80,7 @@ def draw_always(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) 
     from exps.published import read_published
     from plots.groups import grouped_bars
 
-    panel, set_up = {"aborted_requests": "Aborted requests"}, pl.col("model") + pl.col("system")
+    panel, set_up = {"aborted_requests": "Aborted requests"}, pl.col("setting") + pl.col("system")
     theirs = read_published("fairserve", "ablation").filter(system=WL).with_columns(system=pl.lit(ONE_APP.name + WL_ENDS))
     labels = {PACED.name + WL: TITLES[WL], PACED.name + WL_ENDS: "a drop ends the pass", ONE_APP.name + WL: "one application",
               ONE_APP.name + WL_ENDS: "both"}  # fmt: skip
@@ -90,10 +90,10 @@ def draw_always(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) 
     )  # fmt: skip
 
 
-def _figure(name: str, title: str, platforms: tuple[Platform, ...], limits: tuple[float, ...], systems: tuple[str, ...],
+def _figure(name: str, title: str, settings: tuple[Setting, ...], limits: tuple[float, ...], systems: tuple[str, ...],
             measure: Callable[..., Any], draw: Callable[..., list[Path]], judged: tuple[Any, ...]) -> Figure:  # fmt: skip
-    sweep = Sweep("limit", {platform.name: limits for platform in platforms}, quick=(LIMIT,))
-    shared = {**SHARED, "platforms": platforms}
+    sweep = Sweep("limit", {setting.name: limits for setting in settings}, quick=(LIMIT,))
+    shared = {**SHARED, "settings": settings}
     return Figure(id=f"fairserve/causes-{name}", title=title, systems=systems, sweep=sweep, timetable=timetable,
                   policies=limited, measure=of_points(measure), draw=draw, claims=judged, points_of=POINTS,
                   **shared)  # fmt: skip

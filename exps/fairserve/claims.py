@@ -88,7 +88,7 @@ def _decodes_faster(metrics: pl.DataFrame) -> Verdict:
     if ours is None or rpm is None:
         return missing("RPM and FairServe at limits 10, 50 and 100")
     more = [100 * (a / b - 1) for a, b in zip(ours, rpm, strict=True)]
-    paced = metrics["model"][0] == PACED.name
+    paced = metrics["setting"][0] == PACED.name
     within = all(5 <= percent <= 40 for percent in more) if paced else all(percent > 0 for percent in more)
     return verdict(within, ", ".join(f"{percent:+.0f} %" for percent in more))
 
@@ -98,7 +98,7 @@ def _near(limit: float, system: str, column: str, theirs: float, tolerance: floa
         ours = value(metrics, system, limit, column)
         if ours is None:
             return missing(f"{system} at limit {limit:.0f}")
-        if metrics["model"][0] != PACED.name or not metrics["traced"][0]:
+        if metrics["setting"][0] != PACED.name or not metrics["traced"][0]:
             return missing("the paced server and the artifact's trace")
         return verdict(abs(ours / theirs - 1) <= tolerance, f"{ours:,.4g} ({100 * (ours / theirs - 1):+.0f} %)")
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from exps.fairserve import claims
 from exps.fairserve.measures import OUTPUT, SERVICE, TTFT, decode_distribution, of_points, over_time
 from exps.fairserve.points import AT_LIMIT, FAIRSERVE, POINTS, RPM, SHARED, TITLES, VTC, WSC, limited, timetable
-from exps.fairserve.server import PLATFORMS
+from exps.fairserve.server import SETTINGS
 from exps.figure import Figure
 
 if TYPE_CHECKING:
     import polars as pl
 
 QUANTITIES = {SERVICE: "Normalised service per second", OUTPUT: "Output tokens per second", TTFT: "Time to first token (s)"}
-PANELS = {platform.name: platform.title for platform in PLATFORMS}
+PANELS = {setting.name: setting.title for setting in SETTINGS}
 
 
 def draw_over_time(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
@@ -31,7 +31,7 @@ def draw_over_time(metrics: pl.DataFrame, caption: str, folder: Path, suffix: st
             y=Axis("value", label, limits=(0, None)),
             path=folder / f"overtime{letter}-{suffix}",
             series="system",
-            panels=Panels("model", PANELS),
+            panels=Panels("setting", PANELS),
             labels=TITLES,
             footer=caption,
         )
@@ -50,7 +50,7 @@ def draw_cdf(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> 
             y=Axis("share_pct", "Clients (%)", limits=(0, 100)),
             path=folder / f"cdf-{suffix}",
             series="system",
-            panels=Panels("model", PANELS),
+            panels=Panels("setting", PANELS),
             labels=TITLES,
             footer=caption,
         )

@@ -27,7 +27,8 @@ def of_points(measure: Callable[[Record], Rows]) -> Callable[[Sequence[Record]],
         rows = []
         for record in records:
             point = record.point
-            key = {"model": point.platform.name, "system": point.system, point.figure.sweep.axis: point.x}
+            place = {"model": point.platform.name, "setting": point.platform.setting.name}
+            key = {**place, "system": point.system, point.figure.sweep.axis: point.x}
             rows += [{**key, **row} for row in measure(record)]
         return pl.DataFrame(rows, infer_schema_length=None)
 

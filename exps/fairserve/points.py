@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from exps.fairserve.server import CALIBRATION, PLATFORMS, POOL_TOKENS
+from exps.fairserve.server import CALIBRATION, PLATFORMS, POOL_TOKENS, SETTINGS
 from exps.figure import Options, Platform, Sweep
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ LIMITS = (10.0, 50.0, 100.0, 500.0)
 LIMIT = 50.0
 QUICK_REQUESTS = 1000
 POINTS = "fairserve/table1"
-SWEEP = Sweep("limit", {platform.name: LIMITS for platform in PLATFORMS}, quick=(LIMIT,))
-THROTTLING = Sweep("limit", {platform.name: LIMITS[:3] for platform in PLATFORMS}, quick=(LIMIT,))
-AT_LIMIT = Sweep("limit", {platform.name: (LIMIT,) for platform in PLATFORMS})
+SWEEP = Sweep("limit", {setting.name: LIMITS for setting in SETTINGS}, quick=(LIMIT,))
+THROTTLING = Sweep("limit", {setting.name: LIMITS[:3] for setting in SETTINGS}, quick=(LIMIT,))
+AT_LIMIT = Sweep("limit", {setting.name: (LIMIT,) for setting in SETTINGS})
 
 RPM, VTC, FAIRSERVE, WSC = "rpm-interactions", "vtc", "fairserve", "fs-fair-wsc-expect"
 W, WO, WOI = "fs-fair-wsc", "fs-fair-odt-wsc-limit", "fs-fair-interaction-limit"
@@ -31,6 +31,7 @@ TITLES = {
 }  # fmt: skip
 SHARED: dict[str, Any] = {
     "platforms": PLATFORMS,
+    "settings": SETTINGS,
     "calibrations": (CALIBRATION,),
     "kv_tokens": POOL_TOKENS,
     "point_seconds": 0.7,

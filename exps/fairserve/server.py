@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exps.figure import Platform
+from exps.figure import Platform, Setting
 
 MODEL, HARDWARE, CALIBRATION = "llama-2-7b", "a100-80g", "recorded-2025"
 POOL_TOKENS = 100_000
@@ -10,7 +10,9 @@ READS_PER_WAIT = 1.315
 """Requests that the artifact's server read from its socket each time it waited for the model; exps.fitting.fairserve.fit
 finds it on the recorded run ``vtc``. It is what kept the backlog out of the scheduler's sight in every recorded run."""
 
-BURST = Platform("burst", MODEL, HARDWARE, "All requests seen as they are sent")
-PACED = Platform("paced", MODEL, HARDWARE, "Requests read at the recorded server's pace",
-                 policies={"slora": {"reads_per_wait": READS_PER_WAIT}})  # fmt: skip
-PLATFORMS = (PACED, BURST)
+SERVER = Platform("llama-7b", MODEL, HARDWARE, "Llama-2-7B on A100-80G")
+PLATFORMS = (SERVER,)
+BURST = Setting("burst", "All requests seen as they are sent", batching="slora")
+PACED = Setting("paced", "Requests read at the recorded server's pace", batching="slora",
+                policies={"slora": {"reads_per_wait": READS_PER_WAIT}})  # fmt: skip
+SETTINGS = (PACED, BURST)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from exps.fairserve import suite_claims as claims
 from exps.fairserve.measures import Rows, of_points, totals
 from exps.fairserve.points import FAIRSERVE, LIMIT, RPM, TITLES, VTC, WL, limited, workload
-from exps.fairserve.server import CALIBRATION, PLATFORMS
+from exps.fairserve.server import CALIBRATION, PLATFORMS, SETTINGS
 from exps.fairserve.tables import COUNTS, RATES, long
 from exps.figure import Figure, Options, Platform, Sweep
 
@@ -67,8 +67,8 @@ def draw_two(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> 
 
     panels = {"weighted": "Weighted tokens per s", "normalised": "Normalised service per s"}
     paths: list[Path] = []
-    for platform in metrics["model"].unique(maintain_order=True):
-        rows = metrics.filter((pl.col("model") == platform) & (pl.col("rps") == metrics["rps"].max()))
+    for platform in metrics["setting"].unique(maintain_order=True):
+        rows = metrics.filter((pl.col("setting") == platform) & (pl.col("rps") == metrics["rps"].max()))
         names = [f"{panel}_{number}" for panel in panels for number in (1, 2)]
         shown = rows.unpivot(on=names, index="system", variable_name="of", value_name="value").rename({"system": "series"})
         shown = shown.with_columns(panel=pl.col("of").str.head(-2), group="client " + pl.col("of").str.tail(1))
@@ -92,8 +92,8 @@ def draw_fifty(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -
     columns = {name: {**COUNTS, **RATES}[name] for name in ("aborted_requests", "wasted_prompt_tokens", "requests_per_s",
                                                           "mean_ttft_s")}  # fmt: skip
     paths: list[Path] = []
-    for platform in metrics["model"].unique(maintain_order=True):
-        rows = long(metrics.filter(model=platform), columns)
+    for platform in metrics["setting"].unique(maintain_order=True):
+        rows = long(metrics.filter(setting=platform), columns)
         paths += grouped_bars(rows, panels=columns, labels=TITLES, x="Limit a minute",
                               path=folder / f"overload50-{platform}-{suffix}", footer=caption)  # fmt: skip
     return paths
@@ -103,8 +103,9 @@ OVERLOAD2 = Figure(
     id="fairserve/overload2",
     title="Two clients of different applications: calm, loaded and overloaded",
     platforms=PLATFORMS,
+    settings=SETTINGS,
     systems=SYSTEMS,
-    sweep=Sweep("rps", {platform.name: tuple(RATES_OF) for platform in PLATFORMS}),
+    sweep=Sweep("rps", {setting.name: tuple(RATES_OF) for setting in SETTINGS}),
     calibrations=(CALIBRATION,),
     timetable=two_clients,
     policies=limit_at,
@@ -119,8 +120,9 @@ OVERLOAD50 = Figure(
     id="fairserve/overload50",
     title="Fifty clients at 3 to 5 requests a second each",
     platforms=PLATFORMS,
+    settings=SETTINGS,
     systems=(RPM, VTC, FAIRSERVE),
-    sweep=Sweep("limit", {platform.name: (LIMIT,) for platform in PLATFORMS}),
+    sweep=Sweep("limit", {setting.name: (LIMIT,) for setting in SETTINGS}),
     calibrations=(CALIBRATION,),
     timetable=fifty,
     policies=limited,

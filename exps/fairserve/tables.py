@@ -62,8 +62,8 @@ def draw_table(metrics: pl.DataFrame, caption: str, stem: Path, published: str, 
     systems = metrics["system"].unique(maintain_order=True).to_list()
     limits = sorted(set(metrics["limit"].to_list()))
     theirs = _at_every(theirs, limits)
-    for platform in metrics["model"].unique(maintain_order=True):
-        rows = metrics.filter(model=platform)
+    for platform in metrics["setting"].unique(maintain_order=True):
+        rows = metrics.filter(setting=platform)
         for letter, columns in (("a", COUNTS), ("b", RATES)):
             there = [name for name in columns if name in theirs.columns]
             beside = long(theirs.filter(theirs["system"].is_in(systems)), {name: columns[name] for name in there})

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exps.fairserve.points import FAIRSERVE, LIMITS, POINTS, RPM, SHARED, TITLES, WL, WO, WOI, W, limited, timetable
-from exps.fairserve.server import PLATFORMS
+from exps.fairserve.server import SETTINGS
 from exps.figure import Figure, Sweep
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
     import polars as pl
 
     longest = _answers(records)
-    rows = [_distributions(record, longest[record.point.platform.name, record.point.x]) for record in records]
+    rows = [_distributions(record, longest[record.point.platform.key, record.point.x]) for record in records]
     return pl.concat(rows)
 
 
@@ -43,7 +43,7 @@ def _answers(records: Sequence[Record]) -> dict[tuple[str, float], pl.Series]:
 
     found: dict[tuple[str, float], pl.Series] = {}
     for record in records:
-        key, requests = (record.point.platform.name, record.point.x), record.requests
+        key, requests = (record.point.platform.key, record.point.x), record.requests
         given = requests.select(pl.when(pl.col("status") == "finished").then("output_tokens")).to_series()
         found[key] = found[key].zip_with(found[key].is_not_null(), given) if key in found else given
     return found
@@ -66,7 +66,8 @@ def _distributions(record: Record, answers: pl.Series) -> pl.DataFrame:
         .unpivot(variable_name="quantity", value_name="scaled")
         .drop_nulls()
         .with_columns(share_pct=100.0 * (pl.col("scaled").rank("max").over("quantity") - 1) / (pl.len().over("quantity") - 1))
-        .select(pl.lit(point.platform.name).alias("model"), pl.lit(point.system).alias("system"),
+        .select(pl.lit(point.platform.name).alias("model"), pl.lit(point.platform.setting.name).alias("setting"),
+                pl.lit(point.system).alias("system"),
                 pl.lit(point.x).alias("limit"), "quantity", "scaled", "share_pct")
     )  # fmt: skip
 
@@ -76,9 +77,9 @@ def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list
     from plots.curves import Axis, Panels, time_curves
 
     paths: list[Path] = []
-    for platform in metrics["model"].unique(maintain_order=True):
+    for platform in metrics["setting"].unique(maintain_order=True):
         paths += time_curves(
-            metrics.filter(model=platform).unique(maintain_order=True),
+            metrics.filter(setting=platform).unique(maintain_order=True),
             None,
             x=Axis("scaled", "Share of the largest", limits=(0, 1.03)),
             y=Axis("share_pct", "Throttled clients (%)", limits=(0, 100)),
@@ -95,7 +96,7 @@ CDF_THROTTLED = Figure(
     id="fairserve/cdf-throttled",
     title="What throttled clients ask for",
     systems=(RPM, W, WO, WOI, WL, FAIRSERVE),
-    sweep=Sweep("limit", {platform.name: LIMITS[:1] for platform in PLATFORMS}),
+    sweep=Sweep("limit", {setting.name: LIMITS[:1] for setting in SETTINGS}),
     timetable=timetable,
     policies=limited,
     measure=measure,

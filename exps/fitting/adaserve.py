@@ -13,6 +13,7 @@ import polars as pl
 from joblib import Parallel, delayed
 
 from engine.executors.simulated.acceptance import AcceptanceModel
+from engine.executors.simulated.engines import CHAINS, PLAIN, TREES
 from engine.executors.simulated.profiles import Calibration, Deployment, load_deployment
 from exps.adaserve.evaluation import PLATFORMS
 from exps.figure import Platform
@@ -30,9 +31,9 @@ C1S = (10.0, 20.0, 30.0, 40.0)
 SCALES = tuple(round(0.86 + 0.02 * i, 2) for i in range(14))
 FINE_STEPS = (-0.01, 0.0, 0.01)
 FAMILIES = {
-    "off": ("vllm", "sarathi"),
-    "chain": ("vllm-spec-4", "vllm-spec-6", "vllm-spec-8"),
-    "adaserve": ("adaserve",),
+    PLAIN: ("vllm", "sarathi"),
+    CHAINS: ("vllm-spec-4", "vllm-spec-6", "vllm-spec-8"),
+    TREES: ("adaserve",),
 }
 
 Report = Callable[[str], None]

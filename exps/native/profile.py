@@ -47,8 +47,8 @@ def measure(platform: Platform, weights: str, folder: Path, quick: bool, say: Sa
     if pair.draft is not None:
         store(f"{model}-draft", _shape(pair.draft), folder / "models")
         facts |= {"draft": f"{model}-draft", **_speculation(bench, facts["context_s"], say)}
-    policy = _adaserve(line, facts)
-    facts["policies"] = {"adaserve": policy} if pair.draft is not None else {}
+    estimate, policy = _estimate(line, facts), {"width": list(WIDTH)}
+    facts["policies"] = {"speculation": estimate, "adaserve": policy} if pair.draft is not None else {}
     say("baseline latency")
     calibration: dict[str, Any] = {"fitted_on": "this machine and the tiny pair", "acceptance": TINY.name}
     name = f"{model}@{HARDWARE}"
@@ -61,7 +61,8 @@ def measure(platform: Platform, weights: str, folder: Path, quick: bool, say: Sa
         return path
     say("AdaServe's budget")
     options = Options(calibration=MEASURED, quick=quick, weights=weights, profiles=folder)
-    return store(name, {**whole, "policies": {"adaserve": tuned(platform, options, policy)}}, folder / "deployments")
+    policies = {"speculation": estimate, "adaserve": tuned(platform, options, policy)}
+    return store(name, {**whole, "policies": policies}, folder / "deployments")
 
 
 def _hardware() -> dict[str, Any]:
@@ -128,10 +129,9 @@ def _speculation(bench: Bench, context_s: float, say: Say) -> dict[str, float]:
     }
 
 
-def _adaserve(line: Line, facts: dict[str, Any]) -> dict[str, Any]:
-    """What AdaServe estimates a step by: its latency table, and the time of a draft of four sequences."""
+def _estimate(line: Line, facts: dict[str, Any]) -> dict[str, Any]:
+    """What a speculation policy can estimate a step by: a latency table, and the time of a draft of four sequences."""
     return {
-        "width": list(WIDTH),
         "draft_s": DEPTH * (facts.get("draft_step_s", 0.0) + 4 * facts.get("draft_step_token_s", 0.0)),
         "verify_tokens": [0.0, *line.tokens],
         "verify_s": [0.0, *line.seconds],

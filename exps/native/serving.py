@@ -11,7 +11,6 @@ from engine.executors.native.executor import NativeExecutor
 from engine.executors.simulated.profiles import Deployment
 from engine.request import Request
 from engine.sampling import Sampling
-from engine.system import parse_system
 from exps.native.models import Prompts, load, load_prompts
 from exps.serving import Outcome, Setup, serve
 from exps.simulation import requests_of
@@ -38,7 +37,7 @@ def serve_natively(timetable: pl.DataFrame, setup: Setup) -> Outcome:
 def make_executor(setup: Setup, deployment: Deployment) -> NativeExecutor:
     """An executor for the setup's system; the draft is left out where nobody speculates."""
     pair = load(setup.model, setup.weights)
-    speculates = parse_system(setup.system).speculation.name != "off"
+    speculates = setup.composed().build(setup.parameters(deployment))[2] is not None
     kv_tokens = deployment.kv_tokens if setup.kv_tokens is None else setup.kv_tokens
     return NativeExecutor(pair.target, pair.draft if speculates else None, kv_tokens)
 

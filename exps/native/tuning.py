@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
+from engine.configuration import merge_policies
 from exps.adaserve.fig8 import FIG8
 from exps.figure import Options, Platform, Point
 from exps.local import measured
@@ -32,7 +33,7 @@ def tuned(platform: Platform, options: Options, policy: Mapping[str, Any]) -> di
     setup = setup_of(Point(FIG8, platform, "adaserve", rate), replace(asked, backend="sim"))
 
     def score(candidate: dict[str, Any]) -> tuple[float, float]:
-        tried = replace(deployment, policies={"adaserve": candidate})
+        tried = replace(deployment, policies=merge_policies(deployment.policies, {"adaserve": candidate}))
         summary = summarize(simulate(timetable, setup, tried).requests)
         return round(summary["attainment_pct"], 1), summary["goodput_tokens_per_s"]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from engine.executors.simulated.engines import ENGINES
 from engine.executors.simulated.profiles import Deployment
 from exps.adaserve.fig8 import FIG8
 from exps.figure import Options, Point
@@ -20,7 +21,6 @@ from exps.serving import NATIVE, SIM, Outcome, Setup
 from exps.simulation import simulate
 from exps.work import serve
 
-KINDS = ("off", "chain", "adaserve")
 SYSTEMS = ("vllm", "sarathi", "vllm-spec-4", "adaserve")
 LIMITS = {"step_ms": 15.0, "attainment_pct": 5.0, "tokens_per_verification": 5.0}
 
@@ -89,7 +89,7 @@ def compare(timetable: pl.DataFrame, setup: Setup) -> list[Comparison]:
 def slowed(deployment: Deployment, slower: float) -> Deployment:
     """A deployment whose steps, the host's part excepted, all take ``slower`` times as long."""
     calibrations = {
-        name: replace(calibration, scale={kind: slower * calibration.scale.get(kind, 1.0) for kind in KINDS})
+        name: replace(calibration, scale={kind: slower * calibration.scale.get(kind, 1.0) for kind in ENGINES})
         for name, calibration in deployment.calibrations.items()
     }
     return replace(deployment, calibrations=calibrations)

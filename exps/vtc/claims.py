@@ -10,8 +10,10 @@ import numpy.typing as npt
 import polars as pl
 
 from exps.claims import Claim, Verdict, missing, verdict
+from exps.figure import Setting
 
 POOL_TOKENS, LONGEST_INPUT = 10_000, 256
+SETTINGS = (Setting(batching="slora"),)
 W_P, W_Q = 1.0, 2.0
 U = max(W_P * LONGEST_INPUT, W_Q * POOL_TOKENS)
 PLATFORM = "llama"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from exps.claims import Claim, Verdict, missing, verdict
 from exps.figure import Figure, Options, Platform, Sweep
+from exps.vtc.claims import SETTINGS
 
 if TYPE_CHECKING:
     import polars as pl
@@ -150,6 +151,7 @@ FIG15A = Figure(
     id="vtc/fig15a",
     title="Service difference of two overloaded clients by KV pool",
     platforms=(S4,),
+    settings=SETTINGS,
     systems=("vtc",),
     sweep=Sweep("kv_tokens", {S4.name: tuple(RATES_BY_POOL)}),
     calibrations=("session-2023",),
@@ -165,6 +167,7 @@ FIG15B = Figure(
     id="vtc/fig15b",
     title="Service difference of two overloaded clients by length of requests",
     platforms=(S4,),
+    settings=SETTINGS,
     systems=("vtc",),
     sweep=Sweep("tokens", {S4.name: tuple(RATES_BY_LENGTH)}),
     calibrations=("session-2023",),

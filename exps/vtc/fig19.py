@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from exps.claims import Claim, Verdict, missing, verdict
 from exps.figure import Figure, Options, Platform, Sweep
-from exps.vtc.claims import PLATFORM, POOL_TOKENS
+from exps.vtc.claims import PLATFORM, POOL_TOKENS, SETTINGS
 from exps.vtc.fig3 import S1
 
 if TYPE_CHECKING:
@@ -138,6 +138,7 @@ FIG19 = Figure(
     id="vtc/fig19",
     title="Service difference where the answer's length is known, guessed and unknown (Tables 5 and 6)",
     platforms=(S1,),
+    settings=SETTINGS,
     systems=("fcfs", "vtc", ARTIFACT, "vtc-pred-50", "vtc-oracle"),
     sweep=Sweep("clients", {S1.name: tuple(RATES)}),
     calibrations=("session-2024", "session-2023"),

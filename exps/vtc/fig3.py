@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from exps.figure import Figure, Options, Platform, Sweep
 from exps.local import LOCAL
-from exps.vtc.claims import CLAIMS, LONGEST_INPUT, PLATFORM, POOL_TOKENS, U
+from exps.vtc.claims import CLAIMS, LONGEST_INPUT, PLATFORM, POOL_TOKENS, SETTINGS, U
 from exps.vtc.measures import over_time
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ FIG3 = Figure(
     id="vtc/fig3",
     title="Service of two overloaded clients over time",
     platforms=(S1, *LOCAL),
+    settings=SETTINGS,
     systems=("vtc", "fcfs"),
     sweep=Sweep("duration_s", {S1.name: (600.0,)}, quick=(60.0,)),
     calibrations=("session-2024", "session-2023"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from exps.claims import NOT_JUDGED, Claim, Verdict
 from exps.figure import Figure, Options, Platform, Sweep
-from exps.vtc.claims import POOL_TOKENS
+from exps.vtc.claims import POOL_TOKENS, SETTINGS
 from exps.vtc.fig3 import S1
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def figure(
         id=f"vtc/{name}",
         title=title,
         platforms=(S1,),
+        settings=SETTINGS,
         systems=systems,
         sweep=Sweep("duration_s", {S1.name: (DURATION_S,)}, quick=(QUICK_S,)),
         calibrations=("session-2024", "session-2023"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from exps.claims import Claim
 from exps.figure import Figure, Options, Platform, Sweep
 from exps.vtc import suite_claims as claims
-from exps.vtc.claims import POOL_TOKENS
+from exps.vtc.claims import POOL_TOKENS, SETTINGS
 from exps.vtc.fig3 import S1
 from exps.vtc.measures import over_time
 
@@ -115,6 +115,7 @@ def _figure(suite: Suite) -> Figure:
         id=f"vtc/fig{suite.number}",
         title=suite.title,
         platforms=(S1,),
+        settings=SETTINGS,
         systems=suite.systems,
         sweep=Sweep("duration_s", {S1.name: (suite.duration_s,)}, quick=(QUICK_S,)),
         calibrations=("session-2024", "session-2023"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.configuration import from_table, nearest, read_toml
+from engine.configuration import from_table, merge_policies, nearest, read_toml
 from engine.errors import InputError
 
 
@@ -49,3 +49,9 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
 def test_nearest_names_come_first() -> None:
     assert nearest("vllm-spec", ["vllm-spec-4", "fcfs"]) == "did you mean vllm-spec-4?"
     assert nearest("zzz", ["b", "a"]) == "known: a, b."
+
+
+def test_policies_merge_parameter_by_parameter_and_later_layers_go_first() -> None:
+    server, figure = {"slora": {"reads_per_wait": 1.3, "poll_s": 0.0}}, {"slora": {"poll_s": 0.5}, "rpm": {"limit": 5}}
+    assert merge_policies(server, figure) == {"slora": {"reads_per_wait": 1.3, "poll_s": 0.5}, "rpm": {"limit": 5}}
+    assert server == {"slora": {"reads_per_wait": 1.3, "poll_s": 0.0}} and merge_policies() == {}

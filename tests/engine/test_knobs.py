@@ -28,7 +28,7 @@ ADASERVE: dict[str, Any] = {
     "verify_tokens": (0.0, 40.0), "verify_s": (0.0, 0.02),
 }  # fmt: skip
 PREFILL = TiledPrefill(0.01, 0.002)
-CALIBRATION = Calibration("x", scale={"off": 1.0}, host_s=0.001)
+CALIBRATION = Calibration("x", scale={"plain": 1.0}, host_s=0.001)
 
 KNOBS: dict[Callable[..., Any], dict[str, Any]] = {
     VTC: {"w_p": 9.0, "w_q": 0.1, "weights": {"c": 5.0}, "lift": False, "lift_from_empty": False, "duplicate_charge": True,
@@ -47,7 +47,7 @@ KNOBS: dict[Callable[..., Any], dict[str, Any]] = {
                "expands_batch": True, "host_s": 0.003, "scale": 1.5, "query_s": 1e-5},
     DraftCost: {"step_s": 0.003, "token_s": 0.001, "step_token_s": 0.0005, "context_s": 1e-6},
     TiledPrefill: {"fixed_s": 0.03, "tile_s": 0.01, "tile": 16},
-    Calibration: {"scale": {"off": 1.5}, "step_factor": 1.2, "host_s": 0.004},
+    Calibration: {"scale": {"plain": 1.5}, "step_factor": 1.2, "host_s": 0.004},
 }  # fmt: skip
 
 GUESSED = {"predict": "oracle", "spread": 0.5}
@@ -97,7 +97,7 @@ def cost(thing: Callable[..., Any], knob: Mapping[str, Any]) -> StepCost:
         return replace(COST, prefill=replace(PREFILL, **knob))
     calibrations = {"x": replace(CALIBRATION, **knob)}
     deployment = replace(load_deployment("llama-2-7b", "a10g"), line=COST.line, calibrations=calibrations)
-    return deployment.step_cost("off", "x")
+    return deployment.step_cost("plain", "x")
 
 
 @pytest.mark.parametrize(("thing", "name"), [(thing, name) for thing, knobs in KNOBS.items() for name in knobs])

@@ -9,6 +9,7 @@ from exps.adaserve.claims import CLAIMS as ADASERVE_CLAIMS
 from exps.adaserve.evaluation import RATES
 from exps.claims import FAILS, HOLDS, NOT_JUDGED, Claim, any_fails, judge, verdict
 from exps.claims_page import claims_page
+from exps.figure import Platform
 from exps.published import read_published
 from exps.registry import find_figure
 from exps.report import Reporter
@@ -16,6 +17,11 @@ from exps.vtc.claims import CLAIMS as VTC_CLAIMS
 
 ADASERVE = {claim.id: claim for claim in ADASERVE_CLAIMS}
 VTC = {claim.id: claim for claim in VTC_CLAIMS}
+
+
+def at(coverage):
+    """Coverage by platform, of models by name."""
+    return {Platform(name, name, "a", name): points for name, points in coverage.items()}
 
 
 def published_sweep() -> pl.DataFrame:
@@ -113,10 +119,10 @@ def test_vtc_claims_need_their_systems(claim):
 def test_judgements_tell_what_is_partial_and_quick_judges_nothing():
     metrics = change(published_sweep(), "adaserve", "attainment_pct", 50.0)
     whole = 6 * len(RATES["llama"])
-    rows = judge(ADASERVE_CLAIMS, metrics, {"llama": (12, whole), "qwen": (60, 60)})
+    rows = judge(ADASERVE_CLAIMS, metrics, at({"llama": (12, whole), "qwen": (60, 60)}))
     assert {row.model: row.points for row in rows} == {"llama": "partial: 12 of 72 points", "qwen": ""}
     assert any_fails(rows)
-    quick = judge(ADASERVE_CLAIMS, metrics, {"llama": (12, whole)}, quick=True)
+    quick = judge(ADASERVE_CLAIMS, metrics, at({"llama": (12, whole)}), quick=True)
     assert {row.verdict for row in quick} == {NOT_JUDGED}
     assert not any_fails(quick)
 
@@ -124,15 +130,15 @@ def test_judgements_tell_what_is_partial_and_quick_judges_nothing():
 def test_a_cause_is_told_where_the_claim_fails_and_nowhere_else():
     frame = pl.DataFrame({"model": ["a", "b", "c"], "good": [True, False, False]})
     claim = Claim("X", "all is good", {}, "none", lambda rows: verdict(rows["good"][0], "-"), {"b": "because of b"})
-    rows = judge([claim], frame, dict.fromkeys("abc", (1, 1)))
+    rows = judge([claim], frame, at(dict.fromkeys("abc", (1, 1))))
     assert [row.cause for row in rows] == ["", "because of b", ""]
-    assert not any(row.cause for row in judge([claim], frame, {"b": (1, 1)}, quick=True))
+    assert not any(row.cause for row in judge([claim], frame, at({"b": (1, 1)}), quick=True))
 
 
 def test_a_page_counts_verdicts_and_tells_causes():
     frame = pl.DataFrame({"model": ["a", "b"], "good": [True, False]})
     claim = Claim("X", "a | b", {"a": "1"}, "none", lambda rows: verdict(rows["good"][0], "2"), "for want of c")
-    rows = judge([claim], frame, dict.fromkeys("ab", (1, 1)))
+    rows = judge([claim], frame, at(dict.fromkeys("ab", (1, 1))))
     page = claims_page([(find_figure(name), rows, "from there.") for name in ("fig8", "fig9")])
     assert "\n1 claims hold, 1 fail, 0 are not judged.\n" in page
     assert "| X | a | a / b | 1 | none | 2 | holds |\n| X | b | a / b | - | none | 2 | **fails** |" in page
@@ -142,5 +148,5 @@ def test_a_page_counts_verdicts_and_tells_causes():
 def test_causes_are_printed_below_the_table_once_for_all_claims_that_share_one(capsys):
     frame = pl.DataFrame({"model": ["a", "b"]})
     claims = [Claim(name, "s", {}, "none", lambda rows: verdict(False, "-"), "one cause") for name in "XY"]
-    Reporter().claims(find_figure("fig8"), judge(claims, frame, dict.fromkeys("ab", (1, 1))), "source")
+    Reporter().claims(find_figure("fig8"), judge(claims, frame, at(dict.fromkeys("ab", (1, 1)))), "source")
     assert "Why X (a), Y (a), X (b), Y (b) fail: one cause" in capsys.readouterr().out

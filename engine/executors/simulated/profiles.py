@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from engine.configuration import from_table, nearest, read_toml
+from engine.configuration import from_table, merge_policies, nearest, read_toml
 from engine.errors import InputError
 from engine.executors.simulated.acceptance import AcceptanceModel
 from engine.executors.simulated.cost import DraftCost, Line, StepCost, TiledPrefill
+from engine.executors.simulated.engines import CHAINS, PLAIN
 from engine.executors.simulated.measured import MeasuredAcceptance, load_measured
 
 ROOT = Path(__file__).parent / "profiles"
@@ -60,7 +60,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Calibration:
-    """One named set of fitted numbers. ``scale``: step cost by speculation ("off", "chain", "adaserve").
+    """One named set of fitted numbers. ``scale``: step cost by engine (engines.PLAIN, CHAINS, TREES).
 
     ``step_factor`` multiplies the decode steps and ``host_s`` is added to every step. ``acceptance`` and ``policies``
     hold what was fitted of the draft model and of the policies' parameters.
@@ -102,21 +102,22 @@ class Deployment:
         return self.calibrations[name]
 
     def policies_under(self, calibration: str) -> dict[str, dict[str, Any]]:
-        """Parameters by policy name: the deployment's, and over them the calibration's."""
-        return _merge(self.policies, self.calibration(calibration).policies)
+        """Parameters by policy name, or by role ("speculation") for every policy of it that has one of that name: the
+        deployment's, and over them the calibration's."""
+        return merge_policies(self.policies, self.calibration(calibration).policies)
 
-    def step_cost(self, speculation: str, calibration: str) -> StepCost:
-        """The cost of a step of an engine that speculates in this way ("off", "chain", "adaserve")."""
+    def step_cost(self, engine: str, calibration: str) -> StepCost:
+        """The cost of a step of one of the engines of engine.executors.simulated.engines."""
         fitted = self.calibration(calibration)
         line = Line(self.line.tokens, tuple(fitted.step_factor * s for s in self.line.seconds))
         return StepCost(
             line=line,
             context_s=fitted.step_factor * self.context_s,
             prefill=self.prefill,
-            draft=None if speculation == "off" else self.draft,
-            expands_batch=self.expands_chains and speculation == "chain",
+            draft=None if engine == PLAIN else self.draft,
+            expands_batch=self.expands_chains and engine == CHAINS,
             host_s=fitted.host_s,
-            scale=fitted.scale.get(speculation, 1.0),
+            scale=fitted.scale.get(engine, 1.0),
             query_s=self.query_s,
         )
 
@@ -183,7 +184,7 @@ def load_deployment(model: str, hardware: str, profiles: Path | None = None) -> 
     device, gpus = load_hardware(hardware, profiles)
     where = f"{model}@{hardware}"
     tables = [read_toml(path) for folder in FACTS if (path := _path(folder, where, profiles)).exists()]
-    measured = from_table(_Measured, reduce(_merge, tables, {}), where)
+    measured = from_table(_Measured, merge_policies(*tables), where)
     kv_tokens = measured.kv_tokens or _free_kv_tokens(shape, device, gpus, where)
     line = from_table(Line, measured.forward, where) if measured.forward else roofline(shape, device, gpus)
     context_s = shape.kv_bytes_per_token / (gpus * device.bandwidth_bytes_per_s * device.kv_share)
@@ -203,15 +204,6 @@ def load_deployment(model: str, hardware: str, profiles: Path | None = None) -> 
         expands_chains=measured.expands_chains,
         query_s=measured.query_s,
     )
-
-
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Tables merge key by key; anything else in ``over`` replaces what ``base`` has."""
-    merged = dict(base)
-    for key, value in over.items():
-        nested = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
-        merged[key] = _merge(base[key], value) if nested else value
-    return merged
 
 
 @dataclass(frozen=True)

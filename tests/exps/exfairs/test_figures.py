@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -11,7 +12,7 @@ import cli
 from exps.exfairs.figures import EXFAIRS_FIGURES
 from exps.exfairs.pictures import COLOURS, MARKERS, client_strokes
 from exps.exfairs.scenarios import DEC
-from exps.exfairs.setup import EXFAIRS, FCFS, PERIOD_S, PLATFORMS, SYSTEMS, TITLES, VARIANTS
+from exps.exfairs.setup import EXFAIRS, FCFS, PERIOD_S, SETTINGS, SYSTEMS, TESTBED, TITLES, VARIANTS
 from exps.figure import Options
 from exps.workload.exfairs import SCENARIOS
 from plots.sheets import Stroke
@@ -38,23 +39,22 @@ def test_a_scenario_figure_draws_all_sheets_of_its_first_scenario_and_compares_i
 
 @pytest.mark.parametrize("figure", ["exfairs/alpha", "exfairs/ablation"])
 def test_a_sweep_draws_one_picture_and_judges_each_place(figure, tmp_path, capsys):
-    arguments = ["--model", "dec-1,dec-1-bounded", "--system", "exfairs"]
+    arguments = ["--setting", "dec-1,dec-1-bounded", "--system", "exfairs"]
     pictures, claims = run(tmp_path, capsys, figure, *arguments)
     assert len(pictures) == 1
-    assert {claim["model"] for claim in claims} == {"dec-1", "dec-1-bounded"}
+    assert {claim["setting"] for claim in claims} == {"dec-1", "dec-1-bounded"}
 
 
 def test_every_figure_stands_on_the_same_testbed_and_period():
     for figure in EXFAIRS_FIGURES:
         assert {(platform.model, platform.hardware) for platform in figure.platforms} == {("qwen2.5-32b", "8xv100-32g")}
-        assert figure.policies is not None and figure.policies(0.7)["exfairs"]["round_s"] == PERIOD_S
+        assert all(setting.policies["exfairs"]["round_s"] == PERIOD_S for setting in figure.settings)
     assert {scenario.period_s for scenario in SCENARIOS.values()} == {PERIOD_S}
 
 
 def test_bounded_places_admit_sixteen_at_a_time():
-    limits = {platform.name: platform.policies for platform in PLATFORMS}
-    assert limits["dec-1"] == {}
-    assert {name: limit["vllm"]["max_sequences"] for name, limit in limits.items() if limit} == {
+    limits = {setting.name: setting.policies for setting in SETTINGS}
+    assert {name: limit["vllm"]["max_sequences"] for name, limit in limits.items() if "vllm" in limit} == {
         "early-3-bounded": 16, "dec-1-bounded": 16,
     }  # fmt: skip
 
@@ -63,11 +63,11 @@ def test_a_swept_value_reaches_the_workload_or_the_policy():
     slo, load, alpha = (
         next(f for f in EXFAIRS_FIGURES if f.id == f"exfairs/{name}") for name in ("slo-sweep", "load-sweep", "alpha")
     )
-    place, options = PLATFORMS[0], Options(quick=True)
+    place, options = replace(TESTBED, setting=SETTINGS[0]), Options(quick=True)
     half, twice = (slo.timetable(place, x, options)["slo_s"] for x in (0.5, 2.0))
     assert (4 * half).to_list() == twice.to_list()
     assert load.timetable(place, 0.5, options).height < 0.6 * load.timetable(place, 1.0, options).height
-    assert alpha.policies is not None and alpha.policies(0.3)["exfairs"] == {"round_s": PERIOD_S, "alpha": 0.3}
+    assert alpha.policies is not None and alpha.policies(0.3)["exfairs"] == {"alpha": 0.3}
 
 
 def test_systems_that_stand_together_differ_in_colour_and_marker():
@@ -86,3 +86,8 @@ def test_the_legend_names_few_clients_and_counts_many():
     many, entries = strokes("mix", 50)
     assert len(many) == 50 and all(stroke.label is None for stroke in many.values())
     assert entries == [Stroke("#666666", "50 mix clients", ":")]
+
+
+def test_a_figure_without_its_own_policy_is_drawn_and_not_judged(tmp_path, capsys):
+    pictures, claims = run(tmp_path, capsys, "exfairs/dec", "--at", "1", "--system", "vtc")
+    assert pictures and {claim["verdict"] for claim in claims} == {"not judged"}

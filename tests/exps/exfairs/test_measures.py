@@ -78,14 +78,14 @@ def test_only_systems_that_exchange_have_exchanges(metrics):
 
 def test_exchanges_have_a_reason_when_violations_alone_decide(quick_records):
     slo_alone = "exfairs,order=exfairs(alpha=1)"
-    runs = sweep_measure(quick_records("exfairs/ablation", EXFAIRS, slo_alone, models=("dec-1",)))
+    runs = sweep_measure(quick_records("exfairs/ablation", EXFAIRS, slo_alone, settings=("dec-1",)))
     needless = dict(zip(runs["system"], runs["needless"], strict=True))
     assert needless[EXFAIRS] > 0 == needless[slo_alone]
 
 
 def test_a_sweep_has_a_row_a_point(quick_records):
-    runs = sweep_measure(quick_records("exfairs/slo-sweep", FCFS, points=2, models=("dec-1", "dec-1-bounded")))
-    assert runs.select("model", "slo_scale").rows() == [
+    runs = sweep_measure(quick_records("exfairs/slo-sweep", FCFS, points=2, settings=("dec-1", "dec-1-bounded")))
+    assert runs.select("setting", "slo_scale").rows() == [
         ("dec-1", 0.5), ("dec-1", 2.0), ("dec-1-bounded", 0.5), ("dec-1-bounded", 2.0),
     ]  # fmt: skip
     loose, tight = (runs.filter(slo_scale=scale)["violations"].sum() for scale in (2.0, 0.5))

@@ -43,7 +43,7 @@ def serve(scenario: Scenario, policy: Watched | WatchedContinuous, load: float =
     """The records of a run on ExFairS's testbed with 16 at a time."""
     timetable = rounds_timetable(scenario, load=load)
     deployment = load_deployment("qwen2.5-32b", "8xv100-32g")
-    executor = SimulatedExecutor(deployment.step_cost("off", "first-principles"), None, seed=0)
+    executor = SimulatedExecutor(deployment.step_cost("plain", "first-principles"), None, seed=0)
     recorder = Recorder(timetable.height, record_steps=False)
     batching = VLLM(max_sequences=16, max_batched_tokens=8124)
     Engine(policy, batching, None, executor, BlockPool(pool, batching.block_size), recorder).run(requests_of(timetable))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -14,7 +15,7 @@ from exps.fairserve.cause_claims import BY_TOKEN, NO_APPS, UNPREFERRED, WL_ENDS
 from exps.fairserve.causes import EQUAL, ONE_APP, timetable
 from exps.fairserve.figures import FAIRSERVE_FIGURES
 from exps.fairserve.measures import OUTPUT, PRODUCED, UNSERVED
-from exps.fairserve.server import BURST
+from exps.fairserve.server import BURST, SERVER
 from exps.figure import Options
 from exps.published import read_published
 from exps.registry import find_figure
@@ -31,7 +32,7 @@ def limits(**of_free: Any) -> pl.DataFrame:
     limited = {"worst_rank": 800, "slowest": 2.0, "mean_sent": 90.0, "aborted_requests": 60}
     free = {"worst_rank": 3, "slowest": 60.0, "mean_sent": 180.0, "aborted_requests": 0, **of_free}
     rows = {"fairserve": limited, NO_APPS: free, "rpm-interactions": {**free, "aborted_requests": 0}}
-    return pl.DataFrame([{"model": "burst", "system": name, "limit": limit, **row}
+    return pl.DataFrame([{"model": "llama", "setting": "burst", "system": name, "limit": limit, **row}
                          for name, row in rows.items() for limit in (10.0, 50.0, 2000.0)])  # fmt: skip
 
 
@@ -45,7 +46,7 @@ def order(model: str = "burst", **values: float) -> pl.DataFrame:
     rows += [(name, PRODUCED, at, tokens) for name, both in produced.items()
              for at, tokens in zip((60.0, 300.0), both, strict=True)]  # fmt: skip
     frame = pl.DataFrame(rows, ["system", "metric", "time_s", "value"], orient="row")
-    return frame.with_columns(model=pl.lit(model), traced=True)
+    return frame.with_columns(model=pl.lit("llama"), setting=pl.lit(model), traced=True)
 
 
 def always(model: str, ending: float, plain: float, traced: bool = True) -> pl.DataFrame:
@@ -53,7 +54,7 @@ def always(model: str, ending: float, plain: float, traced: bool = True) -> pl.D
     theirs = read_published("fairserve", "ablation").filter(system="fs-fair-wsc-limit")
     rows = [theirs.select(pl.col("limit").cast(pl.Float64), pl.col("aborted_requests") * share, system=pl.lit(name))
             for name, share in ((WL_ENDS, ending), ("fs-fair-wsc-limit", plain))]  # fmt: skip
-    return pl.concat(rows).with_columns(model=pl.lit(model), traced=traced)
+    return pl.concat(rows).with_columns(model=pl.lit("llama"), setting=pl.lit(model), traced=traced)
 
 
 def test_each_cause_is_found_where_it_makes_the_difference() -> None:
@@ -109,7 +110,7 @@ def test_without_its_points_no_cause_is_judged() -> None:
 
 
 def test_a_cause_is_taken_away_and_all_else_stays() -> None:
-    usual, one, equal = (timetable(platform, 50.0, QUICK) for platform in (BURST, ONE_APP, EQUAL))
+    usual, one, equal = (timetable(replace(SERVER, setting=setting), 50.0, QUICK) for setting in (BURST, ONE_APP, EQUAL))
     assert one["app"].n_unique() == 1 < usual["app"].n_unique()
     assert one.drop("app").equals(usual.drop("app"))
     assert equal["output_tokens"].unique().to_list() == [round(usual["output_tokens"].mean())]  # type: ignore[arg-type]

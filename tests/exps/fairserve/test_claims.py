@@ -22,7 +22,8 @@ def published(name: str) -> pl.DataFrame:
     wsc = table.filter(system="fs-fair-wsc-expect").drop("limit").join(pl.DataFrame({"limit": LIMITS}), how="cross")
     frame = pl.concat([known, everywhere.select(table.columns), wsc.select(table.columns)])
     ranks = pl.when(pl.col("system") == "rpm-interactions").then(60).otherwise(3)
-    return frame.with_columns(model=pl.lit("paced"), worst_rank=ranks, traced=True, most_sent=1432, app_sent=3740,
+    frame = frame.with_columns(model=pl.lit("llama"), setting=pl.lit("paced"))
+    return frame.with_columns(worst_rank=ranks, traced=True, most_sent=1432, app_sent=3740,
                               limit=pl.col("limit").cast(pl.Float64))  # fmt: skip
 
 
@@ -76,7 +77,7 @@ def test_each_claim_of_the_ablation_fails_too(claim: str, system: str, values: d
 
 
 def test_magnitudes_are_judged_on_the_paced_server_and_the_trace_alone() -> None:
-    for column, value in (("model", "burst"), ("traced", False)):
+    for column, value in (("setting", "burst"), ("traced", False)):
         found = verdicts(claims.TABLE1, published("table1").with_columns(pl.lit(value).alias(column)))
         assert {found[name] for name in ("table RPM", "table FairServe", "table rate")} == {NOT_JUDGED}
         assert found["1 interactions"] == HOLDS

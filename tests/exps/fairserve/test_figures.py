@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,8 @@ def test_every_figure_is_registered_and_most_share_their_points() -> None:
 
 def test_the_limit_of_a_point_reaches_every_policy_and_the_pace_only_the_paced_server() -> None:
     figure = find_figure("fairserve/table1")
-    setups = {platform.name: setup_of(Point(figure, platform, "fairserve", 50.0), Options(calibration="recorded-2025"))
-              for platform in figure.platforms}  # fmt: skip
+    (server,) = figure.platforms
+    setups = {setting.name: setup_of(Point(figure, replace(server, setting=setting), "fairserve", 50.0), Options())
+              for setting in figure.settings}  # fmt: skip
     assert setups["burst"].policies == limited(50.0) == {"rpm": {"limit": 50}, "fairserve": {"limit": 50}}
     assert setups["paced"].policies == {**limited(50.0), "slora": {"reads_per_wait": 1.315}}

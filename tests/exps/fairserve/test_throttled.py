@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
@@ -9,7 +11,7 @@ from exps.fairserve.throttled import CDF_THROTTLED, measure
 from exps.figure import Point
 from exps.records import Record
 
-PACED = CDF_THROTTLED.platforms[0]
+PACED = replace(CDF_THROTTLED.platforms[0], setting=CDF_THROTTLED.settings[0])
 
 
 def record(system: str, aborted: tuple[int, ...]) -> Record:

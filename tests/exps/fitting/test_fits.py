@@ -43,7 +43,7 @@ def test_chain_acceptance_is_figure_12s_level_over_four() -> None:
 
 def test_what_is_stored_is_what_the_simulator_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trees = Trees(mean=0.8, later_share=0.4, c1=25.0)
-    table = {"fitted_by": "a test", "calibration": {"one": {"fitted_on": "nothing", "scale": {"off": 0.9}, **trees.table()}}}
+    table = {"fitted_by": "a test", "calibration": {"one": {"fitted_on": "nothing", "scale": {"plain": 0.9}, **trees.table()}}}
     for folder in ("hardware", "models", "deployments"):
         (tmp_path / folder).symlink_to(profiles.ROOT / folder)
     path = store("llama-3.1-70b@4xa100-80g", table, tmp_path / "fitted")
@@ -52,13 +52,13 @@ def test_what_is_stored_is_what_the_simulator_reads(tmp_path: Path, monkeypatch:
     deployment = profiles.load_deployment("llama-3.1-70b", "4xa100-80g")
     acceptance = deployment.calibration("one").acceptance
     assert acceptance is not None and (acceptance.mean, acceptance.later_share) == (0.8, 0.4)
-    assert deployment.policies_under("one")["adaserve"]["c1"] == 25 and deployment.step_cost("off", "one").scale == 0.9
+    assert deployment.policies_under("one")["adaserve"]["c1"] == 25 and deployment.step_cost("plain", "one").scale == 0.9
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_the_scaled_calibration_declares_three_numbers_a_model(platform: Platform) -> None:
     deployment = profiles.load_deployment(platform.model, platform.hardware)
-    assert set(deployment.calibration("scaled").scale) == {"off", "chain", "adaserve"}
+    assert set(deployment.calibration("scaled").scale) == {"plain", "chains", "trees"}
     assert not deployment.calibration("first-principles").scale
 
 

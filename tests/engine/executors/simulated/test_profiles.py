@@ -40,7 +40,7 @@ def test_every_shipped_deployment_loads(name: str) -> None:
     deployment = load_deployment(*name.split("@"))
     assert deployment.kv_tokens > 0 and deployment.baseline_tpot_s > 0 and deployment.context_s > 0
     for calibration in deployment.calibrations:
-        for speculation in ("off", "chain", "adaserve"):
+        for speculation in ("plain", "chains", "trees"):
             assert deployment.step_cost(speculation, calibration).line(1) > 0
 
 
@@ -139,7 +139,7 @@ def test_fitted_numbers_replace_facts_key_by_key(own_profiles: Path) -> None:
 
 
 def test_a_calibration_scales_steps_by_speculation() -> None:
-    fitted = Calibration("x", scale={"chain": 3.0}, step_factor=2.0, host_s=0.5)
+    fitted = Calibration("x", scale={"chains": 3.0}, step_factor=2.0, host_s=0.5)
     deployment = replace(
         load_deployment("llama-2-7b", "a10g"),
         line=Line((0, 1), (1.0, 2.0)),
@@ -148,8 +148,8 @@ def test_a_calibration_scales_steps_by_speculation() -> None:
         calibrations={"x": fitted},
         expands_chains=True,
     )
-    off, chain, tree = (deployment.step_cost(name, "x") for name in ("off", "chain", "adaserve"))
-    assert not replace(deployment, expands_chains=False).step_cost("chain", "x").expands_batch
+    off, chain, tree = (deployment.step_cost(name, "x") for name in ("plain", "chains", "trees"))
+    assert not replace(deployment, expands_chains=False).step_cost("chains", "x").expands_batch
     assert (off.scale, chain.scale, tree.scale) == (1.0, 3.0, 1.0)
     assert off.line.seconds == (2.0, 4.0) and off.context_s == 0.2 and off.host_s == 0.5
     assert off.draft is None and chain.draft == tree.draft == DraftCost(1.0, 1.0)

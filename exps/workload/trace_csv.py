@@ -47,7 +47,8 @@ def read_trace_csv(path: Path) -> pl.DataFrame:
     Seconds and tokens; an empty optional field is null. ``request`` is an id of your own, held to be unique and not kept;
     an interaction's number is its client's own. Raises InputError with file and line for a missing or unknown column, a
     length that is not a whole number of at least 1, an arrival that is negative, not a number or earlier than the row
-    above, arrivals that cannot be seconds, an id or call that is there twice, an interaction with missing calls, an empty file, and a file that cannot be read.
+    above, arrivals that cannot be seconds, an id or call that is there twice, an interaction with missing calls, an
+    empty file, and a file that cannot be read.
     """
     frame = read_csv(path, COLUMNS, RULES).drop("request", strict=False)
     check_seconds(frame["arrival_s"], path)

@@ -40,7 +40,7 @@ class Hardware:
 
 @dataclass(frozen=True)
 class Model:
-    """A decoder with 16-bit weights. ``context``: positions it was published for; ``parameters`` in all, embeddings included."""
+    """A decoder with 16-bit weights. ``context``: positions it was published for; ``parameters``: embeddings included."""
 
     layers: int
     hidden: int

@@ -48,7 +48,8 @@ def source() -> str:
 def is_measured(platform: Platform, profiles: Path) -> bool:
     """Whether there is a profile of this platform, made on this machine."""
     path = profiles / "deployments" / f"{platform.model}@{platform.hardware}.toml"
-    return path.exists() and read_toml(path).get("source") == source()
+    model = profiles / "models" / f"{platform.model}.toml"
+    return path.exists() and read_toml(path).get("source") == source() and "context" in read_toml(model)
 
 
 def measured(platform: Platform, options: Options) -> Deployment:

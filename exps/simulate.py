@@ -23,6 +23,7 @@ from exps.runner import check_setup
 from exps.serving import Setup
 from exps.work import produce
 from exps.workload.checks import check_clients
+from exps.workload.clock import from_first_arrival
 from exps.workload.trace_csv import read_trace_csv
 
 CLIENT_COLUMNS = (
@@ -38,7 +39,9 @@ def command(trace: Path, setup: Setup, out: Path, report: Reporter) -> None:
     ``out`` must be new, empty, or an earlier result, which is replaced. InputError on bad input or a bad disk; PolicyError
     when a policy raises, after the records so far were written.
     """
-    timetable = read_trace_csv(trace)
+    timetable, start_s = from_first_arrival(read_trace_csv(trace))
+    if start_s:
+        report.note(f"The clock starts at the first arrival, {start_s:.15g} s in {trace.name}.")
     setup = replace(setup, system=canonical_system(setup.system))
     check_setup(setup)
     _check_weighted(timetable, setup.system)

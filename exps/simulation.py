@@ -35,6 +35,7 @@ def simulate(timetable: pl.DataFrame, setup: Setup, deployment: Deployment | Non
         acceptance,
         seed=setup.seed,
         cold_start_s=setup.cold_start_s,
+        context=deployment.model.context,
     )
     return serve(timetable, setup, deployment, executor, requests_of(timetable))
 

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-Array = npt.NDArray[np.floating[Any]]
-
-MOMENT_S = 1e-6
+from exps.metrics.delivery import Array, curves
+from exps.metrics.envelope import envelopes
 
 
 def response_intervals(requests: pl.DataFrame, w_p: float = 1.0, w_q: float = 2.0) -> pl.DataFrame:
@@ -46,21 +44,16 @@ def delivered(intervals: pl.DataFrame, ticks_s: Array, clients: Sequence[str] | 
 
     Rows follow ``clients`` (default: those of the intervals, sorted); a client without an interval has zeros.
     """
-    names = clients_of(intervals) if clients is None else clients
-    parts = {str(key[0]): part for key, part in intervals.group_by("client")}
-    curves = [_delivered_to_one(parts[name], ticks_s) if name in parts else np.zeros(len(ticks_s)) for name in names]
-    return np.array(curves).reshape(len(names), len(ticks_s))
+    return curves(intervals, clients_of(intervals) if clients is None else clients).at(ticks_s)
 
 
 def accumulated_difference(intervals: pl.DataFrame, ticks_s: Array, clients: Sequence[str] | None = None) -> Array:
     """max_i W_i(0, t) - min_i W_i(0, t) at each tick."""
     names = clients_of(intervals) if clients is None else clients
-    most = np.full(len(ticks_s), -np.inf)
-    least = np.full(len(ticks_s), np.inf)
-    for name in names:
-        curve = delivered(intervals.filter(pl.col("client") == name), ticks_s, [name])[0]
-        most, least = np.maximum(most, curve), np.minimum(least, curve)
-    return most - least if names else np.zeros(len(ticks_s))
+    if not names:
+        return np.zeros(len(ticks_s))
+    most, least = envelopes(curves(intervals, names), ticks_s)
+    return most - least
 
 
 def largest_difference(intervals: pl.DataFrame, until_s: float = np.inf, clients: Sequence[str] | None = None) -> float:
@@ -107,20 +100,3 @@ def service_rate(
     half = window_s / 2
     after = delivered(intervals, ticks_s + half, clients)
     return (after - delivered(intervals, ticks_s - half, clients)) / window_s
-
-
-def _delivered_to_one(intervals: pl.DataFrame, ticks: Array) -> Array:
-    start, end, service = (intervals[name].to_numpy().astype(np.float64) for name in ("start_s", "end_s", "service"))
-    spread = end - start > MOMENT_S
-    rate = np.divide(service, end - start, out=np.zeros_like(service), where=spread)
-    complete = _sum_until(end, service, ticks)
-    running_rate = _sum_until(start, rate, ticks) - _sum_until(end, rate, ticks)
-    running_origin = _sum_until(start, rate * start, ticks) - _sum_until(end, rate * start, ticks)
-    return complete + running_rate * ticks - running_origin
-
-
-def _sum_until(when: Array, amount: Array, ticks: Array) -> Array:
-    """Sum of the amounts at or before each tick."""
-    order = np.argsort(when, kind="stable")
-    totals = np.concatenate([[0.0], np.cumsum(amount[order])])
-    return totals[np.searchsorted(when[order], ticks, side="right")]

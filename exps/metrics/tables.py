@@ -50,7 +50,8 @@ def service_differences(
     spread = served.select("client", start_s="first_token_s", end_s="finished_s", service=cost(p, q).cast(pl.Float64))
     ticks = WARM_UP_S + np.arange(1, TICKS + 1) * (SPAN_S - WARM_UP_S) / (TICKS + 1)
     got = service_rate(spread, ticks, WINDOW_S, clients)
-    wanted = np.array([_asked(served.filter(pl.col("client") == name), asked(p, q), ticks) for name in clients])
+    of = {str(key[0]): part for key, part in served.group_by("client")}
+    wanted = np.array([_asked(of[name], asked(p, q), ticks) for name in clients])
     lacking = np.minimum(got.max(axis=0) - got, np.abs(wanted - got)).sum(axis=0)
     tokens = served.select((p + q).sum()).item()
     return Differences(float(lacking.max()), float(lacking.mean()), float(lacking.var()), tokens / total_s)

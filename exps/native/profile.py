@@ -88,6 +88,7 @@ def _shape(decoder: Decoder) -> dict[str, Any]:
         "hidden": config.hidden,
         "kv_heads": config.kv_heads,
         "head_size": config.head_size,
+        "context": config.context,
         "parameters": float(config.parameters),
     }
 

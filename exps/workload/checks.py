@@ -34,7 +34,7 @@ class ContractError:
 def whole_tokens(column: str) -> Rule:
     """A length: a whole number from 1 to ``MAX_TOKENS``."""
     value = pl.col(column)
-    return Rule(column, value.is_between(1, MAX_TOKENS) & (value == value.floor()), "a whole number of at least 1")
+    return Rule(column, value.is_between(1, MAX_TOKENS) & (value == value.floor()), f"a whole number from 1 to {MAX_TOKENS:,}")
 
 
 def positive(column: str) -> pl.Expr:

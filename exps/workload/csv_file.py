@@ -16,6 +16,8 @@ from engine.errors import InputError
 from exps.workload.checks import Rule, first_violation
 
 GZIP_MAGIC = b"\x1f\x8b"
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,13 @@ class Columns:
 def read_csv(path: Path, columns: Columns, rules: Sequence[Rule]) -> pl.DataFrame:
     """Read ``path`` (plain or gzip) and hold its rows against ``rules``.
 
-    Text is stripped, an empty field is null, and a number that does not parse is NaN. Raises InputError with the
+    Names and text are stripped, an empty field is null, and a number that does not parse is NaN. Raises InputError with the
     1-based line (the header is line 1) of the first fault. Rules on absent optional columns are left out.
     """
     data = read_bytes(path).rstrip()
     text = _parse(path, data, columns)
-    _check_header(path, text.columns, columns)
+    _check_header(path, [name.strip() for name in text.columns], columns)
+    text = text.rename(str.strip)
     if text.height == 0:
         raise InputError(f"{path}, line 2: no requests follow the header; add one row a request.")
     text = text.with_columns(pl.all().str.strip_chars().replace("", None))
@@ -79,6 +82,8 @@ def read_bytes(path: Path) -> bytes:
 def _parse(path: Path, data: bytes, columns: Columns) -> pl.DataFrame:
     if not data:
         raise InputError(f"{path}, line 1: the file is empty; the first line must name {columns.describe()}.")
+    if data.startswith((b"{", b"[")):
+        raise InputError(f"{path}, line 1: this is JSON; write a CSV whose first line names {columns.describe()}.")
     try:
         return pl.read_csv(io.BytesIO(data), infer_schema=False)
     except pl.exceptions.PolarsError:
@@ -111,7 +116,9 @@ def _line_of(data: bytes, row: int) -> int:
 def _check_header(path: Path, names: Sequence[str], columns: Columns) -> None:
     missing = [name for name in columns.required if name not in names]
     if missing:
-        raise InputError(f"{path}, line 1: column {missing[0]} is missing; expected {columns.describe()}.")
+        raise InputError(f"{path}, line 1: {_why_missing(missing[0], names, columns)}")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"{path}, line 1: column {twice} is there twice; keep one of the two.")
     unknown = [name for name in names if name not in columns.required + columns.optional]
     if unknown:
         raise InputError(f"{path}, line 1: unknown column {unknown[0]!r}; expected {columns.describe()}.")
@@ -119,3 +126,12 @@ def _check_header(path: Path, names: Sequence[str], columns: Columns) -> None:
         absent = [name for name in group if name not in names]
         if 0 < len(absent) < len(group):
             raise InputError(f"{path}, line 1: column {absent[0]} is missing; {', '.join(group)} come together.")
+
+
+def _why_missing(name: str, names: Sequence[str], columns: Columns) -> str:
+    """A required column is missing, perhaps because the fields are separated by something else than a comma."""
+    for separator, called in SEPARATORS.items():
+        if any(separator in text and name in map(str.strip, text.split(separator)) for text in names):
+            return f"the fields are separated by {called}; separate them with commas, and write decimals with a point."
+    found = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    return f"column {name} is missing; found {found}; expected {columns.describe()}."

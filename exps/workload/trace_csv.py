@@ -6,7 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
-from exps.workload.checks import Rule, arrival, or_empty, positive, whole_tokens
+from exps.workload.checks import MAX_TOKENS, Rule, arrival, or_empty, positive, whole_tokens
+from exps.workload.clock import check_seconds
 from exps.workload.csv_file import Columns, read_csv
 from exps.workload.timetable import EXPECTED, timetable
 
@@ -29,8 +30,8 @@ RULES = (
     Rule("request", pl.col("request").is_not_null() & pl.col("request").is_first_distinct(), "an id that no row above has"),
     *(Rule(name, or_empty(name, positive(name)), SECONDS) for name in ("slo_tpot_s", "slo_s")),
     *(Rule(name, or_empty(name, positive(name)), "a number of tokens above 0, or empty") for name in EXPECTED),
-    *(Rule(name, or_empty(name, pl.col(name).is_between(0, 1e9) & (pl.col(name) == pl.col(name).floor())),
-           "a whole number of at least 0, or empty") for name in ("interaction", "system_tokens", "app_limit")),
+    *(Rule(name, or_empty(name, pl.col(name).is_between(0, MAX_TOKENS) & (pl.col(name) == pl.col(name).floor())),
+           f"a whole number from 0 to {MAX_TOKENS:,}, or empty") for name in ("interaction", "system_tokens", "app_limit")),
     Rule("call", ALONE | (pl.col("call").is_between(1, "calls") & (pl.col("call") == pl.col("call").floor())),
          "a whole number from 1 to calls"),
     Rule("call", ALONE | pl.struct(*OF_ONE, "call").is_first_distinct(),
@@ -46,6 +47,9 @@ def read_trace_csv(path: Path) -> pl.DataFrame:
     Seconds and tokens; an empty optional field is null. ``request`` is an id of your own, held to be unique and not kept;
     an interaction's number is its client's own. Raises InputError with file and line for a missing or unknown column, a
     length that is not a whole number of at least 1, an arrival that is negative, not a number or earlier than the row
-    above, an id or call that is there twice, an interaction with missing calls, an empty file, and a file that cannot be read.
+    above, arrivals that cannot be seconds, an id or call that is there twice, an interaction with missing calls, an
+    empty file, and a file that cannot be read.
     """
-    return timetable(read_csv(path, COLUMNS, RULES).drop("request", strict=False).to_dict())
+    frame = read_csv(path, COLUMNS, RULES).drop("request", strict=False)
+    check_seconds(frame["arrival_s"], path)
+    return timetable(frame.to_dict())

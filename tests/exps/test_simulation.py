@@ -126,6 +126,14 @@ def test_a_request_longer_than_the_pool_is_rejected_and_counted(system: str, dep
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
+def test_a_request_longer_than_the_models_context_is_rejected_as_natively(system: str, deployment: Deployment) -> None:
+    rows = {"arrival_s": [0.0, 0.0], "client": ["a", "a"], "prompt_tokens": [4000, 4000], "output_tokens": [97, 96]}
+    records = run(timetable(rows), replace(deployment, kv_tokens=100_000), system).requests
+    assert records["status"].to_list() == ["rejected", "finished"]
+    assert records["reason"][0] == "4097 tokens do not fit the model's context of 4096"
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
 def test_one_request(system: str, deployment: Deployment) -> None:
     rows = {"arrival_s": [2.5], "client": ["a"], "prompt_tokens": [7], "output_tokens": [1]}
     record = run(timetable(rows), deployment, system).requests.row(0, named=True)

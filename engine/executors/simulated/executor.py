@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 
 from engine.batch import Batch
@@ -18,11 +20,19 @@ Acceptance = AcceptanceModel | MeasuredAcceptance
 class SimulatedExecutor(Executor):
     """Steps cost what ``cost`` says, and draft tokens are accepted as ``acceptance`` says.
 
-    ``cold_start_s`` is added to the first step of the run.
+    ``cold_start_s`` is added to the first step of the run; ``context`` is the model's, in tokens.
     """
 
-    def __init__(self, cost: StepCost, acceptance: Acceptance | None, seed: int, cold_start_s: float = 0.0):
+    def __init__(
+        self,
+        cost: StepCost,
+        acceptance: Acceptance | None,
+        seed: int,
+        cold_start_s: float = 0.0,
+        context: int = sys.maxsize,
+    ):
         self.clock = VirtualClock()
+        self.context = context
         self._cost = cost
         self._sampler = acceptance.sampler(seed) if acceptance else None
         self._start_s = cold_start_s

@@ -40,12 +40,13 @@ class Hardware:
 
 @dataclass(frozen=True)
 class Model:
-    """A decoder with 16-bit weights. ``parameters`` in all, embeddings included."""
+    """A decoder with 16-bit weights. ``context``: positions it was published for; ``parameters``: embeddings included."""
 
     layers: int
     hidden: int
     kv_heads: int
     head_size: int
+    context: int
     parameters: float
     source: str
 

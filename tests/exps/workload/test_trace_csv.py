@@ -3,6 +3,7 @@ import gzip
 import pytest
 
 from engine.errors import InputError
+from exps.workload.clock import from_first_arrival
 from exps.workload.timetable import SCHEMA
 from exps.workload.trace_csv import read_trace_csv
 
@@ -53,6 +54,15 @@ def test_a_trace_may_tell_interactions_and_expectations(tmp_path):
         (f"{HEADER}\n1,a,2,2.5", 2, "output_tokens is '2.5'"),
         (f"{HEADER}\n1,a,2,inf", 2, "output_tokens is 'inf'"),
         (f"{HEADER}\n1,a,2", 2, "output_tokens is empty"),
+        (f"{HEADER}\n1,a,1000000000000000000,3", 2, "it must be a whole number from 1 to 1,000,000,000"),
+        (f"{HEADER}\n1900000000000000000,a,2,3", 2, "arrival_s looks like nanoseconds since 1970: divide by 1e9"),
+        (f"{HEADER}\n1900000000000000,a,2,3", 2, "arrival_s looks like microseconds since 1970: divide by 1e6"),
+        (f"{HEADER}\n1900000000000,a,2,3", 2, "arrival_s looks like milliseconds since 1970: divide by 1e3"),
+        (HEADER.replace(",", ";"), 1, "the fields are separated by semicolons; separate them with commas"),
+        (HEADER.replace(",", "\t"), 1, "the fields are separated by tabs"),
+        ("when,who\n1,a", 1, "column arrival_s is missing; found when, who; expected arrival_s, client"),
+        (f"{HEADER}, client", 1, "column client is there twice"),
+        ('{"arrival_s": 0}', 1, "this is JSON; write a CSV"),
         (f"{HEADER}\n1,a,2,3\n1,a,2,3,4", 3, "5 fields"),
         (f"{HEADER}\n1,,2,3", 2, "client is empty"),
         (f"{HEADER}\nnan,a,2,3", 2, "arrival_s is 'nan'"),
@@ -83,6 +93,25 @@ def test_malformed_is_one_sentence_with_file_and_line(tmp_path, text, line, says
     assert message.startswith(f"{path}, line {line}: ")
     assert says in message
     assert "\n" not in message
+
+
+def test_spaces_after_commas_are_no_part_of_names_or_values(tmp_path):
+    text = f"{HEADER}\n0,a,2,3\n1,b,2,3"
+    spaced, plain = (read_trace_csv(write(tmp_path, text.replace(",", comma))) for comma in (", ", ","))
+    assert spaced.equals(plain)
+
+
+def test_times_that_span_years_cannot_be_seconds(tmp_path):
+    """A minute in microseconds from 0 on: by its size alone it may be seconds, by its span it is not."""
+    with pytest.raises(InputError, match=r"arrival_s spans 1\.9 years as seconds; it looks like .*: divide by"):
+        read_trace_csv(write(tmp_path, f"{HEADER}\n0,a,2,3\n60000000,a,2,3"))
+
+
+def test_the_clock_starts_at_the_first_arrival(tmp_path):
+    read = read_trace_csv(write(tmp_path, f"{HEADER}\n1900000000,a,2,3\n1900000000.5,b,2,3"))
+    moved, start_s = from_first_arrival(read)
+    assert start_s == 1.9e9 and moved["arrival_s"].to_list() == [0.0, 0.5]
+    assert moved.drop("arrival_s").equals(read.drop("arrival_s"))
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,12 @@ def own_profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
+@pytest.mark.parametrize("name", models())
+def test_every_shipped_model_has_the_context_it_was_published_for(name: str) -> None:
+    published = {"llama-2": 4096, "llama-3": 131_072, "qwen2.5": 32_768}
+    assert load_model(name).context == next(tokens for family, tokens in published.items() if name.startswith(family))
+
+
 @pytest.mark.parametrize("name", DEPLOYMENTS)
 def test_every_shipped_deployment_loads(name: str) -> None:
     deployment = load_deployment(*name.split("@"))

@@ -126,7 +126,8 @@ RATE_CLAIMS = (
           {PLATFORM: "3.4; 19.0"}, "1.5; 5", _bursty, given=True),
 )  # fmt: skip
 LENGTH_CLAIMS = (
-    Claim("20 means", "Mean length of prompts and outputs", {PLATFORM: "136 (2-1021); 256 (2-977)"}, "10 %", _means, given=True),
+    Claim("20 means", "Mean length of prompts and outputs", {PLATFORM: "136 (2-1021); 256 (2-977)"}, "10 %", _means,
+          given=True),
 )  # fmt: skip
 WORKLOAD_FIGURES = (
     figure("fig11", "Request rates of the real workload's clients", ("vtc",), measure_rates, draw_rates, RATE_CLAIMS),

@@ -128,7 +128,7 @@ class WatchedSpeculation(Speculation):
     def select(self, candidates: Candidates, progress: Progress) -> TokenTrees:
         trees, n = self.inner.select(candidates, progress), len(progress)
         if getattr(trees, "selected", candidates.parent).shape != candidates.probability.shape:
-            raise ContractError(self.inner, "select", f"answered no selection over the {candidates.probability.shape} candidates,")
+            raise ContractError(self.inner, "select", "answered no selection over the candidates,")
         try:
             trees.check()
         except AssertionError as error:
@@ -136,5 +136,6 @@ class WatchedSpeculation(Speculation):
         if (trees.selected & (candidates.probability <= 0)).any():
             raise ContractError(self.inner, "select", "selected an empty place of the candidates,")
         if self._shape and (nodes := n + int(trees.selected.sum())) > max(self._shape.max_tokens, n):
-            raise ContractError(self.inner, "select", f"selected {nodes} tokens where its shape allows {self._shape.max_tokens},")
+            most = self._shape.max_tokens
+            raise ContractError(self.inner, "select", f"selected {nodes} tokens where its shape allows {most},")
         return trees

@@ -27,6 +27,13 @@ class Progress:
     latency_s: NDArray[np.float64]
     slo_tpot_s: NDArray[np.float64]
 
+    @classmethod
+    def fresh(cls, n: int) -> Progress:
+        """``n`` equal requests that have their first token, without SLOs."""
+        ones, zeros = np.ones(n, np.int64), np.zeros(n, np.int64)
+        requests = [Request(id, f"client-{id}", 1, 2, 0.0) for id in range(n)]
+        return cls(requests, ones, ones, zeros, zeros, np.zeros(n), np.full(n, np.inf))
+
     def __len__(self) -> int:
         return len(self.requests)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from engine.errors import InputError
 from exps.batch import Batch, execute_batch, summarise
 from exps.claims import Judgement, any_fails, judge
 from exps.claims_page import claims_page
-from exps.figure import Figure, Options, Platform, Selection
+from exps.figure import Figure, Options, Platform, Point, Selection
 from exps.local import check_torch, is_measured
 from exps.records import check_writable, storage
 from exps.registry import expand, find_figures, is_several, platforms_of, traces_of
@@ -134,17 +135,21 @@ def check(
 
 def plan_figures(name: str, selection: Selection, options: Options, root: Path) -> list[Plan]:
     """A plan a figure. For "all", figures take what applies to them of the selection and the options."""
+    return [make_plan(figure, points, settled, root) for figure, points, settled in asked_of(name, selection, options)]
+
+
+def asked_of(name: str, selection: Selection, options: Options) -> list[tuple[Figure, list[Point], Options]]:
+    """The points of each figure, and the options as it understands them. InputError where no figure has the models."""
     lenient = is_several(name)
-    plans = []
+    found = []
     for figure in find_figures(name):
         wanted = _applicable(figure, selection) if lenient else selection
         if wanted is not None:
             own = replace(options, traces=traces_of(name, figure, options.traces))
-            points, settled = expand(figure, wanted, own, lenient)
-            plans.append(make_plan(figure, points, settled, root))
-    if not plans:
+            found.append((figure, *expand(figure, wanted, own, lenient)))
+    if not found:
         raise InputError(f"no figure has the models {', '.join(selection.models)}; `cli.py list` shows what there is.")
-    return plans
+    return found
 
 
 def find(plan: Plan) -> Findings:
@@ -156,15 +161,21 @@ def find(plan: Plan) -> Findings:
             f"no complete points of {figure.id} for these options below {plan.root};"
             f" make them with `cli.py run {figure.id}` and the same options."
         )
-    metrics = figure.measure(records)
-    coverage = {}
-    for platform in dict.fromkeys(record.point.platform for record in records):
-        xs = figure.values(platform, replace(plan.options, quick=False))
+    metrics, points = figure.measure(records), [record.point for record in records]
+    caption = provenance(plan.options, points)
+    judgements = judge(figure.claims, metrics, coverage(figure, points, plan.options), plan.options.quick)
+    return Findings(plan, metrics, judgements, caption)
+
+
+def coverage(figure: Figure, points: Sequence[Point], options: Options) -> dict[Platform, tuple[int, int]]:
+    """By platform and setting how many of the whole figure's points there are, and how many it has."""
+    found = {}
+    for platform in dict.fromkeys(point.platform for point in points):
+        xs = figure.values(platform, replace(options, quick=False))
         whole = {(system, x) for system in figure.systems for x in xs}
-        of_platform = [record.point for record in records if record.point.platform == platform]
-        coverage[platform] = (len({(point.system, point.x) for point in of_platform} & whole), len(whole))
-    caption = provenance(plan.options, [record.point for record in records])
-    return Findings(plan, metrics, judge(figure.claims, metrics, coverage, plan.options.quick), caption)
+        there = {(point.system, point.x) for point in points if point.platform == platform}
+        found[platform] = (len(there & whole), len(whole))
+    return found
 
 
 def show_findings(findings: Findings, report: Reporter) -> None:

@@ -118,9 +118,9 @@ class Reporter:
         table = _table("claim", "model", "statement", "published", "ours", "verdict")
         table.title, table.caption = f"{figure.id}: {figure.title}", caption
         for row in judgements:
-            verdict = f"[{COLOURS.get(row.verdict, 'yellow')}]{row.verdict}[/]"
-            ours = f"{row.ours} ({row.points})" if row.points else row.ours
-            table.add_row(row.claim, row.place, row.statement, row.published, ours, verdict)
+            count = f" ({row.holds_in})" if row.judged else ""
+            verdict = f"[{COLOURS.get(row.verdict, 'yellow')}]{row.verdict}{count}{', a fact' * row.fact}[/]"
+            table.add_row(row.claim, row.place, row.statement, row.published, row.numbers, verdict)
         self._out.print(table)
         for cause in dict.fromkeys(row.cause for row in judgements if row.cause):
             names = dict.fromkeys(f"{row.claim} ({row.place})" for row in judgements if row.cause == cause)

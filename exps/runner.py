@@ -9,7 +9,7 @@ import threading
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -170,13 +170,12 @@ def setup_of(point: Point, options: Options) -> Setup:
         acceptance=options.acceptance,
         profiles=options.profiles,
         weights=options.weights,
+        until_s=figure.until_s(point.x) if platform.local and figure.until_s else None,
     )
 
 
 def _job(point: Point, options: Options, root: Path, timetable: pl.DataFrame) -> Job:
     setup = setup_of(point, options)
-    if point.platform.local and point.figure.until_s:
-        setup = replace(setup, until_s=point.figure.until_s(point.x))
     check_setup(setup)
     asked = configuration(
         setup,

@@ -39,19 +39,6 @@ def _satisfies(metrics: pl.DataFrame) -> Verdict:
     return verdict(second >= 0.9 * min(first, ASKED), f"{first:,.0f} and {second:,.0f} a second")
 
 
-def _charges(metrics: pl.DataFrame) -> Verdict:
-    from engine.ordering.mechanics.normalised import TokenWeights, Whole, of_request
-    from engine.request import Expected, Request
-
-    whole = Whole(of_request, TokenWeights(1.0, 1.0, 2.0))
-    charges = []
-    for times in (1, 2):
-        request = Request(0, "client", 300 * times, 50 * times, 0.0, system_tokens=100 * times)
-        request.expected, request.produced = Expected(200 * times, 100 * times, 50 * times), 50 * times
-        charges.append(whole.on_finish(request))
-    return verdict(charges == [1.0, 1.0], f"{charges[0]:g}; {charges[1]:g}")
-
-
 def _fifty(metrics: pl.DataFrame) -> Verdict:
     ours, rpm = (value(metrics, system, LIMIT, "wasted_prompt_tokens") for system in (FAIRSERVE, RPM))
     if ours is None or rpm is None:
@@ -68,7 +55,6 @@ OVERLOAD2: tuple[Claim, ...] = (
           lambda metrics: _equal(metrics, UNPREFERRED, "normalised")),
     claim("7 weighted", f"VTC gives them equal weighted tokens, or all {ASKED:,} a second that client 2 asks for", "equal",
           "10 %", _satisfies),
-    claim("8 charge", "A request as long as expected costs 1, also when all lengths double", "1; 1", "none", _charges),
 )  # fmt: skip
 OVERLOAD50: tuple[Claim, ...] = (
     claim("2 no waste", "FairServe wastes nothing, RPM does", "0", "none", _fifty),

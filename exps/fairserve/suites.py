@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from exps.fairserve import suite_claims as claims
 from exps.fairserve.measures import Rows, of_points, totals
 from exps.fairserve.points import FAIRSERVE, LIMIT, RPM, TITLES, VTC, WL, limited, workload
-from exps.fairserve.server import CALIBRATION, PLATFORMS, SETTINGS
+from exps.fairserve.server import CALIBRATION, PACED, PLATFORMS, SETTINGS
 from exps.fairserve.tables import COUNTS, RATES, long
 from exps.figure import Figure, Options, Platform, Sweep
 
@@ -103,9 +103,9 @@ OVERLOAD2 = Figure(
     id="fairserve/overload2",
     title="Two clients of different applications: calm, loaded and overloaded",
     platforms=PLATFORMS,
-    settings=SETTINGS,
+    settings=(PACED,),
     systems=SYSTEMS,
-    sweep=Sweep("rps", {setting.name: tuple(RATES_OF) for setting in SETTINGS}),
+    sweep=Sweep("rps", {PACED.name: tuple(RATES_OF)}),
     calibrations=(CALIBRATION,),
     timetable=two_clients,
     policies=limit_at,

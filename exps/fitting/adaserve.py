@@ -24,8 +24,10 @@ from exps.serving import Setup
 from exps.simulation import simulate
 from exps.workload.adaserve import fig8_timetable
 
-COMMAND = "cli.py fit adaserve"
+COMMAND = "cli.py fit --adaserve DIR"
+ACCEPTANCE_FROM = "Figure 12, with answer lengths that agree with the goodput per attained request of Figures 8 and 9"
 CONCENTRATION = 1.5
+SCALE_FROM = "scale: lower half of Figure 8's rates"
 LATER_SHARES = (0.2, 0.3, 0.4, 0.5, 0.6)
 C1S = (10.0, 20.0, 30.0, 40.0)
 SCALES = tuple(round(0.86 + 0.02 * i, 2) for i in range(14))
@@ -54,8 +56,8 @@ def fit_platform(platform: Platform, traces: Path, report: Report) -> dict[str, 
     return {
         "fitted_by": COMMAND,
         "calibration": {
-            "first-principles": {"fitted_on": "Figure 12; nothing of Figures 8 to 11 or 14 to 16", **trees.table()},
-            "scaled": {"fitted_on": "Figure 12; scale: lower half of Figure 8's rates", "scale": scale, **trees.table()},
+            "first-principles": {"fitted_on": ACCEPTANCE_FROM, **trees.table()},
+            "scaled": {"fitted_on": f"{ACCEPTANCE_FROM}; {SCALE_FROM}", "scale": scale, **trees.table()},
         },
     }
 

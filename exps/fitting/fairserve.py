@@ -18,7 +18,7 @@ from exps.profile_store import store
 from exps.validate.perturb import perturbed_cold_start, perturbed_deployment
 
 CALIBRATION_RUN = "vtc"
-COMMAND = "cli.py fit fairserve"
+COMMAND = "cli.py fit --fairserve DIR"
 REPEATS, ROUNDS, TRIALS = 6, 3, 6
 
 Report = Callable[[str], None]

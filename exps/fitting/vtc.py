@@ -31,7 +31,7 @@ CALIBRATION_RUNS = (*FIRST_SESSION, *SECOND_SESSION, A100_RUN)
 SLICES = (0.0, 0.02, 0.1, 0.4, 0.7, 0.9, 0.98, 1.0)
 WEIGHTS = np.array([3.0, 0.3, *[1.0] * 7])
 REPEATS = 8
-COMMAND = "cli.py fit vtc"
+COMMAND = "cli.py fit --vtc DIR"
 
 Report = Callable[[str], None]
 

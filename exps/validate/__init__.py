@@ -7,9 +7,7 @@ from pathlib import Path
 from engine.errors import InputError
 
 
-def command(
-    folder: Path | None, as_json: bool, repeats: int, native: bool, seed: int, results: Path, quick: bool
-) -> bool:
+def command(folder: Path | None, as_json: bool, repeats: int, native: bool, seed: int, results: Path, quick: bool) -> bool:
     """`cli.py validate`: replay the recorded runs of ``folder``, or compare with the native engine, and print the errors.
 
     False when the native engine and the simulator differ by more than they may.

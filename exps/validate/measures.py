@@ -50,6 +50,11 @@ class Comparison:
         recorded = self.recorded.client_ttft_s
         return {client: ttft / recorded[client] - 1 for client, ttft in self.simulated.client_ttft_s.items()}
 
+    def worst_client(self) -> tuple[str, float]:
+        """The client whose mean TTFT is off by most, and its relative error; a run without clients that were served has
+        none."""
+        return max(self.client_errors().items(), key=lambda pair: abs(pair[1]), default=("-", 0.0))
+
 
 def measure(run: Recording) -> Measures:
     """The measures of a run, recorded or replayed, by the same formulas."""
@@ -88,12 +93,13 @@ def _perturbed_difference(run: Recording, place: Environment, deployment: Deploy
 
 
 def judgements(comparisons: list[Comparison]) -> pl.DataFrame:
-    """One row a comparison: the errors that the medians are taken over."""
+    """One row a comparison: the errors that the medians are taken over. ``client_ttft``: of the worst client."""
     return pl.DataFrame(
         {
             "run": [c.run for c in comparisons],
             "throughput": [abs(c.error("throughput_rps")) for c in comparisons],
             "mean_ttft": [abs(c.error("mean_ttft_s")) for c in comparisons],
+            "client_ttft": [abs(c.worst_client()[1]) for c in comparisons],
             "largest_difference": [abs(c.error("largest_difference")) for c in comparisons],
         }
     )

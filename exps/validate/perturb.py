@@ -12,6 +12,8 @@ from engine.executors.simulated.profiles import Deployment
 ARRIVAL_JITTER_S = 0.02
 STEP_JITTER = 0.01
 COLD_START_JITTER = 0.05
+MOST_COLD_START_S = 1.3
+"""The longest that a first request of VTC's recorded runs waits beyond what a warm server takes (`cli.py validate`)."""
 
 
 def perturbed_timetable(timetable: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
@@ -33,3 +35,8 @@ def perturbed_deployment(deployment: Deployment, rng: np.random.Generator) -> De
 def perturbed_cold_start(rng: np.random.Generator) -> float:
     """A factor of the cold start within ``COLD_START_JITTER``: not all of it falls on a fresh server's first step."""
     return 1 + rng.uniform(-COLD_START_JITTER, COLD_START_JITTER)
+
+
+def drawn_cold_start_s(rng: np.random.Generator) -> float:
+    """Seconds by which the first step is late, where no run tells: nothing up to the longest recorded."""
+    return float(rng.uniform(0.0, MOST_COLD_START_S))

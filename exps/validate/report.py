@@ -99,6 +99,8 @@ def _row(comparison: Comparison) -> dict[str, Any]:
         row[name] = getattr(comparison.recorded, metric)
         row[f"{name} sim."] = getattr(comparison.simulated, metric)
         row[f"{name} %"] = round(100 * comparison.error(metric), 2)
+    client, error = comparison.worst_client()
+    row["worst client's ttft %"] = f"{100 * error:+.1f} ({client})"
     row["band of repeats"] = " .. ".join(f"{edge:,.0f}" for edge in comparison.band or ()) or "-"
     return row
 

@@ -121,12 +121,13 @@ def _means(metrics: pl.DataFrame) -> Verdict:
 
 RATE_CLAIMS = (
     Claim("11 skewed", "Three of 27 clients send more than a third of all requests",
-          {PLATFORM: "27 clients, 1 to 296 requests, 50 %"}, "none", _skewed),
+          {PLATFORM: "27 clients, 1 to 296 requests, 50 %"}, "none", _skewed, given=True),
     Claim("11 bursty", "Dispersion of the counts in 20 s of all, and by the minute of the burstiest client, above Poisson's 1",
-          {PLATFORM: "3.4; 19.0"}, "1.5; 5", _bursty),
+          {PLATFORM: "3.4; 19.0"}, "1.5; 5", _bursty, given=True),
 )  # fmt: skip
 LENGTH_CLAIMS = (
-    Claim("20 means", "Mean length of prompts and outputs", {PLATFORM: "136 (2-1021); 256 (2-977)"}, "10 %", _means),
+    Claim("20 means", "Mean length of prompts and outputs", {PLATFORM: "136 (2-1021); 256 (2-977)"}, "10 %", _means,
+          given=True),
 )  # fmt: skip
 WORKLOAD_FIGURES = (
     figure("fig11", "Request rates of the real workload's clients", ("vtc",), measure_rates, draw_rates, RATE_CLAIMS),

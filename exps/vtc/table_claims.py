@@ -14,14 +14,6 @@ if TYPE_CHECKING:
 
 NEAR, ALIKE = 0.2, 0.02
 ISOLATED = (0.2, 0.8)
-NOISE = (
-    "one run does not tell what VTC knows apart: small doubts about arrivals and steps moves its numbers past each other, and"
-    " the published ones lie within the band (`cli.py check vtc/table{} --repeats 10`, with the same --traces)."
-)
-LOCK_IN = (
-    "requests of equal length lock into groups, and which group is a matter of milliseconds; the published number is near one"
-    " of the groups that repeats fall into (`cli.py check vtc/table{} --repeats 10`)."
-)
 
 
 def claims_of(table: Table) -> tuple[Claim, ...]:
@@ -45,10 +37,6 @@ def _values(metrics: pl.DataFrame, rows: list[Row], metric: str) -> list[float]:
     """Of each row; empty when one is missing."""
     found = [value for row in rows if (value := value_of(metrics, row, metric)) is not None]
     return found if len(found) == len(rows) else []
-
-
-def _cause(table: Table) -> str:
-    return (LOCK_IN if table.is_suite else NOISE).format(table.number)
 
 
 def _limited(table: Table) -> list[Row]:
@@ -75,7 +63,7 @@ def _order(table: Table) -> Claim:
 
     published = " < ".join(f"{row.mean:.2f}" for row in ranked)
     return Claim(f"Table {table.number} order", f"Mean difference: {' < '.join(table.ranked)}", {PLATFORM: published}, "none",
-                 judge, _cause(table))  # fmt: skip
+                 judge)  # fmt: skip
 
 
 def _groups(table: Table) -> Claim:
@@ -104,7 +92,7 @@ def _near(table: Table, row: Row) -> Claim:
 
     statement = f"{row.title}: largest and mean difference"
     return Claim(f"Table {table.number} {row.title}", statement, {PLATFORM: f"{row.largest:.2f}, {row.mean:.2f}"}, "20 %",
-                 judge, _cause(table))  # fmt: skip
+                 judge)  # fmt: skip
 
 
 def _alike(table: Table) -> Claim:
@@ -134,7 +122,7 @@ def _half(table: Table) -> Claim:
 
     published = f"{rows[0].largest:.0f} / {rows[1].largest:.0f} = {rows[0].largest / rows[1].largest:.2f}"
     return Claim(f"Table {table.number} half", "VTC's largest difference is at most half of FCFS's", {PLATFORM: published},
-                 "none", judge, _cause(table))  # fmt: skip
+                 "none", judge)  # fmt: skip
 
 
 def _isolation(table: Table) -> Claim:

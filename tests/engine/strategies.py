@@ -123,11 +123,6 @@ def make_progress(latency_s: Sequence[float], decoded: Sequence[int], slo_tpot_s
     return Progress(requests, zeros, np.asarray(decoded) + 1, zeros, zeros, np.asarray(latency_s, np.float64), slo)
 
 
-def waiting(n: int) -> Progress:
-    """Progress of ``n`` requests that have their first token."""
-    return make_progress(np.zeros(n), np.zeros(n, np.int64))  # type: ignore[arg-type]
-
-
 def serve(
     requests: Sequence[Request],
     batching: Batching,

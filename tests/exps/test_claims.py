@@ -140,8 +140,8 @@ def test_a_page_counts_verdicts_and_tells_causes():
     claim = Claim("X", "a | b", {"a": "1"}, "none", lambda rows: verdict(rows["good"][0], "2"), "for want of c")
     rows = judge([claim], frame, at(dict.fromkeys("ab", (1, 1))))
     page = claims_page([(find_figure(name), rows, "from there.") for name in ("fig8", "fig9")])
-    assert "\n1 claims hold, 1 fail, 0 are not judged.\n" in page
-    assert "| X | a | a / b | 1 | none | 2 | holds |\n| X | b | a / b | - | none | 2 | **fails** |" in page
+    assert "\n1 claims hold, 0 fail, 0 are unsure, 0 are not judged; 0 of 1 facts are as stated.\n" in page
+    assert "| X | a | a / b | 1 | none | 2 | holds | 1 run |\n| X | b | a / b | - | none | 2 | fails (fact) | 1 run |" in page
     assert "Why X (b): for want of c" in page and "from there. Also those of adaserve/fig9." in page
 
 
@@ -150,3 +150,37 @@ def test_causes_are_printed_below_the_table_once_for_all_claims_that_share_one(c
     claims = [Claim(name, "s", {}, "none", lambda rows: verdict(False, "-"), "one cause") for name in "XY"]
     Reporter().claims(find_figure("fig8"), judge(claims, frame, at(dict.fromkeys("ab", (1, 1)))), "source")
     assert "Why X (a), Y (a), X (b), Y (b) fail: one cause" in capsys.readouterr().out
+
+
+def gone(_):
+    return [][0]
+
+
+@pytest.mark.parametrize("broken", [lambda rows: verdict(1 / rows["value"][0] > 0, ""), gone,
+                                    lambda rows: verdict(None < 1, ""), lambda rows: verdict(rows["none"][0] > 0, ""),
+                                    lambda rows: verdict(float("nan") > 0, "nan of 3")])  # fmt: skip
+def test_a_claim_without_its_values_is_not_judged_and_says_which_are_missing(broken):
+    frame = pl.DataFrame({"model": "a", "system": "vtc", "metric": "service_total", "value": [0.0]})
+    (row,) = judge([Claim("X", "s", {"a": "1"}, "none", broken)], frame, {"a": (1, 1)})
+    assert row.verdict == NOT_JUDGED and "needs" in row.ours and "vtc's service_total" in row.ours
+
+
+def test_figure_3_where_nothing_was_served_is_not_judged():
+    rows = judge(VTC_CLAIMS, overload(totals=(0.0, 0.0)), {"llama": (1, 1)})
+    (equal,) = (row for row in rows if row.claim == "3b equal")
+    assert equal.verdict == NOT_JUDGED and "vtc's service_total" in equal.ours
+
+
+def test_what_has_no_published_value_or_is_given_counts_as_no_claim():
+    frame = pl.DataFrame({"model": ["a"]})
+    claims = [Claim("X", "s", {"a": "1"}, "none", lambda _: verdict(False, ""), given=given) for given in (True, False)]
+    given, counted = judge(claims, frame, {"a": (1, 1)})
+    (unpublished,) = judge(claims[1:], frame.with_columns(model=pl.lit("b")), {"b": (1, 1)})
+    assert (given.fact, counted.fact, unpublished.fact) == (True, False, True)
+    assert any_fails([counted]) and not any_fails([given, unpublished])
+
+
+@pytest.mark.parametrize(("figure", "claim"), [("vtc/fig11", "11 skewed"), ("vtc/fig11", "11 bursty"),
+                                               ("vtc/fig20", "20 means"), ("exfairs/dec", "2 not traded off")])  # fmt: skip
+def test_what_follows_from_the_workload_or_from_serving_all_is_given(figure, claim):
+    assert next(found for found in find_figure(figure).claims if found.id == claim).given

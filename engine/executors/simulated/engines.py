@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.progress import Progress
 from engine.speculation.base import Speculation
 
 PLAIN, CHAINS, TREES = ENGINES = ("plain", "chains", "trees")
@@ -18,7 +19,7 @@ def engine_of(speculation: Speculation | None) -> str:
     if speculation is None:
         return PLAIN
     try:
-        shape = next((shape for n in BATCHES if (shape := speculation.shape(n)) is not None), None)
+        shape = next((shape for n in BATCHES if (shape := speculation.shape(Progress.fresh(n))) is not None), None)
     except Exception:
         return TREES
     return CHAINS if shape is not None and shape.whole and shape.width == 1 else TREES

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from engine.executors.simulated.acceptance import AcceptanceModel, AcceptanceSampler
 from engine.plan import Candidates, DraftShape, TokenTrees
+from engine.progress import Progress
 from engine.speculation.adaserve import AdaServe, select_for_slo, select_for_throughput
-from tests.engine.strategies import make_progress, waiting
+from tests.engine.strategies import make_progress
 
 PROBABILITY = np.array(
     [[[0.7, 0.2], [0.42, 0.21], [0.294, 0.126]], [[0.5, 0.4], [0.35, 0.24], [0.14, 0.14]]],
@@ -77,14 +78,14 @@ QWEN = {"depth_budget": 256, "width_budget": 80, "depth": (3, 5), "width": (1, 3
     ],
 )  # fmt: skip
 def test_depth_and_width_follow_the_load(model: dict[str, object], requests: int, depth: int, width: int) -> None:
-    shape = AdaServe(budget=512, **model).shape(waiting(requests))  # type: ignore[arg-type]
+    shape = AdaServe(budget=512, **model).shape(Progress.fresh(requests))  # type: ignore[arg-type]
     assert (shape.depth, shape.width) == (depth, width)
     assert shape.max_tokens == min(512, requests * (1 + depth * width))
 
 
 def test_c1_shortens_and_c2_widens() -> None:
-    assert AdaServe(c1=40.0, c2=1).shape(waiting(40)) == DraftShape(3, 3, 256)
-    assert AdaServe().shape(waiting(40)) == DraftShape(5, 2, 256)
+    assert AdaServe(c1=40.0, c2=1).shape(Progress.fresh(40)) == DraftShape(3, 3, 256)
+    assert AdaServe().shape(Progress.fresh(40)) == DraftShape(5, 2, 256)
 
 
 BEAMS = st.builds(

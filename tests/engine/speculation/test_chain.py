@@ -7,17 +7,18 @@ import pytest
 from engine.batching.vllm import VLLM
 from engine.executors.simulated.acceptance import AcceptanceModel, AcceptanceSampler
 from engine.plan import DraftShape
+from engine.progress import Progress
 from engine.request import Request
 from engine.speculation.chain import Chain
-from tests.engine.strategies import assert_served, make_request, serve, waiting
+from tests.engine.strategies import assert_served, make_request, serve
 
 
 @pytest.mark.parametrize("tokens", [1, 4, 8])
 def test_shape_and_selection_are_whole_chains(tokens: int) -> None:
     chain = Chain(tokens)
-    assert chain.shape(waiting(3)) == DraftShape(tokens, 1, 3 * (tokens + 1), whole=True)
-    candidates = AcceptanceSampler(AcceptanceModel(0.7), 0).draft(3, chain.shape(waiting(3)))
-    trees = chain.select(candidates, waiting(3))
+    assert chain.shape(Progress.fresh(3)) == DraftShape(tokens, 1, 3 * (tokens + 1), whole=True)
+    candidates = AcceptanceSampler(AcceptanceModel(0.7), 0).draft(3, chain.shape(Progress.fresh(3)))
+    trees = chain.select(candidates, Progress.fresh(3))
     trees.check()
     assert trees.selected.shape == (3, tokens, 1) and trees.selected.all()
 

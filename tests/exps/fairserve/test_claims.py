@@ -68,6 +68,7 @@ def test_each_claim_fails_on_numbers_that_contradict_it(claim: str, system: str,
     ("claim", "system", "values"),
     [
         ("2 any call", "fs-fair-odt-wsc-limit", {"wasted_prompt_tokens": 0}),
+        ("2 any call", "fs-fair-odt-wsc-limit", {"wasted_prompt_tokens": 68}),
         ("nothing aborted", "fs-fair-interaction-limit", {"aborted_requests": 2}),
         ("W+L", "fs-fair-wsc-limit", {"aborted_requests": 3000}),
     ],

@@ -14,7 +14,7 @@ from exps.figure import Options, Point
 from exps.registry import find_figure
 from exps.runner import setup_of
 
-PICTURES = {"table1": 4, "ablation": 4, "overload2": 2, "overload50": 2, "aborted": 1, "throttled": 1, "wsc": 1, "overtime": 3,
+PICTURES = {"table1": 4, "ablation": 4, "overload2": 1, "overload50": 2, "aborted": 1, "throttled": 1, "wsc": 1, "overtime": 3,
             "cdf": 1, "cdf-throttled": 2, "causes-limits": 1, "causes-order": 2, "causes-always": 1}  # fmt: skip
 
 

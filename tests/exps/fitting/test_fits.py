@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
+import typer
 
+import cli
 from engine.configuration import read_toml
 from engine.executors.simulated import profiles
 from exps.adaserve.evaluation import PLATFORMS
 from exps.figure import Platform
+from exps.fitting import adaserve as adaserve_fit
+from exps.fitting import fairserve as fairserve_fit
+from exps.fitting import vtc as vtc_fit
 from exps.fitting.adaserve import Trees, chain_acceptance, published_rates
 from exps.fitting.vtc import fit_decode, fit_prefill, profile_rows
 from exps.profile_store import store
@@ -53,6 +59,20 @@ def test_what_is_stored_is_what_the_simulator_reads(tmp_path: Path, monkeypatch:
     acceptance = deployment.calibration("one").acceptance
     assert acceptance is not None and (acceptance.mean, acceptance.later_share) == (0.8, 0.4)
     assert deployment.policies_under("one")["adaserve"]["c1"] == 25 and deployment.step_cost("plain", "one").scale == 0.9
+
+
+@pytest.mark.parametrize("path", sorted((profiles.ROOT / "fitted").glob("*.toml")), ids=lambda path: path.stem)
+def test_what_fitted_a_profile_is_a_command(path: Path) -> None:
+    program, name, *arguments = read_toml(path)["fitted_by"].split()
+    command = typer.main.get_command(cli.app).commands[name]  # type: ignore[attr-defined]
+    context = command.make_context(name, arguments)
+    assert program == "cli.py" and any(value is not None for value in context.params.values())
+
+
+@pytest.mark.parametrize("module", [vtc_fit, adaserve_fit, fairserve_fit])
+def test_a_fit_writes_the_command_that_the_profiles_have(module: ModuleType) -> None:
+    there = {read_toml(path)["fitted_by"] for path in (profiles.ROOT / "fitted").glob("*.toml")}
+    assert module.COMMAND in there
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

@@ -13,8 +13,7 @@ import pytest
 from engine.errors import InputError
 from exps.recordings import Recording, environment, read_recordings
 from exps.report import Reporter
-from exps.validate.measures import compare, measure
-from exps.validate.perturb import ARRIVAL_JITTER_S
+from exps.validate.measures import compare, judgements, measure
 from exps.validate.replay import replay
 from exps.validate.report import validate
 from exps.workload.vtc import overload_timetable
@@ -47,6 +46,15 @@ def test_a_replay_of_the_simulators_own_run_is_exact() -> None:
     assert comparison.error("throughput_rps") == 0 and set(comparison.client_errors().values()) == {0.0}
 
 
+def test_the_worst_client_is_told_and_spread_over_the_runs() -> None:
+    run = recorded()
+    late = pl.when(pl.col("client") == 2).then(pl.col("first_token_latency_s") * 2).otherwise("first_token_latency_s")
+    comparison = compare(replace(run, requests=run.requests.with_columns(first_token_latency_s=late)), PLACE, repeats=0)
+    client, error = comparison.worst_client()
+    assert client.endswith("2") and error == pytest.approx(-0.5, abs=0.01)
+    assert judgements([comparison])["client_ttft"].to_list() == [abs(error)]
+
+
 def test_a_late_first_request_starts_the_replay_cold() -> None:
     warm, cold = recorded(), recorded(cold_start_s=1.5)
     first = replay(cold, PLACE).requests["first_token_latency_s"][0]
@@ -57,7 +65,7 @@ def test_repeats_draw_a_band_that_the_seed_fixes() -> None:
     run = recorded()
     band = compare(run, PLACE, repeats=3).band
     assert band is not None and band[0] < band[1] and band == compare(run, PLACE, repeats=3).band
-    assert ARRIVAL_JITTER_S > 0
+
 
 
 def test_json_has_runs_errors_and_what_was_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

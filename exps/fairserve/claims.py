@@ -119,7 +119,7 @@ def _any_call_wastes(metrics: pl.DataFrame) -> Verdict:
     if found is None:
         return missing("FS (W+O)")
     near = all(abs(ours / theirs - 1) <= NEAR for ours, theirs in zip(found, WASTED, strict=True))
-    return verdict(near if metrics["model"][0] == PACED.name else min(found) > 0, listed(found))
+    return verdict(near if metrics["setting"][0] == PACED.name else min(found) > 0, listed(found))
 
 
 def _drops_when_idle(metrics: pl.DataFrame) -> Verdict:

@@ -9,7 +9,7 @@ from engine.errors import InputError
 from exps import bands
 from exps.bands import Asked, Repeats, band, command, repeat_all
 from exps.claims import FAILS, HOLDS, NOT_JUDGED, UNSURE, Claim, Verdict, any_fails, judge, over_runs
-from exps.figure import Options, Selection
+from exps.figure import Options, Platform, Selection
 from exps.records import Record
 from exps.registry import expand, find_figure
 from exps.report import Reporter
@@ -61,7 +61,7 @@ def test_claims_are_counted_over_the_repeats(repeats):
 )
 def test_a_verdict_counts_the_runs_that_judge(statuses, verdict, count):
     claim = Claim("X", "s", {"m": "1"}, "none", lambda rows: Verdict(rows["status"][0], rows["status"][0]))
-    runs = [judge([claim], pl.DataFrame({"model": ["m"], "status": [status]}), {"m": (1, 1)})[0] for status in statuses]
+    runs = [judge([claim], pl.DataFrame({"model": ["m"], "status": [status]}), {Platform("m", "", "", ""): (1, 1)})[0] for status in statuses]
     found = over_runs(runs, "because")
     assert (found.verdict, found.holds_in, found.cause) == (verdict, count, "because" if verdict == FAILS else "")
     assert any_fails([found]) == (verdict == FAILS)

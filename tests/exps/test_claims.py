@@ -161,12 +161,12 @@ def gone(_):
                                     lambda rows: verdict(float("nan") > 0, "nan of 3")])  # fmt: skip
 def test_a_claim_without_its_values_is_not_judged_and_says_which_are_missing(broken):
     frame = pl.DataFrame({"model": "a", "system": "vtc", "metric": "service_total", "value": [0.0]})
-    (row,) = judge([Claim("X", "s", {"a": "1"}, "none", broken)], frame, {"a": (1, 1)})
+    (row,) = judge([Claim("X", "s", {"a": "1"}, "none", broken)], frame, at({"a": (1, 1)}))
     assert row.verdict == NOT_JUDGED and "needs" in row.ours and "vtc's service_total" in row.ours
 
 
 def test_figure_3_where_nothing_was_served_is_not_judged():
-    rows = judge(VTC_CLAIMS, overload(totals=(0.0, 0.0)), {"llama": (1, 1)})
+    rows = judge(VTC_CLAIMS, overload(totals=(0.0, 0.0)), at({"llama": (1, 1)}))
     (equal,) = (row for row in rows if row.claim == "3b equal")
     assert equal.verdict == NOT_JUDGED and "vtc's service_total" in equal.ours
 
@@ -174,8 +174,8 @@ def test_figure_3_where_nothing_was_served_is_not_judged():
 def test_what_has_no_published_value_or_is_given_counts_as_no_claim():
     frame = pl.DataFrame({"model": ["a"]})
     claims = [Claim("X", "s", {"a": "1"}, "none", lambda _: verdict(False, ""), given=given) for given in (True, False)]
-    given, counted = judge(claims, frame, {"a": (1, 1)})
-    (unpublished,) = judge(claims[1:], frame.with_columns(model=pl.lit("b")), {"b": (1, 1)})
+    given, counted = judge(claims, frame, at({"a": (1, 1)}))
+    (unpublished,) = judge(claims[1:], frame.with_columns(model=pl.lit("b")), at({"b": (1, 1)}))
     assert (given.fact, counted.fact, unpublished.fact) == (True, False, True)
     assert any_fails([counted]) and not any_fails([given, unpublished])
 

@@ -34,7 +34,7 @@ def metrics_of(name: str) -> pl.DataFrame:
     points, options = expand(figure, Selection(), Options())
     source, records, sent = Options(traces=Path()).workload_source, [], {}
     for point in points:
-        place, setup = (point.platform.name, point.x), setup_of(point, options)
+        place, setup = (point.platform, point.x), setup_of(point, options)
         if place not in sent:
             sent[place] = figure.timetable(point.platform, point.x, options).head(REQUESTS if len(points) <= FEW else MANY)
         found = simulate(sent[place], setup)
@@ -52,13 +52,18 @@ def other_numbers(metrics: pl.DataFrame, rng: np.random.Generator) -> pl.DataFra
     return metrics.with_columns(pl.Series(name, values).cast(metrics.schema[name]) for name, values in drawn.items())
 
 
+def of_place(metrics: pl.DataFrame, key: str) -> pl.DataFrame:
+    """The rows of a model, or of a setting where the figure has several."""
+    return metrics.filter(pl.any_horizontal(pl.col(name) == key for name in ("model", "setting") if name in metrics.columns))
+
+
 def claim_of(figure: str, claim: str):
     return next(found for found in FIGURES[figure].claims if found.id == claim)
 
 
 @pytest.mark.parametrize(("figure", "claim", "model"), JUDGED)
 def test_a_claim_can_fail(figure: str, claim: str, model: str) -> None:
-    rng, of_model = np.random.default_rng(1), metrics_of(figure).filter(pl.col("model") == model)
+    rng, of_model = np.random.default_rng(1), of_place(metrics_of(figure), model)
     statuses = (judge_one(claim_of(figure, claim), other_numbers(of_model, rng)).status for _ in range(TRIALS))
     assert FAILS in statuses
 
@@ -80,5 +85,5 @@ def test_without_some_of_its_rows_or_values_no_claim_raises(figure: str) -> None
 def test_on_numbers_that_are_there_no_judge_errs(figure: str) -> None:
     metrics = other_numbers(metrics_of(figure), np.random.default_rng(3))
     for claim in FIGURES[figure].claims:
-        for model in metrics["model"].unique():
-            claim.judge(metrics.filter(pl.col("model") == model))
+        for key in metrics["setting" if "setting" in metrics.columns else "model"].unique():
+            claim.judge(of_place(metrics, key))

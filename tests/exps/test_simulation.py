@@ -25,9 +25,10 @@ SCHEMA = {
     "adapter": pl.String, "category": pl.String, "replica": pl.Int64, "status": pl.String, "reason": pl.String,
     "prompt_tokens": pl.Int64, "output_tokens": pl.Int64, "arrival_s": pl.Float64, "admitted_s": pl.Float64,
     "first_token_s": pl.Float64, "finished_s": pl.Float64, "slo_tpot_s": pl.Float64, "steps": pl.Int64,
-    "drafted_tokens": pl.Int64, "accepted_tokens": pl.Int64, "preemptions": pl.Int64,
+    "drafted_tokens": pl.Int64, "accepted_tokens": pl.Int64, "preemptions": pl.Int64, "prompt_served": pl.Int64,
     "calls": pl.Int64, "system_tokens": pl.Int64, "app_limit": pl.Int64, "slo_s": pl.Float64,
     "expected_input": pl.Float64, "expected_system": pl.Float64, "expected_output": pl.Float64,
+    "patience_s": pl.Float64,
 }  # fmt: skip
 PLAIN = ["fcfs", "vtc", "vllm", "sarathi"]
 SYSTEMS = [*PLAIN, "vllm-spec-4", "adaserve", "order=vtc,spec=adaserve"]

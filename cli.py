@@ -260,6 +260,7 @@ def fit(
     adaserve: Annotated[Path | None, typer.Option("--adaserve", help="AdaServe's traces.")] = None,
     fairserve: Annotated[Path | None, typer.Option("--fairserve", help="FairServe's recorded runs.")] = None,
     pair: Annotated[bool, typer.Option("--pair", help="Measure what the tiny pair accepts, on its held-out text.")] = False,
+    exfairs: Annotated[bool, typer.Option("--exfairs", help="ExFairS's long prompts and seats, on FCFS alone.")] = False,
 ) -> None:
     """Fit the simulator's profiles to their stated calibration sets.
 
@@ -267,7 +268,7 @@ def fit(
     """
     import exps.fitting
 
-    exps.fitting.command(vtc, adaserve, fairserve, pair)
+    exps.fitting.command(vtc, adaserve, fairserve, pair, exfairs)
 
 
 @app.command()

@@ -18,7 +18,7 @@ SHOWN = {"violation_share": "Share violated", "jain_experience": "Jain's index o
 
 def timetable(platform: Platform, load: float, options: Options) -> pl.DataFrame:
     """The scenario of the platform's name."""
-    return scenario_timetable(PLACES[platform.setting.name].scenario, options, load)
+    return scenario_timetable(PLACES[platform.setting.name], options, load)
 
 
 def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
@@ -54,7 +54,7 @@ ABLATION = Figure(
     platforms=(TESTBED,),
     settings=SETTINGS,
     systems=(*VARIANTS, *BASELINES),
-    sweep=Sweep("load", {name: (place.load,) for name, place in PLACES.items()}),
+    sweep=Sweep("load", dict.fromkeys(PLACES, (1.0,))),
     calibrations=("first-principles",),
     timetable=timetable,
     measure=sweep_measure,

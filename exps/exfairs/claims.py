@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from exps.claims import Claim, Verdict, missing, verdict
 from exps.exfairs.causes import cause_of
-from exps.exfairs.setup import BASELINES, CONTINUOUS, EXFAIRS, EXFAIRS_FORMS, TESTBED, TITLES
+from exps.exfairs.setup import BASELINES, BY_SEATS, CONTINUOUS, EXFAIRS, EXFAIRS_FORMS, TITLES
 
 if TYPE_CHECKING:
     import polars as pl
@@ -37,6 +37,11 @@ def fewer(runs: Runs, x: float, form: str) -> bool | None:
     return all(own <= runs[x, system]["violation_share"] - POINT for system in BASELINES)
 
 
+def index_of(run: Mapping[str, float | None]) -> float:
+    """Jain's index of experience; the lowest where every client lost everything and none is defined."""
+    return run["jain_experience"] or 0.0
+
+
 def scenario_claims(names: Sequence[str]) -> tuple[Claim, ...]:
     """Claims 1 to 4 on the scenarios of these names, which the axis numbers from 1."""
     over = [(float(x), name) for x, name in enumerate(names, start=1)]
@@ -48,7 +53,7 @@ def _claim(id: str, statement: str, published: str, tolerance: str, judge: Calla
     def of_metrics(metrics: pl.DataFrame) -> Verdict:
         return judge(whole_runs(metrics))
 
-    return Claim(id, statement, {TESTBED.name: published}, tolerance, of_metrics, cause_of(id))
+    return Claim(id, statement, {setting.name: published for setting in BY_SEATS}, tolerance, of_metrics, cause_of(id))
 
 
 def _violations(x: float, name: str) -> Claim:
@@ -121,10 +126,10 @@ def _experience(over: Places, form: str) -> Claim:
         known = [(x, name) for x, name in over if all((x, system) in runs for system in (form, *BASELINES))]
         if not known:
             return missing("ExFairS and the baselines")
-        best = {x: max(runs[x, system]["jain_experience"] for system in BASELINES) for x, _ in known}
+        best = {x: max(index_of(runs[x, system]) for system in BASELINES) for x, _ in known}
         lost = [x for x, _ in known if runs[x, form]["violation_share"] == 1]
-        own = {x: "all violated" if x in lost else f"{runs[x, form]['jain_experience']:.2f}" for x, _ in known}
-        highest = all(x not in lost and runs[x, form]["jain_experience"] >= best[x] - POINT for x, _ in known)
+        own = {x: "all violated" if x in lost else f"{index_of(runs[x, form]):.2f}" for x, _ in known}
+        highest = all(x not in lost and index_of(runs[x, form]) >= best[x] - POINT for x, _ in known)
         return verdict(highest, "; ".join(f"{name} {own[x]}, best other {best[x]:.2f}" for x, name in known))
 
     return _claim(f"3 {TITLES[form]}", "Jain's index of the shares within SLO is the highest", "highest", "0.01", judge)

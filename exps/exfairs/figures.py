@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from exps.exfairs.ablation import ABLATION
 from exps.exfairs.scenarios import DEC, EARLY
+from exps.exfairs.seats import SEATS_FIGURE
 from exps.exfairs.sweeps import SWEEP_FIGURES
 
-EXFAIRS_FIGURES = (EARLY, DEC, *SWEEP_FIGURES, ABLATION)
+EXFAIRS_FIGURES = (EARLY, DEC, SEATS_FIGURE, *SWEEP_FIGURES, ABLATION)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from exps.exfairs.claims import scenario_claims
 from exps.exfairs.measures import measure
-from exps.exfairs.setup import PUBLISHED, SYSTEMS, TESTBED, scenario_timetable
+from exps.exfairs.setup import BY_SEATS, SYSTEMS, TESTBED, scenario_timetable
 from exps.figure import Figure, Options, Platform, Sweep
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ def _figure(generation: str, title: str, count: int) -> Figure:
         from exps.exfairs.pictures import draw_comparison, draw_scenario
 
         paths: list[Path] = []
-        for part in metrics.partition_by("scenario", maintain_order=True):
-            name = f"{generation}-{part['scenario'][0]:g}"
+        for part in metrics.partition_by("setting", "scenario", maintain_order=True):
+            name = f"{generation}-{part['scenario'][0]:g}-{part['setting'][0]}"
             paths += (draw_comparison if paths else draw_scenario)(part, name, caption, folder, suffix)
         return paths
 
@@ -36,9 +36,9 @@ def _figure(generation: str, title: str, count: int) -> Figure:
         id=f"exfairs/{generation}",
         title=title,
         platforms=(TESTBED,),
-        settings=(PUBLISHED,),
+        settings=BY_SEATS,
         systems=SYSTEMS,
-        sweep=Sweep("scenario", {TESTBED.name: tuple(float(number) for number in range(1, count + 1))}),
+        sweep=Sweep("scenario", {setting.name: tuple(float(number) for number in range(1, count + 1)) for setting in BY_SEATS}),
         calibrations=("first-principles",),
         timetable=timetable,
         measure=measure,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.configuration import merge_policies
@@ -42,35 +41,27 @@ EXFAIRS_FORMS = (EXFAIRS, CONTINUOUS)
 BASELINES = (VTC, FCFS, ROUND_ROBIN)
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a sweep takes place: a scenario at a load."""
-
-    scenario: str
-    load: float = 1.0
-
-
-BOUNDED_SEQUENCES, BOUNDED_LOAD = 16, 0.8
-"""The fewest sequences that the artifact passes to its engine, instead of 128, and a load that the server then still bears."""
-PLACES = {
-    "dec-1": Place("dec-1"),
-    "early-3-bounded": Place("early-3", BOUNDED_LOAD),
-    "dec-1-bounded": Place("dec-1", BOUNDED_LOAD),
-}
-
-
-def _setting(name: str) -> Setting:
-    bounded = name.endswith("-bounded")
-    slots = f"{BOUNDED_SEQUENCES if bounded else 128} at a time"
-    limits: dict[str, dict[str, Any]] = {"vllm": {"max_sequences": BOUNDED_SEQUENCES}} if bounded else {}
-    return Setting(name, f"{PLACES[name].scenario}, {slots}", BATCHING, merge_policies(ROUNDS, limits))
+SEATS, BOUNDED_SEQUENCES = 128, 16
+"""The artifact's seats, and the fewest that cost FCFS no throughput: exps.fitting.exfairs.fit finds them."""
+PLACES = {"dec-1": "dec-1", "early-3-bounded": "early-3", "dec-1-bounded": "dec-1"}
+"""Where a sweep takes place, and the scenario it is."""
 
 
 BATCHING = "vllm"
 ROUNDS = {name: {"round_s": PERIOD_S} for name in ("exfairs", "que", "vtc-artifact")}
 """A round of the policies is one of the clients."""
-PUBLISHED = Setting(batching=BATCHING, policies=ROUNDS)
-SETTINGS = tuple(_setting(name) for name in PLACES)
+
+
+def seats(name: str, count: int, title: str = "") -> Setting:
+    """So many requests at a time."""
+    limits: dict[str, dict[str, Any]] = {BATCHING: {"max_sequences": count}}
+    return Setting(name, f"{title}{count} at a time", BATCHING, merge_policies(ROUNDS, limits))
+
+
+BY_SEATS = tuple(seats(f"seats-{count}", count) for count in (SEATS, BOUNDED_SEQUENCES))
+SETTINGS = tuple(
+    seats(name, BOUNDED_SEQUENCES if name.endswith("-bounded") else SEATS, f"{scenario}, ") for name, scenario in PLACES.items()
+)
 
 
 def scenario_timetable(name: str, options: Options, load: float = 1.0, slo_scale: float = 1.0) -> pl.DataFrame:

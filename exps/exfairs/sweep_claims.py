@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from exps.claims import Claim, Verdict, missing, verdict
 from exps.exfairs.causes import cause_of
-from exps.exfairs.claims import GAIN, POINT, Runs, fewer, whole_runs
+from exps.exfairs.claims import GAIN, POINT, Runs, fewer, index_of, whole_runs
 from exps.exfairs.setup import (
     BASELINES,
     CONTINUOUS,
@@ -119,8 +119,8 @@ def _faster(form: str, within: str) -> Claim:
 
 def _fairest(form: str) -> Claim:
     def show(runs: Runs, x: float) -> Verdict:
-        own = runs[x, form]["jain_experience"]
-        others = {TITLES[system]: runs[x, system]["jain_experience"] for system in BASELINES}
+        own = index_of(runs[x, form])
+        others = {TITLES[system]: index_of(runs[x, system]) for system in BASELINES}
         listed = ", ".join(f"{name} {index:.3f}" for name, index in others.items())
         return verdict(own >= max(others.values()), f"{own:.3f}; {listed}")
 

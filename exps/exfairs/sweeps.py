@@ -23,7 +23,7 @@ from exps.exfairs.setup import (
     scenario_timetable,
 )
 from exps.exfairs.sweep_claims import ALPHA_CLAIMS, LOAD_CLAIMS, SLO_CLAIMS
-from exps.figure import Figure, Options, Platform, Setting, Sweep
+from exps.figure import Figure, Options, Platform, Sweep
 
 if TYPE_CHECKING:
     import polars as pl
@@ -50,7 +50,7 @@ def _draw(metrics: pl.DataFrame, axis: str, caption: str, path: Path) -> list[Pa
     return list(
         line_sheet(
             rows,
-            [Axis(setting.name, _title(setting, axis), SHARE) for setting in shown],
+            [Axis(setting.name, setting.title, SHARE) for setting in shown],
             columns=len(shown),
             x=Axis(axis, LABELS[axis]),
             series="system",
@@ -64,18 +64,12 @@ def _draw(metrics: pl.DataFrame, axis: str, caption: str, path: Path) -> list[Pa
     )
 
 
-def _title(setting: Setting, axis: str) -> str:
-    load = PLACES[setting.name].load
-    return setting.title if axis == "load" or load == 1 else f"{setting.title}, {load:g} of the load"
-
-
 def _figure(
     name: str, title: str, axis: str, values: tuple[float, ...], systems: tuple[str, ...], claims: tuple[Claim, ...]
 ) -> Figure:
     def timetable(platform: Platform, x: float, options: Options) -> pl.DataFrame:
-        place = PLACES[platform.setting.name]
-        chosen = {"load": place.load, **({axis: x} if axis != "alpha" else {})}
-        return scenario_timetable(place.scenario, options, **chosen)
+        chosen = {axis: x} if axis in ("load", "slo_scale") else {}
+        return scenario_timetable(PLACES[platform.setting.name], options, **chosen)
 
     def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
         return _draw(metrics, axis, caption, folder / f"{name}-{suffix}")

@@ -7,14 +7,15 @@ from pathlib import Path
 from engine.errors import InputError
 
 
-def command(vtc: Path | None, adaserve: Path | None, fairserve: Path | None, pair: bool) -> None:
+def command(vtc: Path | None, adaserve: Path | None, fairserve: Path | None, pair: bool, exfairs: bool = False) -> None:
     """`cli.py fit`: fit from recorded runs, AdaServe's traces, the tiny pair; prints each trial and the files."""
     from exps.fitting import adaserve as adaserve_fit
+    from exps.fitting import exfairs as exfairs_fit
     from exps.fitting import fairserve as fairserve_fit
     from exps.fitting import vtc as vtc_fit
 
-    if not (vtc or adaserve or fairserve or pair):
-        raise InputError("Nothing to fit: give --vtc RECORDINGS, --adaserve TRACES, --fairserve RECORDINGS or --pair.")
+    if not (vtc or adaserve or fairserve or pair or exfairs):
+        raise InputError("Nothing to fit: give --vtc RECORDINGS, --adaserve TRACES, --fairserve RECORDINGS, --exfairs or --pair.")
     if pair:
         from exps.local import check_torch
 
@@ -26,5 +27,7 @@ def command(vtc: Path | None, adaserve: Path | None, fairserve: Path | None, pai
     written = vtc_fit.fit(vtc, print) if vtc else []
     written += adaserve_fit.fit(adaserve, print) if adaserve else []
     written += fairserve_fit.fit(fairserve, print) if fairserve else []
+    if exfairs:
+        exfairs_fit.fit(print)
     for path in written:
         print(f"wrote {path.name}")

@@ -78,7 +78,7 @@ def test_figures_that_share_points_simulate_them_once(monkeypatch):
 def test_a_repeat_of_exfairs_knows_its_policies_and_moves_cold_start_and_acceptance_alike_for_every_system(monkeypatch):
     setups = []
     monkeypatch.setattr(bands, "simulate", lambda sent, setup, of: setups.append((sent, setup)) or simulate(sent, setup, of))
-    one = asked("exfairs/alpha", "exfairs,order=exfairs(alpha=1)", "exfairs", quick=True, models=("dec-1",), at=(0.5,))
+    one = asked("exfairs/alpha", "exfairs,order=exfairs(alpha=1)", "exfairs", quick=True, settings=("dec-1",), at=(0.5,))
     (run,) = repeat_all([one], 2)
     assert run.metrics["exchanged"].null_count() == 0
     (sent, first), (again, second) = setups

@@ -90,13 +90,13 @@ class Engine:
 
     def abort(self, request: Request, reason: str) -> None:
         """End a request that waits or runs: its KV blocks come back, and the ordering and the observer hear of it."""
-        now = self.clock.now
-        if request.status == WAITING:
-            self.ordering.withdraw(request, now)
-            request.status, request.reason = ABORTED, reason
-        else:
+        waits, now = request.status == WAITING, self.clock.now
+        if not waits:
             self.running.take_out(request)
-            request.status, request.reason, request.finished_s = ABORTED, reason, now
+        request.status, request.reason, request.finished_s = ABORTED, reason, now
+        if waits:
+            self.ordering.withdraw(request, now)
+        else:
             self.ordering.on_finish(request, now)
         self._report(request)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from exps.claims import Claim, Verdict, missing, verdict
@@ -118,7 +117,7 @@ def _not_traded(over: Places) -> Claim:
         return verdict(min(gains) >= -POINT, f"{100 * min(gains):+.2f} %") if gains else missing("ExFairS and the baselines")
 
     statement = "Throughput of both forms is that of the baselines"
-    return replace(_claim("2 not traded off", statement, "not traded off", "1 %", judge), given=True)
+    return _claim("2 not traded off", statement, "not traded off", "1 %", judge)
 
 
 def _experience(over: Places, form: str) -> Claim:

@@ -38,7 +38,7 @@ def _figure(generation: str, title: str, count: int) -> Figure:
         platforms=(TESTBED,),
         settings=BY_SEATS,
         systems=SYSTEMS,
-        sweep=Sweep("scenario", {setting.name: tuple(float(number) for number in range(1, count + 1)) for setting in BY_SEATS}),
+        sweep=Sweep("scenario", dict.fromkeys((setting.name for setting in BY_SEATS), tuple(map(float, range(1, count + 1))))),
         calibrations=("first-principles",),
         timetable=timetable,
         measure=measure,

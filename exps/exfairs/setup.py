@@ -60,7 +60,8 @@ def seats(name: str, count: int, title: str = "") -> Setting:
 
 BY_SEATS = tuple(seats(f"seats-{count}", count) for count in (SEATS, BOUNDED_SEQUENCES))
 SETTINGS = tuple(
-    seats(name, BOUNDED_SEQUENCES if name.endswith("-bounded") else SEATS, f"{scenario}, ") for name, scenario in PLACES.items()
+    seats(name, BOUNDED_SEQUENCES if name.endswith("-bounded") else SEATS, f"{scenario}, ")
+    for name, scenario in PLACES.items()
 )
 
 

@@ -15,7 +15,8 @@ def command(vtc: Path | None, adaserve: Path | None, fairserve: Path | None, pai
     from exps.fitting import vtc as vtc_fit
 
     if not (vtc or adaserve or fairserve or pair or exfairs):
-        raise InputError("Nothing to fit: give --vtc RECORDINGS, --adaserve TRACES, --fairserve RECORDINGS, --exfairs or --pair.")
+        known = "--vtc RECORDINGS, --adaserve TRACES, --fairserve RECORDINGS, --exfairs or --pair"
+        raise InputError(f"Nothing to fit: give {known}.")
     if pair:
         from exps.local import check_torch
 

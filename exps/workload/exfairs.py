@@ -102,8 +102,8 @@ SHORT = PromptLengths(224.5 / 4, 1.69, 2 / 4, 10_096 / 4)
 10,096 characters; sigma follows from the mean."""
 
 LONG = PromptLengths(4_000.0, 0.75, 500.0, 32_000.0)
-"""The artifact's file of LongBench tasks is not public. The median is the one at which FCFS comes closest to the latencies that
-the artifact states (exps.fitting.exfairs); the spread is an assumption."""
+"""The artifact's file of LongBench tasks is not public. The median is the one at which FCFS comes closest to the latencies
+that the artifact states (exps.fitting.exfairs); the spread is an assumption."""
 
 SHORT_ANSWERS, LONG_ANSWERS = AnswerLengths(), AnswerLengths(shortest=16, at_cap=0.3)
 """An assumption: answers to long prompts are shorter, as the artifact's remark that they take 13 s beside 17 s suggests."""
@@ -127,8 +127,9 @@ def rounds_timetable(
     """The timetable of all rounds; ``category`` is the client's kind.
 
     A client sends floor(round_s * qpm / 60) requests a round. Prompts are cut to what ``context`` leaves beside
-    ``output_cap`` tokens. ``load`` multiplies the rates and ``slo_scale`` the SLOs, ``long`` replaces the lengths of long prompts; with either the n-th request of a client
-    stays as long as it was. Raises InputError where context, distribution or load do not serve.
+    ``output_cap`` tokens. ``load`` multiplies the rates and ``slo_scale`` the SLOs, ``long`` replaces the lengths of long
+    prompts; with any of them the n-th request of a client stays otherwise as it was. Raises InputError where context,
+    distribution or load do not serve.
     """
     if context <= scenario.output_cap:
         raise InputError(

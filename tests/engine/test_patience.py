@@ -50,7 +50,7 @@ def test_a_client_gives_up_between_the_steps_whether_it_waits_or_runs() -> None:
     assert (runs.status, waits.status) == (ABORTED, ABORTED)
     assert runs.reason == "its client gave up after 0.1 s"
     assert runs.finished_s is not None and 0.1 <= runs.finished_s < 0.13 and 0 < runs.generated < 50
-    assert (waits.admitted_s, waits.finished_s, waits.generated) == (None, None, 0)
+    assert (waits.admitted_s, waits.generated) == (None, 0) and 0.05 <= (waits.finished_s or 0.0) < 0.1
     assert served.engine.running.pool.free == served.engine.running.pool.capacity
 
 

@@ -61,7 +61,8 @@ def test_claims_are_counted_over_the_repeats(repeats):
 )
 def test_a_verdict_counts_the_runs_that_judge(statuses, verdict, count):
     claim = Claim("X", "s", {"m": "1"}, "none", lambda rows: Verdict(rows["status"][0], rows["status"][0]))
-    runs = [judge([claim], pl.DataFrame({"model": ["m"], "status": [status]}), {Platform("m", "", "", ""): (1, 1)})[0] for status in statuses]
+    place = {Platform("m", "", "", ""): (1, 1)}
+    runs = [judge([claim], pl.DataFrame({"model": ["m"], "status": [status]}), place)[0] for status in statuses]
     found = over_runs(runs, "because")
     assert (found.verdict, found.holds_in, found.cause) == (verdict, count, "because" if verdict == FAILS else "")
     assert any_fails([found]) == (verdict == FAILS)

@@ -30,9 +30,9 @@ def run(tmp_path, capsys, figure, *arguments):
 
 
 def test_a_scenario_figure_draws_all_sheets_of_its_first_scenario_and_compares_in_the_others(tmp_path, quick_records):
-    metrics = DEC.measure(quick_records("exfairs/dec", EXFAIRS, FCFS, points=2))
+    metrics = DEC.measure(quick_records("exfairs/dec", EXFAIRS, FCFS, points=2, settings=("seats-16",)))
     pictures = DEC.draw(metrics, "simulated", tmp_path, "x")
-    sheets = [*(f"dec-1-{sheet}-x" for sheet in ("performance", "fairness", "aggregated", "comparison")), "dec-3-comparison-x"]
+    sheets = [*(f"dec-1-seats-16-{sheet}-x" for sheet in ("performance", "fairness", "aggregated", "comparison")), "dec-3-seats-16-comparison-x"]
     assert [path.name for path in pictures] == [f"{sheet}.{kind}" for sheet in sheets for kind in ("pdf", "png")]
     assert all(path.stat().st_size > 5_000 for path in pictures)
 
@@ -52,10 +52,10 @@ def test_every_figure_stands_on_the_same_testbed_and_period():
     assert {scenario.period_s for scenario in SCENARIOS.values()} == {PERIOD_S}
 
 
-def test_bounded_places_admit_sixteen_at_a_time():
+def test_a_place_admits_as_many_as_the_artifact_or_the_fewest_that_cost_nothing():
     limits = {setting.name: setting.policies for setting in SETTINGS}
     assert {name: limit["vllm"]["max_sequences"] for name, limit in limits.items() if "vllm" in limit} == {
-        "early-3-bounded": 16, "dec-1-bounded": 16,
+        "dec-1": 128, "early-3-bounded": 16, "dec-1-bounded": 16,
     }  # fmt: skip
 
 

@@ -60,7 +60,7 @@ def replayed(records: pl.DataFrame, policy: ExFairS | ContinuousExFairS) -> list
 def test_the_exchanges_of_a_whole_run_are_those_of_the_policy(name):
     scenario = replace(SCENARIOS[name], rounds=4)
     live = Watched(round_s=scenario.period_s)
-    records = serve(scenario, live, load=0.8)
+    records = serve(scenario, live)
     history = live.__dict__["history"]
     assert live.exchanged > 0 and len(history) >= 3
     assert replayed(records, ExFairS(round_s=scenario.period_s)) == history

@@ -1,0 +1,172 @@
+"""A policy that breaks its contract is named with its file and line, never hangs and never passes silently."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import polars as pl
+import pytest
+
+from engine.batching import Batching
+from engine.batching.sarathi import Sarathi
+from engine.batching.vllm import VLLM
+from engine.blame import blame
+from engine.contract import ContractError
+from engine.core import Engine
+from engine.executors.simulated.executor import SimulatedExecutor
+from engine.kv_cache import BlockPool
+from engine.ordering import Ordering
+from engine.ordering.fcfs import FCFS
+from engine.plan import DraftShape, StepPlan, TokenTrees
+from engine.request import FINISHED
+from engine.speculation.base import Speculation
+from engine.speculation.chain import Chain
+from tests.engine.strategies import ACCEPTANCE, COST, Log, make_request, serve
+
+
+class WrongSignature(FCFS):
+    def on_admit(self, request):  # type: ignore[override]
+        pass
+
+
+class NamesNobody(FCFS):
+    def next(self, now):
+        return None
+
+
+class KeepsWhatItServed(FCFS):
+    def on_admit(self, request, now):
+        pass
+
+
+class ServesWhatItDropped(FCFS):
+    def take_dropped(self):
+        return [(self._line[0], "no reason")] if self._line else ()
+
+
+class ChangesItsMind(FCFS):
+    def next(self, now):
+        self._line.rotate()
+        return super().next(now)
+
+
+class LosesAPreempted(FCFS):
+    def requeue(self, request):
+        pass
+
+
+class NamesAStranger(FCFS):
+    def victim(self, running, waiting, now):
+        return make_request(99)
+
+
+class PlansNothing(VLLM):
+    def plan(self, running, draft, now):
+        return StepPlan() if running.batch else super().plan(running, draft, now)
+
+
+class Deaf(VLLM):
+    def plan(self, running, draft, now):
+        return None
+
+
+class Orphans(Chain):
+    def select(self, candidates, progress):
+        selected = np.ones(candidates.probability.shape, bool)
+        selected[:, 0] = False
+        return TokenTrees(candidates, selected)
+
+
+class Shallow(Chain):
+    def shape(self, progress):
+        return DraftShape(0, 1, len(progress))
+
+
+class BeyondItsBudget(Chain):
+    def shape(self, progress):
+        return DraftShape(4, 1, len(progress) + 1, whole=True)
+
+
+def crowd():
+    return [make_request(i, "ab"[i % 2], prompt=40, output=30) for i in range(6)]
+
+
+def broken(policy: type[Ordering] | type[Batching] | type[Speculation]) -> str:
+    """The sentence about a policy that is put among good ones, in a pool too small for all."""
+    parts: dict[str, object] = {"ordering": FCFS(), "batching": VLLM(watermark=0.0), "speculation": None}
+    kinds = ((Ordering, "ordering"), (Batching, "batching"), (Speculation, "speculation"))
+    parts[next(kind for base, kind in kinds if issubclass(policy, base))] = policy()
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        pool = BlockPool(208, 16)
+        Engine(executor=SimulatedExecutor(COST, ACCEPTANCE, 0), pool=pool, observer=Log(), **parts).run(crowd())  # type: ignore[arg-type]
+    sentence = blame(caught.value)
+    assert sentence is not None
+    return sentence
+
+
+@pytest.mark.parametrize(
+    ("policy", "hook", "what"),
+    [
+        (WrongSignature, "on_admit", r"cannot be called as on_admit\(self, request, now\)"),
+        (NamesNobody, "next", "names nobody although 6 requests"),
+        (KeepsWhatItServed, "__len__|on_admit|next", "counts|does not wait"),
+        (ServesWhatItDropped, "next|take_dropped", "does not wait|gave up"),
+        (ChangesItsMind, "next", "and, asked again,"),
+        (LosesAPreempted, "next", "names nobody although"),
+        (NamesAStranger, "victim", "named request 99 of client a"),
+        (PlansNothing, "plan", "planned a step without a token"),
+        (Deaf, "plan", "plans no step|admits nobody"),
+        (Orphans, "select", "selected an orphan"),
+        (Shallow, "shape", "has no token"),
+        (BeyondItsBudget, "select", "where its shape allows"),
+    ],
+)
+def test_a_broken_contract_names_policy_hook_and_place(policy, hook, what) -> None:
+    sentence = broken(policy)
+    assert policy.__name__ in sentence and re.search(what, sentence) and re.search(hook, sentence)
+    assert re.search(r"\([\w/.]+\.py, line \d+\)", sentence) and sentence.endswith("type the same command again.")
+
+
+@pytest.mark.parametrize("batching", [VLLM, Sarathi])
+def test_a_policy_that_keeps_it_is_served_as_the_packages_own(batching) -> None:
+    class Mine(FCFS):
+        pass
+
+    records = []
+    for ordering in (FCFS(), Mine()):
+        served = serve(crowd(), batching(watermark=0.0), ordering, Chain(2), pool_tokens=208)
+        assert {request.status for request in served.requests} == {FINISHED}
+        records.append(served.records())
+    assert records[0] == records[1]
+
+
+def test_steps_without_a_token_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batching that prefills and pre-empts in turn makes no progress."""
+
+    class Thrashes(VLLM):
+        def plan(self, running, draft, now):
+            plan = super().plan(running, draft, now)
+            if plan and plan.prefill:
+                chunk = plan.prefill[0]
+                plan.prefill = [type(chunk)(chunk.request, chunk.done, 1)]
+            else:
+                plan = None
+            for request in list(running.prefilling):
+                if request.prefilled:
+                    running.preempt(request)
+            return plan or self.plan(running, draft, now)
+
+    monkeypatch.setattr("engine.core.MOST_IDLE_STEPS", 50)
+    with pytest.raises(ContractError, match="steps in a row that brought nobody a token"):
+        serve([make_request(prompt=40, output=5)], Thrashes(watermark=0.0), pool_tokens=208)
+
+
+def test_tokens_by_requests_and_by_steps_are_held_against_one_another() -> None:
+    from exps.work import check_totals
+
+    requests = pl.DataFrame({"client": ["a", "b"], "prompt_served": [5, 7], "output_tokens": [3, 4]})
+    steps = pl.DataFrame({"client": ["a", "b", "a"], "prompt_tokens": [5, 7, 0], "output_tokens": [1, 4, 2]})
+    check_totals(requests, steps, "vtc")
+    with pytest.raises(ValueError, match="vtc: client a has 3 output_tokens by requests and 1 by steps"):
+        check_totals(requests, steps.head(2), "vtc")

@@ -15,7 +15,8 @@ from exps.claims import Judgement, any_fails, judge
 from exps.claims_page import claims_page
 from exps.figure import Figure, Options, Platform, Selection
 from exps.local import check_torch, is_measured
-from exps.records import check_writable, storage
+from exps.parts import judged_systems, part_name
+from exps.records import Record, check_writable, storage
 from exps.registry import expand, find_figures, is_several, platforms_of, traces_of
 from exps.report import Reporter, provenance
 from exps.runner import (
@@ -31,10 +32,11 @@ from exps.runner import (
 
 @dataclass(frozen=True)
 class Findings:
-    """What the complete points of a plan say."""
+    """What the complete points of a plan say; ``judged`` are the metrics without added systems."""
 
     plan: Plan
     metrics: pl.DataFrame
+    judged: pl.DataFrame
     judgements: list[Judgement]
     caption: str
 
@@ -141,7 +143,7 @@ def plan_figures(name: str, selection: Selection, options: Options, root: Path) 
         if wanted is not None:
             own = replace(options, traces=traces_of(name, figure, options.traces))
             points, settled = expand(figure, wanted, own, lenient)
-            plans.append(make_plan(figure, points, settled, root))
+            plans.append(replace(make_plan(figure, points, settled, root), selection=wanted))
     if not plans:
         raise InputError(f"no figure has the models {', '.join(selection.models)}; `cli.py list` shows what there is.")
     return plans
@@ -157,6 +159,7 @@ def find(plan: Plan) -> Findings:
             f" make them with `cli.py run {figure.id}` and the same options."
         )
     metrics = figure.measure(records)
+    judged = _judged_metrics(plan, records, metrics)
     coverage = {}
     for platform in dict.fromkeys(record.point.platform for record in records):
         xs = figure.values(platform, replace(plan.options, quick=False))
@@ -164,7 +167,16 @@ def find(plan: Plan) -> Findings:
         of_platform = [record.point for record in records if record.point.platform == platform]
         coverage[platform] = (len({(point.system, point.x) for point in of_platform} & whole), len(whole))
     caption = provenance(plan.options, [record.point for record in records])
-    return Findings(plan, metrics, judge(figure.claims, metrics, coverage, plan.options.quick), caption)
+    return Findings(plan, metrics, judged, judge(figure.claims, judged, coverage, plan.options.quick), caption)
+
+
+def _judged_metrics(plan: Plan, records: list[Record], metrics: pl.DataFrame) -> pl.DataFrame:
+    """The metrics measured as though no system had been added."""
+    systems = judged_systems(plan.figure, plan.selection)
+    kept = [record for record in records if record.point.system in systems]
+    if len(kept) == len(records):
+        return metrics
+    return plan.figure.measure(kept) if kept else metrics.clear()
 
 
 def show_findings(findings: Findings, report: Reporter) -> None:
@@ -191,16 +203,17 @@ def _distance(findings: Findings) -> pl.DataFrame | None:
     local = any(job.point.platform.local for job in plan.jobs)
     if plan.figure.deviation is None or plan.options.quick or local:
         return None
-    return plan.figure.deviation(findings.metrics)
+    return plan.figure.deviation(findings.judged)
 
 
 def draw(findings: Findings) -> list[Path]:
     """The pictures, in root/paper/figure."""
     plan = findings.plan
     folder = plan.root / plan.figure.id
+    suffix = "-".join(filter(None, (variant(plan.options), part_name(plan.figure, plan.selection))))
     with storage(plan.root):
         folder.mkdir(parents=True, exist_ok=True)
-        return plan.figure.draw(findings.metrics, findings.caption, folder, variant(plan.options))
+        return plan.figure.draw(findings.metrics, findings.caption, folder, suffix)
 
 
 def _found(name: str, selection: Selection, options: Options, root: Path) -> list[Findings]:

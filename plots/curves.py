@@ -16,7 +16,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from plots.style import COLUMN_IN, GREY, PAGE_IN, SMALL_PT, Look, fitted, house_style, looks_of, save
+from plots.style import COLUMN_IN, GREY, PAGE_IN, SMALL_PT, Look, fitted, house_style, legend_columns, looks_of, save
 
 PANEL_IN = 2.25
 LEGEND_ROW_IN, MARGIN_IN = 0.165, 0.4
@@ -113,7 +113,7 @@ class _Picture:
     def looks(self) -> dict[str, Look]:
         names = self.ours[self.series].unique(maintain_order=True).to_list()
         looks = looks_of(names)
-        return {name: Look(self.labels.get(name, look.label), look.colour, look.marker) for name, look in looks.items()}
+        return {name: Look(self.labels.get(name, look.label), look.colour, look.marker, look.line) for name, look in looks.items()}
 
     def panel_values(self) -> list[tuple[str | None, str]]:
         """(value, title) of each panel that ours has rows for."""
@@ -138,6 +138,7 @@ def _draw(picture: _Picture, path: Path) -> tuple[Path, Path]:
     footer = textwrap.wrap(picture.footer, width=int(width * FOOTER_CHARACTERS_PER_IN))
     with house_style():
         entries = _legend_entries(picture, looks)
+        columns = legend_columns([look.label for look in looks.values()], width, columns)
         bottom = (len(footer) + 0.5) * FOOTER_ROW_IN if footer else 0.0
         height = PANEL_IN + ceil(len(entries) / columns) * LEGEND_ROW_IN + bottom
         layout = ConstrainedLayoutEngine(rect=(0, bottom / height, 1, 1 - bottom / height))
@@ -161,7 +162,7 @@ def _draw_panel(axes: Axes, picture: _Picture, panel: str | None, looks: Mapping
     for name, look in looks.items():
         ours = picture.curve(picture.ours, panel, name)
         every = max(1, ours.height // picture.markers) if picture.markers else 1
-        axes.plot(ours[x.column], ours[y.column], color=look.colour, marker=look.marker, markevery=every)
+        axes.plot(ours[x.column], ours[y.column], color=look.colour, marker=look.marker, linestyle=look.line, markevery=every)
     if picture.bound is not None:
         _draw_bound(axes, picture.bound)
     axes.set_xlabel(fitted(x.label, width))
@@ -192,7 +193,7 @@ def _draw_bound(axes: Axes, bound: Bound) -> None:
 
 
 def _legend_entries(picture: _Picture, looks: Mapping[str, Look]) -> list[Line2D]:
-    entries = [Line2D([], [], color=look.colour, marker=look.marker, label=look.label) for look in looks.values()]
+    entries = [Line2D([], [], color=look.colour, marker=look.marker, linestyle=look.line, label=look.label) for look in looks.values()]
     if picture.published is not None:
         entries.append(Line2D([], [], color=GREY, label="this run"))
         entries.append(Line2D([], [], color=GREY, label="published", **PUBLISHED))

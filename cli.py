@@ -115,7 +115,9 @@ def run(
 
     options = _options(results, backend, calibration, traces, seed, quick, acceptance, weights)
     cli_containers.in_container(context, here)
-    if not commands.run(figure, _selection(model, setting, system, added, rps, at), options, results, jobs, _reporter(), one_by_one):
+    if not commands.run(
+        figure, _selection(model, setting, system, added, rps, at), options, results, jobs, _reporter(), one_by_one
+    ):
         raise typer.Exit(1)
 
 

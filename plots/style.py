@@ -94,6 +94,7 @@ OTHERS = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (PURPLE, "D"), (SKY, "v"), (
 
 MARKERS = ("o", "s", "^", "D", "v", "X", "P", "<", ">", "p", "h")
 LINES = ("-.", ":")
+HATCHES = {"-": "", "-.": "////", ":": "...."}
 
 
 def looks_of(names: Iterable[str]) -> dict[str, Look]:

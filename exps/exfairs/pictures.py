@@ -25,7 +25,7 @@ from exps.exfairs.setup import (
 )
 from plots.curves import Axis
 from plots.sheets import Bars, Stroke, bar_sheet, line_sheet
-from plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION
+from plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, free_looks
 
 WINE, OLIVE, BROWN = "#882255", "#999933", "#8C564B"
 COLOURS = {EXFAIRS: VERMILLION, CONTINUOUS: ORANGE, PENALIZED: WINE, VTC: BLUE, "vtc-artifact": SKY, FCFS: BLACK,

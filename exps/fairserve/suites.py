@@ -105,7 +105,7 @@ OVERLOAD2 = Figure(
     platforms=PLATFORMS,
     settings=SETTINGS,
     systems=SYSTEMS,
-    sweep=Sweep("rps", {setting.name: tuple(RATES_OF) for setting in SETTINGS}),
+    sweep=Sweep("rps", {setting.name: tuple(RATES_OF) for setting in SETTINGS}, listed=True),
     calibrations=(CALIBRATION,),
     timetable=two_clients,
     policies=limit_at,

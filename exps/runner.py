@@ -9,7 +9,7 @@ import threading
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ class Plan:
     options: Options
     root: Path
     jobs: tuple[Job, ...]
-    selection: Selection = Selection()
+    selection: Selection = field(default_factory=Selection)
 
     @property
     def to_do(self) -> list[Job]:

@@ -30,6 +30,7 @@ Systems = Annotated[
     list[str] | None,
     typer.Option("--system", help="vtc,fcfs, or one composition, as in order=vtc,spec=adaserve; repeatable."),
 ]
+Added = Annotated[list[str] | None, typer.Option("--with", help="Systems beside the figure's own, as in order=mine.")]
 Backend = Annotated[
     str,
     typer.Option("--backend", help="sim, native, or auto: native for models of this machine. vllm and http are to come."),
@@ -88,6 +89,7 @@ def run(
     model: Models = None,
     setting: Settings = None,
     system: Systems = None,
+    added: Added = None,
     backend: Backend = "auto",
     calibration: Calibration = None,
     traces: Traces = None,
@@ -113,7 +115,9 @@ def run(
 
     options = _options(results, backend, calibration, traces, seed, quick, acceptance, weights)
     cli_containers.in_container(context, here)
-    if not commands.run(figure, _selection(model, setting, system, rps, at), options, results, jobs, _reporter(), one_by_one):
+    if not commands.run(
+        figure, _selection(model, setting, system, added, rps, at), options, results, jobs, _reporter(), one_by_one
+    ):
         raise typer.Exit(1)
 
 
@@ -123,6 +127,7 @@ def plot(
     model: Models = None,
     setting: Settings = None,
     system: Systems = None,
+    added: Added = None,
     backend: Backend = "auto",
     calibration: Calibration = None,
     traces: Traces = None,
@@ -141,7 +146,7 @@ def plot(
     from exps import commands
 
     options = _options(results, backend, calibration, traces, seed, quick, acceptance, weights)
-    commands.plot(figure, _selection(model, setting, system, rps, at), options, results, _reporter())
+    commands.plot(figure, _selection(model, setting, system, added, rps, at), options, results, _reporter())
 
 
 @app.command()
@@ -150,6 +155,7 @@ def check(
     model: Models = None,
     setting: Settings = None,
     system: Systems = None,
+    added: Added = None,
     backend: Backend = "auto",
     calibration: Calibration = None,
     traces: Traces = None,
@@ -175,7 +181,7 @@ def check(
     from exps import bands, commands
 
     options = _options(results, backend, calibration, traces, seed, quick, acceptance, weights)
-    selection = _selection(model, setting, system, rps, at)
+    selection = _selection(model, setting, system, added, rps, at)
     if repeats:
         held = bands.command(figure, selection, options, repeats, _reporter(), as_json, as_page)
     else:
@@ -342,14 +348,19 @@ def _options(
 
 
 def _selection(
-    models: list[str] | None, settings: list[str] | None, systems: list[str] | None, rps: str | None, at: str | None
+    models: list[str] | None,
+    settings: list[str] | None,
+    systems: list[str] | None,
+    added: list[str] | None,
+    rps: str | None,
+    at: str | None,
 ) -> Selection:
     from exps.figure import Selection
     from exps.registry import parse_axis, parse_values, split_names, split_systems
 
     rates, values = parse_values(rps) if rps else (), parse_axis(at) if at else ()
     names, places = split_names(models or []), split_names(settings or [])
-    return Selection(names, split_systems(systems or []), rates, values, places)
+    return Selection(names, split_systems(systems or []), rates, values, places, split_systems(added or []))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -17,7 +17,7 @@ from joblib import Parallel, delayed
 from engine.errors import InputError
 from exps.claims import Judgement, any_fails, judge, over_runs
 from exps.claims_page import claims_page
-from exps.commands import asked_of, coverage
+from exps.commands import asked_of, coverage, judged_metrics
 from exps.figure import Figure, Options, Platform, Point, Selection
 from exps.records import Record
 from exps.report import Reporter, provenance
@@ -29,11 +29,12 @@ from exps.validate.perturb import drawn_cold_start_s, perturbed_deployment, pert
 
 @dataclass(frozen=True)
 class Asked:
-    """The points of a figure, and its options."""
+    """The points of a figure, its options, and the selection that gave them."""
 
     figure: Figure
     points: Sequence[Point]
     options: Options
+    selection: Selection = Selection()
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def repeat_all(several: Sequence[Asked], number: int) -> list[Repeat]:
                 records[key] = _served(timetables[place], point, options, number)
             own.append(replace(records[key], point=point))
         metrics = figure.measure(own)
-        judged = judge(figure.claims, metrics, coverage(figure, asked.points, options), options.quick)
+        published = judged_metrics(figure, asked.selection, own, metrics)
+        judged = judge(figure.claims, published, coverage(figure, asked.points, options), options.quick)
         found.append(Repeat(metrics, judged))
     return found
 

@@ -16,7 +16,8 @@ from exps.claims import Judgement, any_fails, judge
 from exps.claims_page import claims_page
 from exps.figure import Figure, Options, Platform, Point, Selection
 from exps.local import check_torch, is_measured
-from exps.records import check_writable, storage
+from exps.parts import judged_systems, part_name
+from exps.records import Record, check_writable, storage
 from exps.registry import expand, find_figures, is_several, platforms_of, traces_of
 from exps.report import Reporter, provenance
 from exps.runner import (
@@ -32,10 +33,11 @@ from exps.runner import (
 
 @dataclass(frozen=True)
 class Findings:
-    """What the complete points of a plan say."""
+    """What the complete points of a plan say; ``judged`` are the metrics without added systems."""
 
     plan: Plan
     metrics: pl.DataFrame
+    judged: pl.DataFrame
     judgements: list[Judgement]
     caption: str
 
@@ -135,18 +137,21 @@ def check(
 
 def plan_figures(name: str, selection: Selection, options: Options, root: Path) -> list[Plan]:
     """A plan a figure. For "all", figures take what applies to them of the selection and the options."""
-    return [make_plan(figure, points, settled, root) for figure, points, settled in asked_of(name, selection, options)]
+    return [
+        replace(make_plan(figure, points, settled, root), selection=wanted)
+        for figure, points, settled, wanted in asked_of(name, selection, options)
+    ]
 
 
-def asked_of(name: str, selection: Selection, options: Options) -> list[tuple[Figure, list[Point], Options]]:
-    """The points of each figure, and the options as it understands them. InputError where no figure has the models."""
+def asked_of(name: str, selection: Selection, options: Options) -> list[tuple[Figure, list[Point], Options, Selection]]:
+    """The points of each figure, and the options and the selection as it understands them. InputError where no figure has the models."""
     lenient = is_several(name)
     found = []
     for figure in find_figures(name):
         wanted = _applicable(figure, selection) if lenient else selection
         if wanted is not None:
             own = replace(options, traces=traces_of(name, figure, options.traces))
-            found.append((figure, *expand(figure, wanted, own, lenient)))
+            found.append((figure, *expand(figure, wanted, own, lenient), wanted))
     if not found:
         raise InputError(f"no figure has the models {', '.join(selection.models)}; `cli.py list` shows what there is.")
     return found
@@ -162,9 +167,9 @@ def find(plan: Plan) -> Findings:
             f" make them with `cli.py run {figure.id}` and the same options."
         )
     metrics, points = figure.measure(records), [record.point for record in records]
-    caption = provenance(plan.options, points)
-    judgements = judge(figure.claims, metrics, coverage(figure, points, plan.options), plan.options.quick)
-    return Findings(plan, metrics, judgements, caption)
+    judged = judged_metrics(figure, plan.selection, records, metrics)
+    judgements = judge(figure.claims, judged, coverage(figure, points, plan.options), plan.options.quick)
+    return Findings(plan, metrics, judged, judgements, provenance(plan.options, points))
 
 
 def coverage(figure: Figure, points: Sequence[Point], options: Options) -> dict[Platform, tuple[int, int]]:
@@ -176,6 +181,15 @@ def coverage(figure: Figure, points: Sequence[Point], options: Options) -> dict[
         there = {(point.system, point.x) for point in points if point.platform == platform}
         found[platform] = (len(there & whole), len(whole))
     return found
+
+
+def judged_metrics(figure: Figure, selection: Selection, records: Sequence[Record], metrics: pl.DataFrame) -> pl.DataFrame:
+    """The metrics measured as though no system had been added."""
+    systems = judged_systems(figure, selection)
+    kept = [record for record in records if record.point.system in systems]
+    if len(kept) == len(records):
+        return metrics
+    return figure.measure(kept) if kept else metrics.clear()
 
 
 def show_findings(findings: Findings, report: Reporter) -> None:
@@ -202,16 +216,17 @@ def _distance(findings: Findings) -> pl.DataFrame | None:
     local = any(job.point.platform.local for job in plan.jobs)
     if plan.figure.deviation is None or plan.options.quick or local:
         return None
-    return plan.figure.deviation(findings.metrics)
+    return plan.figure.deviation(findings.judged)
 
 
 def draw(findings: Findings) -> list[Path]:
     """The pictures, in root/paper/figure."""
     plan = findings.plan
     folder = plan.root / plan.figure.id
+    suffix = "-".join(filter(None, (variant(plan.options), part_name(plan.figure, plan.selection))))
     with storage(plan.root):
         folder.mkdir(parents=True, exist_ok=True)
-        return plan.figure.draw(findings.metrics, findings.caption, folder, variant(plan.options))
+        return plan.figure.draw(findings.metrics, findings.caption, folder, suffix)
 
 
 def _found(name: str, selection: Selection, options: Options, root: Path) -> list[Findings]:

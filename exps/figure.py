@@ -59,12 +59,14 @@ class Platform:
 class Sweep:
     """The axis of a figure and its values by Platform.key. ``quick``: values of a quick run, else three of them.
 
-    A local platform has no values here: Figure.local_values makes them from what was measured.
+    ``listed``: no other value has a workload. A local platform has no values here: Figure.local_values makes them from
+    what was measured.
     """
 
     axis: str
     values: Mapping[str, tuple[float, ...]]
     quick: tuple[float, ...] = ()
+    listed: bool = False
 
     def of(self, platform: str, quick: bool) -> tuple[float, ...]:
         values = self.values[platform]
@@ -102,7 +104,7 @@ class Selection:
     """Which points of a figure: platform names, systems, request rates or others of its axis values, settings; empty means
     the figure's own.
 
-    For a local platform these are rates scaled to the measured capacity.
+    For a local platform these are rates scaled to the measured capacity. ``added``: systems beside those, not judged.
     """
 
     models: tuple[str, ...] = ()
@@ -110,6 +112,7 @@ class Selection:
     rps: tuple[float, ...] = ()
     at: tuple[float, ...] = ()
     settings: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

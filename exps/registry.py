@@ -151,6 +151,7 @@ def expand(
     platforms = places_of(figure, selection, options.backend)
     settled = options_for(figure, options, platforms, lenient)
     systems = [canonical_system(text) for text in selection.systems] or list(figure.systems)
+    systems += [canonical_system(text) for text in selection.added]
     points = [
         Point(figure, platform, system, x)
         for platform in platforms
@@ -209,16 +210,20 @@ def parse_axis(text: str) -> tuple[float, ...]:
 
 def _values(figure: Figure, platform: Platform, selection: Selection, options: Options) -> tuple[float, ...]:
     if selection.at:
-        known = figure.values(platform, options)
-        if wrong := next((value for value in selection.at if value not in known), None):
-            listed = ", ".join(f"{value:g}" for value in known)
-            raise InputError(f"{figure.id} has no {figure.sweep.axis} {wrong:g} for {platform.name}; choose from {listed}.")
-        return selection.at
+        return _listed(figure, platform, selection.at, options)
     if not selection.rps:
         return figure.values(platform, options)
     if figure.sweep.axis != "rps":
         raise InputError(f"{figure.id} does not sweep request rates; leave --rps out.")
-    return selection.rps
+    return _listed(figure, platform, selection.rps, options) if figure.sweep.listed else selection.rps
+
+
+def _listed(figure: Figure, platform: Platform, asked: tuple[float, ...], options: Options) -> tuple[float, ...]:
+    known = figure.values(platform, options)
+    if wrong := next((value for value in asked if value not in known), None):
+        listed = ", ".join(f"{value:g}" for value in known)
+        raise InputError(f"{figure.id} has no {figure.sweep.axis} {wrong:g} for {platform.name}; choose from {listed}.")
+    return asked
 
 
 def system_names() -> list[str]:

@@ -9,7 +9,7 @@ import threading
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from engine.configuration import merge_policies
 from engine.errors import InputError
-from exps.figure import Figure, Options, Platform, Point
+from exps.figure import Figure, Options, Platform, Point, Selection
 from exps.manifest import configuration, cores, manifest
 from exps.records import Record, is_complete, read_record, remove_stale, storage, write_record
 from exps.serving import NATIVE, Setup
@@ -47,12 +47,13 @@ OnStart = Callable[[Job], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """The jobs of one figure under ``root``, the results folder."""
+    """The jobs of one figure under ``root``, the results folder, and the selection that they are of."""
 
     figure: Figure
     options: Options
     root: Path
     jobs: tuple[Job, ...]
+    selection: Selection = field(default_factory=Selection)
 
     @property
     def to_do(self) -> list[Job]:

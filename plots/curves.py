@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from plots.style import COLUMN_IN, GREY, PAGE_IN, SMALL_PT, Look, fitted, house_style, looks_of, save
+from plots.style import COLUMN_IN, GREY, PAGE_IN, SMALL_PT, Look, fitted, house_style, legend_columns, looks_of, save
 
 PANEL_IN = 2.25
 LEGEND_ROW_IN, MARGIN_IN = 0.165, 0.4
@@ -62,7 +62,7 @@ def sweep_curves(
     path: Path,
     series: str = "system",
     panels: Panels | None = None,
-    bound: Bound | None = None,
+    bounds: Sequence[Bound] = (),
     labels: Mapping[str, str] | None = None,
     footer: str = "",
 ) -> tuple[Path, Path]:
@@ -70,10 +70,10 @@ def sweep_curves(
 
     ``ours`` and ``published`` hold the columns of ``x``, ``y``, ``series`` and ``panels``; published series and panels
     that ours lacks are left out. ``labels`` renames series in the legend. ``footer`` says what the numbers come from,
-    ``bound`` is a line to compare with.
+    ``bounds`` are lines to compare with.
     Writes and returns ``path``.pdf and ``path``.png.
     """
-    return _draw(_Picture(ours, published, x, y, series, panels, labels or {}, footer, bound), path)
+    return _draw(_Picture(ours, published, x, y, series, panels, labels or {}, footer, bounds), path)
 
 
 def time_curves(
@@ -93,7 +93,7 @@ def time_curves(
 
     Arguments and files are those of ``sweep_curves``.
     """
-    picture = _Picture(ours, published, x, y, series, panels, labels or {}, footer, bound, markers=10)
+    picture = _Picture(ours, published, x, y, series, panels, labels or {}, footer, (bound,) if bound else (), markers=10)
     return _draw(picture, path)
 
 
@@ -107,13 +107,13 @@ class _Picture:
     panels: Panels | None
     labels: Mapping[str, str]
     footer: str
-    bound: Bound | None = None
+    bounds: Sequence[Bound] = ()
     markers: int | None = None
 
     def looks(self) -> dict[str, Look]:
         names = self.ours[self.series].unique(maintain_order=True).to_list()
         looks = looks_of(names)
-        return {name: Look(self.labels.get(name, look.label), look.colour, look.marker) for name, look in looks.items()}
+        return {name: replace(look, label=self.labels.get(name, look.label)) for name, look in looks.items()}
 
     def panel_values(self) -> list[tuple[str | None, str]]:
         """(value, title) of each panel that ours has rows for."""
@@ -138,6 +138,7 @@ def _draw(picture: _Picture, path: Path) -> tuple[Path, Path]:
     footer = textwrap.wrap(picture.footer, width=int(width * FOOTER_CHARACTERS_PER_IN))
     with house_style():
         entries = _legend_entries(picture, looks)
+        columns = legend_columns([look.label for look in looks.values()], width, columns)
         bottom = (len(footer) + 0.5) * FOOTER_ROW_IN if footer else 0.0
         height = PANEL_IN + ceil(len(entries) / columns) * LEGEND_ROW_IN + bottom
         layout = ConstrainedLayoutEngine(rect=(0, bottom / height, 1, 1 - bottom / height))
@@ -161,9 +162,9 @@ def _draw_panel(axes: Axes, picture: _Picture, panel: str | None, looks: Mapping
     for name, look in looks.items():
         ours = picture.curve(picture.ours, panel, name)
         every = max(1, ours.height // picture.markers) if picture.markers else 1
-        axes.plot(ours[x.column], ours[y.column], color=look.colour, marker=look.marker, markevery=every)
-    if picture.bound is not None:
-        _draw_bound(axes, picture.bound)
+        axes.plot(ours[x.column], ours[y.column], markevery=every, **_line(look))
+    for bound in picture.bounds:
+        _draw_bound(axes, bound)
     axes.set_xlabel(fitted(x.label, width))
     axes.set_xlim(*x.limits)
     for ticks in (axes.xaxis, axes.yaxis):
@@ -191,8 +192,12 @@ def _draw_bound(axes: Axes, bound: Bound) -> None:
     axes.annotate(bound.label, (1, bound.value), ha="right", va="bottom", color=GREY, **place)
 
 
+def _line(look: Look) -> dict[str, Any]:
+    return {"color": look.colour, "marker": look.marker, "linestyle": look.line}
+
+
 def _legend_entries(picture: _Picture, looks: Mapping[str, Look]) -> list[Line2D]:
-    entries = [Line2D([], [], color=look.colour, marker=look.marker, label=look.label) for look in looks.values()]
+    entries = [Line2D([], [], label=look.label, **_line(look)) for look in looks.values()]
     if picture.published is not None:
         entries.append(Line2D([], [], color=GREY, label="this run"))
         entries.append(Line2D([], [], color=GREY, label="published", **PUBLISHED))

@@ -14,7 +14,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from plots.bars import row_of_panels
 from plots.curves import LEGEND_ROW_IN
-from plots.style import BLACK, GREY, PAGE_IN, fitted, house_style, looks_of, save
+from plots.style import BLACK, GREY, HATCHES, PAGE_IN, Look, fitted, house_style, legend_columns, looks_of, save
 
 HEIGHT_IN, LABEL_IN, MARGIN_IN, WIDTH, LEGEND_COLUMNS = 2.2, 1.5, 0.6, 0.82, 6
 MARK: dict[str, Any] = {"color": BLACK, "marker": "D", "markersize": 3.6, "linestyle": "none", "markeredgecolor": "white",
@@ -42,10 +42,20 @@ def grouped_bars(
     """
     series, groups = (ours[name].unique(maintain_order=True).to_list() for name in ("series", "group"))
     looks = looks_of(series)
-    entries: list[Any] = [Patch(color=looks[name].colour, label=labels.get(name, name)) for name in series]
+    entries: list[Any] = [
+        Patch(
+            facecolor=looks[name].colour,
+            edgecolor="white",
+            linewidth=0,
+            hatch=HATCHES[looks[name].line],
+            label=labels.get(name, name),
+        )
+        for name in series
+    ]
     if published is not None:
         entries.append(Line2D([], [], label="published", **MARK))
-    rows = -(-len(entries) // LEGEND_COLUMNS)
+    columns = legend_columns([str(entry.get_label()) for entry in entries], PAGE_IN, LEGEND_COLUMNS)
+    rows = -(-len(entries) // columns)
     with house_style():
         figure, axes = row_of_panels(PAGE_IN, HEIGHT_IN + rows * LEGEND_ROW_IN, len(panels), footer, sharey=False)
         for axis, (panel, label) in zip(axes, panels.items(), strict=True):
@@ -53,7 +63,7 @@ def grouped_bars(
             for number, name in enumerate(series):
                 shift = (number - (len(series) - 1) / 2) * WIDTH / len(series)
                 of_series = (pl.col("panel") == panel) & (pl.col("series") == name)
-                _bars(axis, ours.filter(of_series), groups, shift, WIDTH / len(series), looks[name].colour, published is None)
+                _bars(axis, ours.filter(of_series), groups, shift, WIDTH / len(series), looks[name], published is None)
                 if published is not None:
                     there = published.filter(of_series & pl.col("group").is_in(groups)).drop_nulls("value")
                     axis.plot([groups.index(group) + shift for group in there["group"]], there["value"], **MARK)
@@ -61,7 +71,7 @@ def grouped_bars(
             axis.set_xlabel(fitted(x, PAGE_IN / len(panels) - MARGIN_IN))
             axis.set_ylabel(fitted(label, LABEL_IN))
             axis.set_ylim(bottom=0)
-        figure.legend(handles=entries, loc="outside upper center", ncols=min(len(entries), LEGEND_COLUMNS), frameon=False)
+        figure.legend(handles=entries, loc="outside upper center", ncols=min(len(entries), columns), frameon=False)
         return save(figure, path)
 
 
@@ -76,10 +86,10 @@ def _scale(axis: Axes, symlog: bool) -> None:
     axis.yaxis.set_major_formatter(EngFormatter(sep=""))
 
 
-def _bars(axis: Axes, rows: pl.DataFrame, groups: list[str], shift: float, width: float, colour: str, zeros: bool) -> None:
+def _bars(axis: Axes, rows: pl.DataFrame, groups: list[str], shift: float, width: float, look: Look, zeros: bool) -> None:
     there = rows.drop_nulls("value")
     places, values = [groups.index(group) + shift for group in there["group"]], there["value"].to_list()
-    axis.bar(places, values, width=0.92 * width, color=colour)
+    axis.bar(places, values, width=0.92 * width, color=look.colour, hatch=HATCHES[look.line], edgecolor="white", linewidth=0)
     for place, value in zip(places, values, strict=True):
         if zeros and value == 0:
             axis.annotate("0", (place, 0), xytext=(0, 1), textcoords="offset points", ha="center", color=GREY, fontsize=6.0)

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from plots.bars import row_of_panels
 from plots.curves import Axis
-from plots.style import BLACK, PAGE_IN, house_style, looks_of, save
+from plots.style import BLACK, PAGE_IN, house_style, legend_columns, looks_of, save
 
 HEIGHT_IN, OTHERS = 2.4, "#BBBBBB"
 
@@ -49,7 +49,8 @@ def many_curves(
         axes[0].set_ylabel(y.label)
         entries = [Line2D([], [], color=look.colour, label=look.label) for look in looks.values()]
         entries += [Line2D([], [], color=OTHERS, linewidth=0.8, label=f"{len(names)} others")] * bool(names)
-        figure.legend(handles=entries, loc="outside upper center", ncols=len(entries), frameon=False)
+        columns = legend_columns([str(entry.get_label()) for entry in entries], PAGE_IN, len(entries))
+        figure.legend(handles=entries, loc="outside upper center", ncols=columns, frameon=False)
         return save(figure, path)
 
 

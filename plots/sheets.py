@@ -18,7 +18,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from plots.curves import FOOTER_CHARACTERS_PER_IN, FOOTER_ROW_IN, LEGEND_ROW_IN, Axis, Limits
-from plots.style import GREY, PAGE_IN, SMALL_PT, TEXT_PT, house_style, save
+from plots.style import GREY, PAGE_IN, SMALL_PT, TEXT_PT, house_style, legend_columns, save
 
 PANEL_IN, ROW_IN, AROUND_IN, LINE_IN, TITLE_IN = 1.35, 0.155, 0.5, 0.15, 0.2
 WIDE_IN, NARROW_IN, ENTRY_IN = PAGE_IN, 4.6, 1.75
@@ -143,6 +143,7 @@ def _draw_bars(axis: Axes, panel: Bars, there: Mapping[str, Mapping[str, Any]], 
 def _grid(sheet: _Sheet, panel_in: float, handles: Sequence[Line2D], shared: str) -> tuple[Figure, list[Axes]]:
     """Panels row by row, below the title and the legend and above the footer; they share the ``shared`` axis."""
     rows, in_a_row = ceil(sheet.panels / sheet.columns), max(1, int(sheet.width // ENTRY_IN))
+    in_a_row = legend_columns([str(handle.get_label()) for handle in handles], sheet.width, in_a_row)
     lines = textwrap.wrap(sheet.footer, width=int(sheet.width * FOOTER_CHARACTERS_PER_IN))
     bottom = (len(lines) + 0.5) * FOOTER_ROW_IN if lines else 0.0
     legend = ceil(len(handles) / in_a_row) * LEGEND_ROW_IN

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 COLUMN_IN, PAGE_IN = 3.33, 7.0
 TEXT_PT, SMALL_PT = 8.0, 6.5
 LABEL_CHARACTERS_PER_IN = 15.0
+ENTRY_IN = 0.45
 PNG_DPI = 200
 
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE = (
@@ -68,6 +69,7 @@ class Look:
     label: str
     colour: str
     marker: str
+    line: str = "-"
 
 
 SYSTEMS = {
@@ -90,13 +92,35 @@ SYSTEMS = {
 }
 OTHERS = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (PURPLE, "D"), (SKY, "v"), (BLACK, "X"), (VERMILLION, "P"))
 
+MARKERS = ("o", "s", "^", "D", "v", "X", "P", "<", ">", "p", "h")
+LINES = ("-.", ":")
+HATCHES = {"-": "", "-.": "////", ":": "...."}
+
 
 def looks_of(names: Iterable[str]) -> dict[str, Look]:
     """A look for each name, in the order given: a system's fixed one, for others the next colour that no system here has."""
     wanted = list(dict.fromkeys(names))
-    taken = {SYSTEMS[name].colour for name in wanted if name in SYSTEMS}
-    free = cycle([look for look in OTHERS if look[0] not in taken] or OTHERS)
+    fixed = [SYSTEMS[name] for name in wanted if name in SYSTEMS]
+    free = free_looks({look.colour for look in fixed}, {(look.colour, look.marker) for look in fixed})
     return {name: SYSTEMS[name] if name in SYSTEMS else Look(name, *next(free)) for name in wanted}
+
+
+def free_looks(colours: set[str], pairs: set[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
+    """Colours, markers and lines without end, no two alike for some hundreds: first colours that are not taken, solid."""
+    for colour, marker in OTHERS:
+        if colour not in colours:
+            yield colour, marker, "-"
+    for lap in count(1):
+        for place, (colour, _) in enumerate(OTHERS):
+            marker = MARKERS[(place + lap) % len(MARKERS)]
+            if (colour, marker) not in pairs:
+                yield colour, marker, LINES[lap % len(LINES)]
+
+
+def legend_columns(labels: Iterable[str], inches: float, most: int) -> int:
+    """Columns of a legend that is ``inches`` wide, at most ``most``, so that no label is clipped."""
+    longest = max(map(len, labels), default=0)
+    return max(1, min(most, int(inches / (ENTRY_IN + longest / LABEL_CHARACTERS_PER_IN))))
 
 
 def fitted(label: str, inches: float) -> str:

@@ -25,7 +25,7 @@ from exps.exfairs.setup import (
 )
 from plots.curves import Axis
 from plots.sheets import Bars, Stroke, bar_sheet, line_sheet
-from plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION
+from plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, free_looks
 
 WINE, OLIVE, BROWN = "#882255", "#999933", "#8C564B"
 COLOURS = {EXFAIRS: VERMILLION, CONTINUOUS: ORANGE, PENALIZED: WINE, VTC: BLUE, "vtc-artifact": SKY, FCFS: BLACK,
@@ -115,8 +115,12 @@ def draw_comparison(metrics: pl.DataFrame, name: str, caption: str, folder: Path
 def system_strokes(systems: list[str]) -> dict[str, Stroke]:
     """Strategies in the order of their titles, others after them."""
     ranked = sorted(systems, key=lambda system: [*TITLES, system].index(system))
-    looks = ((name, COLOURS.get(name, GREY), TITLES.get(name, name), MARKERS.get(name, "x")) for name in ranked)
-    return {name: Stroke(colour, label, "-", marker) for name, colour, label, marker in looks}
+    free = free_looks(set(COLOURS.values()), set())
+    strokes = {}
+    for name in ranked:
+        colour, marker, line = (COLOURS[name], MARKERS.get(name, "x"), "-") if name in COLOURS else next(free)
+        strokes[name] = Stroke(colour, TITLES.get(name, name), line, marker)
+    return strokes
 
 
 def client_strokes(rows: pl.DataFrame) -> tuple[dict[str, Stroke], list[Stroke]]:

@@ -105,7 +105,7 @@ OVERLOAD2 = Figure(
     platforms=PLATFORMS,
     settings=(PACED,),
     systems=SYSTEMS,
-    sweep=Sweep("rps", {PACED.name: tuple(RATES_OF)}),
+    sweep=Sweep("rps", {PACED.name: tuple(RATES_OF)}, listed=True),
     calibrations=(CALIBRATION,),
     timetable=two_clients,
     policies=limit_at,

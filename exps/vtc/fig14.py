@@ -45,7 +45,10 @@ def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list
 
     from plots.curves import Axis, Bound, sweep_curves
 
-    vtc = metrics.filter(pl.col("system") == "vtc")["tokens_per_s"]
+    without = metrics.filter(pl.col("limit").is_null()).select("system", "tokens_per_s").iter_rows()
+    published_too = {"vtc": f", published {PUBLISHED_VTC:.0f}"}
+    names = {"vtc": "VTC"}
+    bounds = [Bound(v, f"{names.get(s, s)} {v:.0f}{published_too.get(s, '')}") for s, v in without]
     limited = metrics.drop_nulls("limit").with_columns(series=pl.lit("RPM"))
     published = pl.DataFrame({"series": "RPM", "limit": list(PUBLISHED), "tokens_per_s": [*map(float, PUBLISHED.values())]})
     return list(
@@ -56,7 +59,7 @@ def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list
             y=Axis("tokens_per_s", "Tokens per second", limits=(0, 900)),
             path=folder / f"fig14-{suffix}",
             series="series",
-            bound=Bound(vtc[0], f"VTC {vtc[0]:.0f}, published {PUBLISHED_VTC:.0f}") if len(vtc) else None,
+            bounds=bounds,
             footer=caption,
         )
     )

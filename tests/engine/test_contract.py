@@ -97,7 +97,7 @@ def broken(policy: type[Ordering] | type[Batching] | type[Speculation]) -> str:
     parts: dict[str, object] = {"ordering": FCFS(), "batching": VLLM(watermark=0.0), "speculation": None}
     kinds = ((Ordering, "ordering"), (Batching, "batching"), (Speculation, "speculation"))
     parts[next(kind for base, kind in kinds if issubclass(policy, base))] = policy()
-    with pytest.raises(Exception) as caught:  # noqa: PT011
+    with pytest.raises(Exception) as caught:
         pool = BlockPool(208, 16)
         Engine(executor=SimulatedExecutor(COST, ACCEPTANCE, 0), pool=pool, observer=Log(), **parts).run(crowd())  # type: ignore[arg-type]
     sentence = blame(caught.value)

@@ -20,7 +20,8 @@ from exps.simulation import simulate
 def asked(name, *systems, quick=False, **more):
     """A figure's points of some systems."""
     figure = find_figure(name)
-    return Asked(figure, *expand(figure, Selection(systems=systems, **more), Options(quick=quick)))
+    selection = Selection(systems=systems, **more)
+    return Asked(figure, *expand(figure, selection, Options(quick=quick)), selection)
 
 
 @pytest.fixture(scope="module")

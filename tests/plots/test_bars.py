@@ -67,5 +67,5 @@ def test_a_sweep_may_have_a_line_to_compare_with(tmp_path, value):
     frame = pl.DataFrame({"system": ["rpm"] * 2, "limit": [5, 30], "speed": [3.0, 7.0]})
     axes = {"x": Axis("limit", "Limit"), "y": Axis("speed", "Speed", (0, 9))}
     plain = sweep_curves(frame, None, path=tmp_path / "a", **axes)
-    bound = sweep_curves(frame, None, path=tmp_path / "b", bound=Bound(value, f"VTC {value}"), **axes)
+    bound = sweep_curves(frame, None, path=tmp_path / "b", bounds=[Bound(value, f"VTC {value}")], **axes)
     assert png(plain) != png(bound)

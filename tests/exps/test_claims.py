@@ -181,6 +181,6 @@ def test_what_has_no_published_value_or_is_given_counts_as_no_claim():
 
 
 @pytest.mark.parametrize(("figure", "claim"), [("vtc/fig11", "11 skewed"), ("vtc/fig11", "11 bursty"),
-                                               ("vtc/fig20", "20 means"), ("exfairs/dec", "2 not traded off")])  # fmt: skip
-def test_what_follows_from_the_workload_or_from_serving_all_is_given(figure, claim):
+                                               ("vtc/fig20", "20 means")])  # fmt: skip
+def test_what_follows_from_the_workload_is_given(figure, claim):
     assert next(found for found in find_figure(figure).claims if found.id == claim).given

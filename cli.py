@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -367,6 +368,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code. Bad input is one sentence on stderr and 2, a policy that raises 1, Ctrl-C 130."""
     from engine.errors import InputError, PolicyError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return app(arguments, standalone_mode=False, obj=sys.argv[1:] if arguments is None else arguments) or 0
     except InputError as error:

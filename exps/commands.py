@@ -146,7 +146,10 @@ def plan_figures(name: str, selection: Selection, options: Options, root: Path) 
 def asked_of(
     name: str, selection: Selection, options: Options
 ) -> list[tuple[Figure, list[Point], Options, Selection]]:
-    """The points of each figure, and the options and the selection as it understands them. InputError where no figure has the models."""
+    """The points of each figure, and the options and the selection as it understands them.
+
+    InputError where no figure has the models.
+    """
     lenient = is_several(name)
     found = []
     for figure in find_figures(name):

@@ -32,6 +32,7 @@ from exps.manifest import machine_name
 from exps.runner import Plan
 from exps.serving import SIM
 
+PIPE_COLUMNS = 160
 COLOURS = {HOLDS: "green", FAILS: "bold red"}
 
 
@@ -61,8 +62,9 @@ class Reporter:
     """Prints to the two streams of a command. A pipe gets lines wide enough to keep each table row whole."""
 
     def __init__(self) -> None:
-        self._out = Console(highlight=False, soft_wrap=False, width=None if os.isatty(1) else 160)
-        self._progress = Console(stderr=True)
+        plain: dict[str, Any] = {"markup": False, "emoji": False}
+        self._out = Console(highlight=False, soft_wrap=False, width=None if os.isatty(1) else PIPE_COLUMNS, **plain)
+        self._progress = Console(stderr=True, **plain)
 
     def say(self, text: str) -> None:
         self._out.print(text, markup=False, soft_wrap=True)
@@ -119,7 +121,7 @@ class Reporter:
         table.title, table.caption = f"{figure.id}: {figure.title}", caption
         for row in judgements:
             count = f" ({row.holds_in})" if row.judged else ""
-            verdict = f"[{COLOURS.get(row.verdict, 'yellow')}]{row.verdict}{count}{', a fact' * row.fact}[/]"
+            verdict = Text(f"{row.verdict}{count}{', a fact' * row.fact}", COLOURS.get(row.verdict, "yellow"))
             table.add_row(row.claim, row.place, row.statement, row.published, row.numbers, verdict)
         self._out.print(table)
         for cause in dict.fromkeys(row.cause for row in judgements if row.cause):
@@ -132,11 +134,14 @@ class Reporter:
 
     def frame(self, title: str, frame: pl.DataFrame, caption: str | None = None) -> None:
         """A table of a frame's rows, numbers to four digits."""
-        table = _table(*(name if dtype == pl.String else f">{name}" for name, dtype in frame.schema.items()))
-        table.title, table.caption = title, caption
-        for row in frame.iter_rows():
-            table.add_row(*(cell(value) for value in row))
-        self._out.print(table)
+        cells = {name: [cell(value) for value in frame[name]] for name in frame.columns}
+        parts = columns_that_fit(cells, self._out.width)
+        for place, part in enumerate(parts):
+            table = _table(*(name if frame.schema[name] == pl.String else f">{name}" for name in part))
+            table.title, table.caption = title if place == 0 else None, caption if place == len(parts) - 1 else None
+            for row in zip(*(cells[name] for name in part), strict=True):
+                table.add_row(*row)
+            self._out.print(table)
 
     def values(self, title: str, values: Mapping[str, Any], caption: str | None = None) -> None:
         """A table of names and values."""
@@ -145,6 +150,21 @@ class Reporter:
         for name, value in values.items():
             table.add_row(name, cell(value))
         self._out.print(table)
+
+
+def columns_that_fit(cells: Mapping[str, Sequence[str]], width: int) -> list[list[str]]:
+    """The columns of a table in parts of at most ``width`` characters, each with the first column in front."""
+    first, *others = cells
+    widths = {name: 2 + max(map(len, (name, *values))) for name, values in cells.items()}
+    room = width - min(widths[first], width // 3)
+    parts, used = [[first]], 0
+    for name in others:
+        if used + widths[name] > room and len(parts[-1]) > 1:
+            parts.append([first])
+            used = 0
+        parts[-1].append(name)
+        used += widths[name]
+    return parts
 
 
 def duration(seconds: float) -> str:
@@ -165,5 +185,8 @@ def _table(*columns: str) -> Table:
     """A table; a column whose name starts with ">" is right-aligned."""
     table = Table(box=box.SIMPLE_HEAD, title_style="bold", title_justify="left", caption_style="", caption_justify="left")
     for name in columns:
-        table.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
+        if name.startswith(">"):
+            table.add_column(name[1:], justify="right", no_wrap=True)
+        else:
+            table.add_column(name, overflow="fold")
     return table

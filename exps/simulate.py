@@ -16,6 +16,7 @@ from exps.manifest import configuration, manifest
 from exps.metrics.fairness import fairness
 from exps.metrics.requests import summarize, summarize_by_client
 from exps.metrics.starvation import starvation_s
+from exps.reasons import reasons_by_kind
 from exps.records import NAMES, REQUESTS, check_writable, is_complete, remove_stale, storage, write_record
 from exps.registry import canonical_system
 from exps.report import Reporter
@@ -44,6 +45,7 @@ def command(trace: Path, setup: Setup, out: Path, report: Reporter) -> None:
         report.note(f"The clock starts at the first arrival, {start_s:.15g} s in {trace.name}.")
     setup = replace(setup, system=canonical_system(setup.system))
     check_setup(setup)
+    _check_needs(timetable, setup)
     _check_weighted(timetable, setup.system)
     _check_replaceable(out)
     check_writable(out.absolute().parent)
@@ -68,6 +70,17 @@ def only_system(named: Sequence[str]) -> str:
 def first_calibration(model: str, hardware: str) -> str:
     """The calibration to use where none is asked for."""
     return next(iter(load_deployment(model, hardware).calibrations))
+
+
+def _check_needs(timetable: pl.DataFrame, setup: Setup) -> None:
+    """InputError when the ordering goes by something that the trace does not tell of every request."""
+    ordering = setup.composed().build(setup.parameters(setup.deployment()))[0]
+    lacking = [name for name in ordering.needs if timetable[name].null_count()]
+    if lacking:
+        raise InputError(
+            f"{setup.system} goes by {', '.join(lacking)}, which the trace lacks for some of its requests; add the columns,"
+            " or choose another --system."
+        )
 
 
 def _check_weighted(timetable: pl.DataFrame, system: str) -> None:
@@ -100,7 +113,6 @@ def _show(trace: Path, setup: Setup, out: Path, report: Reporter) -> None:
     more = clients.height - MOST_CLIENTS
     note = f"{more} smaller clients are not shown." if more > 0 else None
     report.frame("By client", clients.head(MOST_CLIENTS), note)
-    reasons = requests.filter(pl.col("status") == "rejected")["reason"].value_counts(sort=True)
-    for reason, count in reasons.iter_rows():
-        report.say(f"Rejected: {count} requests: {reason}")
+    for count, reason in reasons_by_kind(requests):
+        report.say(f"Not served: {count:,} requests: {reason}")
     report.say(f"Records: {out}")

@@ -80,6 +80,7 @@ def _scale(axis: Axes, symlog: bool) -> None:
     axis.tick_params(axis="x", length=0)
     if symlog:
         axis.set_yscale("symlog", linthresh=1.0, linscale=0.3)
+        axis.yaxis.set_major_formatter("{x:,.0f}")
         axis.yaxis.set_minor_locator(MaxNLocator(1))
     else:
         axis.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))

@@ -54,6 +54,7 @@ RC: dict[str, Any] = {
     "lines.markeredgewidth": 0.0,
     "pdf.fonttype": 42,
     "figure.dpi": PNG_DPI,
+    "text.parse_math": False,
 }
 
 

@@ -148,7 +148,7 @@ def test_a_failing_claim_is_1(call, overload, monkeypatch):
     from exps import commands
     from exps.claims import Judgement
 
-    row = Judgement("C", "llama", "", "s", "p", "t", "o", FAILS, "", "why", held=0, judged=1)
+    row = Judgement("C", "llama", "", "s", "p", "t", "o", FAILS, "", "why")
     monkeypatch.setattr(commands, "judge", lambda *_: [row])
     assert call("check", "vtc/fig3", "--results", overload)[0] == 1
     assert call("run", "vtc/fig3", "--results", overload)[0] == 0
@@ -176,7 +176,7 @@ def test_simulate_writes_records_and_counts_the_rejected(call, trace, tmp_path):
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"requests.parquet", "summary.json", "manifest.json"}
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert (summary["submitted"], summary["rejected"]) == (21, 1)
-    assert "Rejected: 1 requests" in out
+    assert "Not served: 1 requests" in out
     assert "By client" in out
 
 

@@ -26,6 +26,11 @@ class Ordering(ABC):
     def on_refused(self, request: Request) -> None:
         """The engine turned a request away at its arrival: it can never be served, as when its prompt exceeds the KV pool."""
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Columns of a timetable without which the policy could not serve a request."""
+        return ()
+
     @abstractmethod
     def enqueue(self, request: Request) -> None:
         """Put a request at the end of its line."""

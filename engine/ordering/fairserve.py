@@ -14,6 +14,8 @@ from engine.ordering.mechanics.normalised import CHARGES, TokenWeights, of_clien
 from engine.ordering.mechanics.throttle import Debts, Gate, Limits, Throttle
 from engine.request import Request
 
+EXPECTED = ("expected_input", "expected_system", "expected_output")
+
 
 class FairServe(Ordering):
     """The client with the least normalised service goes next, and whoever sent too much may lose an interaction.
@@ -40,6 +42,10 @@ class FairServe(Ordering):
         self._token_prices: dict[int, float] = {}
         self._dropped: list[tuple[Request, str]] = []
         self._pass_is_over = False
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return EXPECTED if self._standard is of_request else ()
 
     @property
     def counters(self) -> dict[str, float]:

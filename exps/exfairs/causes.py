@@ -13,10 +13,10 @@ CAUSES = {
     " load and requests wait, the index is the highest (`cli.py run exfairs/ablation`).",
     "4": "the service term alone opens gaps above the threshold where violations are alike; the SLO alone, alpha=1, makes no"
     " needless exchange (`cli.py run exfairs/ablation`).",
-    "5": "with 128 seats alpha decides nothing; with 16, in dec-1, the service term of the artifact's sign"
-    " only harms, so that alpha=1 is best, and with 1 - share a middle alpha is (`cli.py run exfairs/alpha`).",
-    "6": "with 128 seats there is no benefit that could vanish; with 16 it vanishes at low load and is still there at 1.2 of the"
-    " load, beyond which this sweep does not go (`cli.py run exfairs/load-sweep`).",
+    "5": "with 128 seats alpha decides nothing; with 16, in dec-1, the service term of the artifact's"
+    " sign only harms, so that alpha=1 is best, and with 1 - share a middle alpha is (`cli.py run exfairs/alpha`).",
+    "6": "with 128 seats there is no benefit that could vanish; with 16 it vanishes at low load and is still there at 1.2"
+    " of the load, beyond which this sweep does not go (`cli.py run exfairs/load-sweep`).",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from exps.metrics.service import response_intervals
+from exps.metrics.starvation import REFUSED
 
 
 def modest_clients(requests: pl.DataFrame) -> list[str]:
@@ -22,13 +23,29 @@ def modest_clients(requests: pl.DataFrame) -> list[str]:
     return sorted(asked.filter(pl.col("asked") < delivered / asked.height)["client"])
 
 
+def isolation_counting_refused(requests: pl.DataFrame) -> float | None:
+    """Isolation in which a refused request waits to the end of the run, and who is modest is told by prompts alone.
+
+    So a client whose requests are turned away neither waits for nothing nor seems to ask for little.
+    """
+    end_s = requests.select(pl.max_horizontal(pl.col("finished_s").max(), pl.col("arrival_s").max())).item()
+    first_s = pl.when(REFUSED).then(pl.lit(end_s)).otherwise(pl.col("first_token_s"))
+    asked = requests.group_by("client").agg(pl.col("prompt_tokens").sum())
+    modest = asked.filter(pl.col("prompt_tokens") < pl.col("prompt_tokens").mean())["client"]
+    return _isolation(requests.with_columns(first_token_s=first_s), list(modest))
+
+
 def isolation(requests: pl.DataFrame) -> float | None:
     """1 - (mean TTFT of the modest clients' requests) / (mean TTFT of all others').
 
     1: the modest do not wait at all; 0: everybody waits alike, as under FCFS; below 0: the modest wait longer. None when
     all or none are modest, or when one side has no first token.
     """
+    return _isolation(requests, modest_clients(requests))
+
+
+def _isolation(requests: pl.DataFrame, modest_ones: list[str]) -> float | None:
     waits = pl.col("first_token_s") - pl.col("arrival_s")
-    is_modest = pl.col("client").is_in(modest_clients(requests))
+    is_modest = pl.col("client").is_in(modest_ones)
     modest, others = requests.select(modest=waits.filter(is_modest).mean(), others=waits.filter(~is_modest).mean()).row(0)
     return None if modest is None or not others else 1 - modest / others

@@ -11,17 +11,15 @@ import numpy.typing as npt
 Values = Sequence[float] | npt.NDArray[np.floating[Any]]
 
 
-def jain(values: Values) -> float:
+def jain(values: Values) -> float | None:
     """(sum x)^2 / (n * sum x^2) of values from 0 on: 1 when all are equal, 1 / n when one has everything.
 
-    1 when all are 0, and 0 of no values.
+    None when all are 0, or there are none: nothing was shared, be it equally or not.
     """
     x = np.asarray(values, dtype=np.float64)
-    if x.size == 0:
-        return 0.0
-    largest = x.max()
+    largest = x.max(initial=0.0)
     if largest == 0:
-        return 1.0
+        return None
     shares = x / largest
     return float(shares.sum()) ** 2 / (x.size * float(np.square(shares).sum()))
 
@@ -38,4 +36,4 @@ def min_max_jain(values: Values, smaller_is_better: bool = False) -> float:
     if low == high:
         return 1.0
     places = (x - low) / (high - low)
-    return jain(1 - places if smaller_is_better else places)
+    return jain(1 - places if smaller_is_better else places) or 0.0

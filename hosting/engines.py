@@ -25,7 +25,10 @@ KINDS = (DOCKER, PODMAN)
 LABEL = "servelab.kit"
 INSIDE = Path("/etc/servelab")
 SOCKET = "/var/run/docker.sock"
-ANSWER_S, WORK_S = 2, 600
+ANSWER_S, START_S, WORK_S = 10, 60, 600
+DEFAULT = "default"
+NAMES_DOCKER = ("DOCKER_HOST", "DOCKER_CONTEXT")
+NAMES_PODMAN = ("CONTAINER_HOST", "CONTAINER_CONNECTION")
 SERVICE_IDLE_S = 30
 NO_GPU_RUNTIME = {
     DOCKER: "docker has no NVIDIA runtime; install nvidia-container-toolkit, run"
@@ -107,11 +110,15 @@ def look() -> Found:
 
 
 def connect(kind: str | None = None) -> Engine:
-    """The engine that answers: ``kind``, or Docker before Podman. InputError when none does."""
+    """The engine that answers: ``kind``, the one that the environment names, or Docker before Podman.
+
+    InputError when none does; one that was named is never replaced by another.
+    """
     if INSIDE.exists():
         raise InputError("this is the inside of the container; type this command on the host.")
     if kind is not None and kind not in KINDS:
         raise InputError(f"unknown engine {kind!r}; {nearest(kind, list(KINDS))}")
+    kind = kind or _named_kind()
     if kind is not None:
         return _connect_podman() if kind == PODMAN else _connect_docker()
     try:
@@ -120,6 +127,13 @@ def connect(kind: str | None = None) -> Engine:
         if shutil.which(PODMAN) is None:
             raise
     return _connect_podman()
+
+
+def _named_kind() -> str | None:
+    """The kind of the engine that a person named in the environment or chose as the client's context."""
+    if any(os.environ.get(name) for name in NAMES_DOCKER) or _chosen_context() != DEFAULT:
+        return DOCKER
+    return PODMAN if any(os.environ.get(name) for name in NAMES_PODMAN) else None
 
 
 def builder(engine: Engine) -> tuple[str, ...]:
@@ -170,33 +184,73 @@ def _docker_address() -> str:
     """DOCKER_HOST, or the address of the client's chosen context, or the usual socket."""
     if host := os.environ.get("DOCKER_HOST"):
         return host
+    context = _chosen_context()
+    if context == DEFAULT:
+        return f"unix://{SOCKET}"
+    address = _said([DOCKER, "context", "inspect", context, "--format", "{{.Endpoints.docker.Host}}"])
+    if not address:
+        raise InputError(
+            f"Docker's context {context!r}, which DOCKER_CONTEXT or the client's config.json names, cannot be read;"
+            " `docker context ls` shows those that there are, and DOCKER_CONTEXT=default takes the usual one."
+        )
+    return address
+
+
+def _chosen_context() -> str:
+    """The client's context by DOCKER_CONTEXT or its config.json, whatever shape that file has."""
+    if context := os.environ.get("DOCKER_CONTEXT"):
+        return context
     config = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
     try:
-        context = os.environ.get("DOCKER_CONTEXT") or json.loads(config.read_text()).get("currentContext", "default")
-    except (OSError, ValueError):
-        context = os.environ.get("DOCKER_CONTEXT") or "default"
-    if context == "default":
-        return f"unix://{SOCKET}"
-    return _said([DOCKER, "context", "inspect", context, "--format", "{{.Endpoints.docker.Host}}"]) or f"unix://{SOCKET}"
+        found = json.loads(config.read_text())
+    except (OSError, ValueError, RecursionError):
+        return DEFAULT
+    context = found.get("currentContext") if isinstance(found, dict) else None
+    return context if isinstance(context, str) and context else DEFAULT
 
 
 def _connect_podman() -> Engine:
     program = shutil.which(PODMAN)
     if program is None:
         raise InputError("podman was not found; install it, or name another engine with --engine docker.")
-    address = os.environ.get("CONTAINER_HOST") or f"unix://{_podman_folder() / 'podman.sock'}"
+    if named := _podman_address(program):
+        api, facts = _open(named, PODMAN)
+        return Engine(PODMAN, api, (program,), facts)
     try:
-        api, facts = _open(address, PODMAN)
+        api, facts = _open(f"unix://{_podman_folder() / 'podman.sock'}", PODMAN)
     except InputError:
-        if "CONTAINER_HOST" in os.environ:
-            raise
         api, facts = _open(_serve_podman(program), PODMAN)
     return Engine(PODMAN, api, (program,), facts)
 
 
+def _podman_address(program: str) -> str | None:
+    """The address that CONTAINER_HOST gives, or the connection that CONTAINER_CONNECTION names; None without either."""
+    if host := os.environ.get("CONTAINER_HOST"):
+        return host
+    name = os.environ.get("CONTAINER_CONNECTION")
+    if not name:
+        return None
+    listed = _said([program, "system", "connection", "list", "--format", "{{.Name}} {{.URI}}"]) or ""
+    known = dict(line.split(maxsplit=1) for line in listed.splitlines() if " " in line)
+    if name not in known:
+        raise InputError(
+            f"CONTAINER_CONNECTION names {name!r}, which is no connection of podman's;"
+            " `podman system connection list` shows those that there are."
+        )
+    return known[name].strip()
+
+
 def _podman_folder() -> Path:
+    """Where podman's sockets are. InputError for a user without a folder for them."""
+    if os.geteuid() == 0:
+        return Path("/run/podman")
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    return Path("/run/podman" if os.geteuid() == 0 or not runtime else f"{runtime}/podman")
+    if not runtime:
+        raise InputError(
+            "podman without root keeps its socket in XDG_RUNTIME_DIR, which is not set; log in with a session of your own,"
+            " or type `export XDG_RUNTIME_DIR=/run/user/$(id -u)`."
+        )
+    return Path(runtime) / "podman"
 
 
 def _serve_podman(program: str) -> str:
@@ -207,9 +261,9 @@ def _serve_podman(program: str) -> str:
         path.unlink(missing_ok=True)
         command = [program, "system", "service", "--time", str(SERVICE_IDLE_S), f"unix://{path}"]
         quiet = subprocess.DEVNULL
-        subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
-        until = time.monotonic() + ANSWER_S
-        while not _listens(path) and time.monotonic() < until:
+        service = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+        until = time.monotonic() + START_S
+        while not _listens(path) and service.poll() is None and time.monotonic() < until:
             time.sleep(0.02)
     return f"unix://{path}"
 
@@ -259,7 +313,7 @@ def _said(command: Sequence[str], engine: Engine | None = None) -> str | None:
     """What a client printed, None when it failed."""
     environment = dict(os.environ) if engine is None else {**os.environ, "DOCKER_HOST": engine.program[-1]}
     try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False, env=environment)
+        found = subprocess.run(command, capture_output=True, text=True, timeout=START_S, check=False, env=environment)
     except (OSError, subprocess.SubprocessError):
         return None
     return found.stdout.strip() if found.returncode == 0 else None

@@ -135,7 +135,7 @@ def usage(engine: Engine, container: str) -> dict[str, Any]:
     }
 
 
-def wait_until_up(engine: Engine, container: str, seconds: float = 5.0) -> None:
+def wait_until_up(engine: Engine, container: str, seconds: float = 60.0) -> None:
     """InputError with the container's last words unless it runs."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

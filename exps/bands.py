@@ -8,7 +8,7 @@ less than the simulator can claim to know.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
@@ -34,7 +34,7 @@ class Asked:
     figure: Figure
     points: Sequence[Point]
     options: Options
-    selection: Selection = Selection()
+    selection: Selection = field(default_factory=Selection)
 
 
 @dataclass(frozen=True)

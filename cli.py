@@ -191,6 +191,20 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command("check-policy")
+def check_policy(
+    system: Annotated[str, typer.Argument(metavar="SYSTEM", help="A system, as in order=mine.", show_default=False)],
+) -> None:
+    """Hold a policy of yours against its contract, on many small random workloads.
+
+    Example: python cli.py check-policy order=vtc,spec=adaserve
+    """
+    from exps import check_policy
+    from exps.report import Reporter
+
+    check_policy.command(system, Reporter())
+
+
 @app.command()
 def simulate(
     trace: Annotated[Path, typer.Argument(help=TRACE_HELP)],

@@ -27,8 +27,8 @@ def named(request: object) -> str:
 
 
 def place_of(policy: object, hook: str) -> str:
-    """Where the hook of a policy stands: "mine.py, line 12"."""
-    found = inspect.unwrap(getattr(type(policy), hook, type(policy)))
+    """Where the hook of a policy stands, or its class where that inherits the hook: "mine.py, line 12"."""
+    found = inspect.unwrap(vars(type(policy)).get(hook, type(policy)))
     try:
         return f"{short_path(inspect.getsourcefile(found) or '?')}, line {inspect.getsourcelines(found)[1]}"
     except (OSError, TypeError):

@@ -1,0 +1,133 @@
+"""Edges at which one token, one place or one instant more decides."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from engine.batching.sarathi import Sarathi
+from engine.batching.slora import SLoRA
+from engine.batching.vllm import VLLM
+from engine.ordering.mechanics.throttle import MinuteToLast
+from engine.ordering.mechanics.windows import WINDOW_S
+from engine.ordering.vtc import VTC
+from engine.plan import Candidates
+from engine.speculation.adaserve import AdaServe, select_for_slo
+from exps.metrics.interactions import counter_classes, delayed_clients_pct
+from exps.metrics.isolation import modest_clients
+from tests.engine.strategies import make_progress, make_request, serve
+
+
+def chain(*probabilities: float) -> Candidates:
+    """One request's candidates in a chain."""
+    paths = np.array(probabilities)[None, :, None]
+    return Candidates(paths, np.zeros(paths.shape, np.int64))
+
+
+def test_a_need_is_capped_at_the_draft_and_the_bonus() -> None:
+    """Depth 2: of whom more than 3 tokens are wanted takes what 3 would, which its nodes of 1.0 and 0.999.. cannot exceed."""
+    probability = np.array([[[1.0, 0.5], [1.0, 0.5]]])
+    wanted = select_for_slo(probability, np.array([50.0]), room=9, n_max=9)
+    capped = select_for_slo(probability, np.array([3.0]), room=9, n_max=9)
+    assert wanted.sum() == capped.sum() == 2
+
+
+def test_the_neediest_goes_first_by_its_need_and_not_by_the_cap() -> None:
+    probability = np.full((2, 1, 1), 0.5)
+    need = np.array([5.0, 9.0])
+    assert select_for_slo(probability, need, room=1, n_max=5)[:, 0, 0].tolist() == [False, True]
+
+
+def test_t_spec_is_of_the_tokens_that_the_step_will_verify() -> None:
+    """Budget 3, depth 4: the estimate is of 3 tokens, 30 ms, by which the SLO of 25 ms wants more than the root."""
+    policy = AdaServe(budget=3, verify_tokens=(0.0, 100.0), verify_s=(0.0, 1.0), throughput_selection=False)
+    trees = policy.select(chain(0.9, 0.8, 0.7, 0.6), make_progress([0.0], [0], [0.025]))
+    assert trees.selected.sum() == 1
+    roomy = AdaServe(budget=64, verify_tokens=(0.0, 100.0), verify_s=(0.0, 1.0), throughput_selection=False, n_max_share=9)
+    assert roomy.select(chain(0.9, 0.8, 0.7, 0.6), make_progress([0.0], [0], [0.025])).selected.sum() == 2
+
+
+def test_n_max_is_a_share_of_the_budget_for_each_request() -> None:
+    many = Candidates(np.full((2, 4, 1), 0.9), np.zeros((2, 4, 1), np.int64))
+    policy = AdaServe(budget=8, n_max_share=0.5, throughput_selection=False)
+    assert policy.select(many, make_progress([9.0, 9.0], [0, 0], [0.1, 0.1])).selected.sum(axis=(1, 2)).tolist() == [2, 2]
+
+
+def test_what_decoded_counts_leaves_out_the_token_of_the_prefill() -> None:
+    """TPOT is time since the first token over the tokens after it, for the policy as for the metric."""
+    policy = AdaServe(budget=64, verify_s=(0.0, 0.0), throughput_selection=False)
+    late = policy.select(chain(0.9), make_progress([1.5], [0], [1.0]))
+    assert late.selected.sum() == 1
+    assert policy.select(chain(0.9), make_progress([1.5], [1], [1.0])).selected.sum() == 0
+
+
+def test_a_refund_is_weighted_as_the_charge_was() -> None:
+    vtc = VTC(w_q=1.0, weights={"a": 4.0}, predict="oracle")
+    request = make_request(client="a", prompt=4, output=40)
+    vtc.enqueue(request)
+    vtc.on_admit(request, 0.0)
+    assert vtc.counters["a"] == 11.0
+    request.produced = 8
+    vtc.enqueue(make_request(1, client="a"))
+    vtc.on_finish(request, 1.0)
+    assert vtc.counters["a"] == 3.0
+
+
+def test_what_came_a_minute_ago_has_left_the_window() -> None:
+    window = MinuteToLast()
+    window.add("a", 0.0)
+    window.add("a", WINDOW_S - 1e-6)
+    assert window.count("a") == 2
+    window.add("a", WINDOW_S)
+    assert window.count("a") == 2
+
+
+@pytest.mark.parametrize(("pool", "together"), [(61, True), (60, False)])
+def test_slora_fits_below_the_pool_and_not_up_to_it(pool: int, together: bool) -> None:
+    """Two requests of 10 + 20 tokens peak at 60."""
+    requests = [make_request(i, prompt=10, output=20) for i in range(2)]
+    serve(requests, SLoRA(adapter_tokens=0, longest_request=60), pool_tokens=pool)
+    assert (requests[0].admitted_s == requests[1].admitted_s) is together
+
+
+@pytest.mark.parametrize(("budget", "chunks"), [(60, 2), (59, 1)])
+def test_a_prefill_fills_its_tokens_to_the_last(budget: int, chunks: int) -> None:
+    served = serve([make_request(i, prompt=30, output=3) for i in range(2)], VLLM(max_batched_tokens=budget))
+    assert len(served.seen[0].chunks) == chunks
+
+
+def test_of_two_prefills_the_newer_gives_way() -> None:
+    """One decodes, two are being prefilled in chunks; the pool runs out under the one that decodes."""
+    first = make_request(0, prompt=16, output=64)
+    older, newer = (make_request(i, prompt=64, output=4, arrival_s=0.02) for i in (1, 2))
+    serve([first, older, newer], Sarathi(token_budget=20, watermark=0.0, block_size=16), pool_tokens=160)
+    assert (older.preemptions, newer.preemptions) == (0, 1)
+
+
+def records(rows: list[dict[str, object]]) -> pl.DataFrame:
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def test_a_share_is_of_the_clients_and_not_of_the_others() -> None:
+    """Each of three asked for a third: nobody asks for less than an equal share."""
+    served = {"prompt_tokens": 10, "output_tokens": 5, "status": "finished", "first_token_s": 0.5, "finished_s": 1.0}
+    rows = [{"client": client, "arrival_s": second, **served} for client in "abc" for second in (0.0, 2.0)]
+    assert modest_clients(records(rows)) == []
+    rows[0]["prompt_tokens"] = 9
+    assert modest_clients(records(rows)) == ["a"]
+
+
+def test_a_call_that_was_admitted_at_the_same_time_overtakes_nobody() -> None:
+    def call(client: str, number: int | None, arrival_s: float, admitted_s: float) -> dict[str, object]:
+        return {"client": client, "interaction": 1, "call": number, "calls": 2, "arrival_s": arrival_s,
+                "admitted_s": admitted_s, "status": "finished"}  # fmt: skip
+
+    first = call("a", 1, 0.0, 0.0)
+    assert delayed_clients_pct(records([first, call("a", 2, 1.0, 3.0), call("b", 1, 1.5, 3.0)])) == 0
+    assert delayed_clients_pct(records([first, call("a", 2, 1.0, 3.0), call("b", 1, 1.5, 2.0)])) == 100
+
+
+def test_a_counter_of_exactly_one_is_in_the_class_up_to_one() -> None:
+    counters = pl.DataFrame({"counter": [0.0, 1.0, 1.0, 1.0001]})
+    assert counter_classes(counters) == {"0": 1, "(0, 1]": 2, "> 1": 1}

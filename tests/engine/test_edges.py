@@ -6,9 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from engine.batching.base import Running
 from engine.batching.sarathi import Sarathi
 from engine.batching.slora import SLoRA
 from engine.batching.vllm import VLLM
+from engine.kv_cache import BlockPool
+from engine.ordering.fcfs import FCFS
 from engine.ordering.mechanics.throttle import MinuteToLast
 from engine.ordering.mechanics.windows import WINDOW_S
 from engine.ordering.vtc import VTC
@@ -131,3 +134,11 @@ def test_a_call_that_was_admitted_at_the_same_time_overtakes_nobody() -> None:
 def test_a_counter_of_exactly_one_is_in_the_class_up_to_one() -> None:
     counters = pl.DataFrame({"counter": [0.0, 1.0, 1.0, 1.0001]})
     assert counter_classes(counters) == {"0": 1, "(0, 1]": 2, "> 1": 1}
+
+
+def test_what_runs_is_in_order_of_admission_prefills_last() -> None:
+    running = Running(FCFS(), BlockPool(1000, 16))
+    decoding, older, newer = (make_request(i, produced=1 - min(i, 1), first_token_s=0.0) for i in range(3))
+    running.batch.add(decoding)
+    running.prefilling += [older, newer]
+    assert running.admitted() == [decoding, older, newer]

@@ -35,6 +35,7 @@ class DRR(Ordering):
         self._running: dict[str, int] = {}
         self._turns: list[tuple[int, int, str]] = []
         self._in_debt: list[tuple[int, str]] = []
+        self._last: str | None = None
         self._round = self._places = self._waiting = 0
 
     def on_pool(self, tokens: int) -> None:
@@ -71,6 +72,8 @@ class DRR(Ordering):
         self._running[client] = self._running.get(client, 0) + 1
         if not request.preemptions:
             self.credits[client] -= self.w_p * request.prompt_tokens
+        if not self._lines[client]:
+            self._last = client
         if not self._lines[client] or self.credits[client] <= 0:
             heappop(self._turns)
             if self._lines[client]:
@@ -104,11 +107,19 @@ class DRR(Ordering):
     def _line(self, client: str) -> deque[Request]:
         line = self._lines.setdefault(client, deque())
         if not line:
+            self._pass_rounds()
             if client not in self.credits or self._able(client) <= self._round:
                 self.credits[client] = max(self.credits[client], 0.0) if self._running.get(client) else 0.0
                 self._since[client] = self._round
             self._take_place(client)
         return line
+
+    def _pass_rounds(self) -> None:
+        """Up to the round before the next one in which a waiting client can go, or in which the last to leave could."""
+        first = self.next(0.0)
+        client = first.client if first else self._last
+        if client is not None and client in self.credits:
+            self._round = max(self._round, self._able(client) - 1)
 
     def _rest(self, client: str) -> None:
         """A client that neither waits nor runs is forgotten as soon as its debt is paid off."""

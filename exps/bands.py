@@ -58,7 +58,8 @@ class Repeats:
         return [over_runs(same, causes[same[0].claim](same[0].setting or same[0].model)) for same in rows]
 
     def caption(self) -> str:
-        return f"{provenance(self.asked.options, self.asked.points)} {len(self.runs)} {'run' if len(self.runs) == 1 else 'runs'}."
+        runs = "1 run" if len(self.runs) == 1 else f"{len(self.runs)} runs"
+        return f"{provenance(self.asked.options, self.asked.points)} {runs}."
 
 
 def repeat_all(several: Sequence[Asked], number: int) -> list[Repeat]:

@@ -148,7 +148,7 @@ def test_a_failing_claim_is_1(call, overload, monkeypatch):
     from exps import commands
     from exps.claims import Judgement
 
-    row = Judgement("C", "llama", "", "s", "p", "t", "o", FAILS, "", "why")
+    row = Judgement("C", "llama", "", "s", "p", "t", "o", FAILS, "", "why", held=0, judged=1)
     monkeypatch.setattr(commands, "judge", lambda *_: [row])
     assert call("check", "vtc/fig3", "--results", overload)[0] == 1
     assert call("run", "vtc/fig3", "--results", overload)[0] == 0

@@ -79,8 +79,8 @@ def test_a_debt_outlives_the_clients_requests_and_is_paid_off_by_the_rounds() ->
 
 @pytest.mark.parametrize("quantum", [1e-6, 1e-3])
 def test_with_a_quantum_towards_nothing_the_order_is_that_of_vtc(quantum: float) -> None:
-    """Where clients come, go and come back: most random runs are served in the very same order; in others counters
-    are equal, and the two policies break ties differently."""
+    """Where clients come, go and come back, most random runs are served in the very same order; the two policies break ties
+    between equal counters differently."""
     same = 0
     for seed in range(60):
         rng = random.Random(seed)

@@ -16,8 +16,9 @@ from typing import Any
 
 from engine.configuration import nearest
 from engine.errors import InputError
-from hosting.engines import LABEL, PODMAN, Engine, answered, builder, silence
+from hosting.engines import LABEL, Engine, answered, builder, silence
 from hosting.gpus import find_driver
+from hosting.named import PODMAN
 
 CPU, CUDA = TARGETS = ("cpu", "cuda")
 SOURCES = "servelab.sources"

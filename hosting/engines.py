@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,19 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from engine.configuration import nearest
 from engine.errors import InputError
+from hosting.named import DOCKER, PATIENCE_S, PODMAN, Named, named_docker, named_engine, named_podman, said
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
-DOCKER, PODMAN = "docker", "podman"
 KINDS = (DOCKER, PODMAN)
 LABEL = "servelab.kit"
 INSIDE = Path("/etc/servelab")
 SOCKET = "/var/run/docker.sock"
-ANSWER_S, START_S, WORK_S = 10, 60, 600
-DEFAULT = "default"
-NAMES_DOCKER = ("DOCKER_HOST", "DOCKER_CONTEXT")
-NAMES_PODMAN = ("CONTAINER_HOST", "CONTAINER_CONNECTION")
+ANSWER_S, WORK_S = 10, 600
 SERVICE_IDLE_S = 30
 NO_GPU_RUNTIME = {
     DOCKER: "docker has no NVIDIA runtime; install nvidia-container-toolkit, run"
@@ -118,7 +115,8 @@ def connect(kind: str | None = None) -> Engine:
         raise InputError("this is the inside of the container; type this command on the host.")
     if kind is not None and kind not in KINDS:
         raise InputError(f"unknown engine {kind!r}; {nearest(kind, list(KINDS))}")
-    kind = kind or _named_kind()
+    named = named_engine() if kind is None else None
+    kind = named.kind if named else kind
     if kind is not None:
         return _connect_podman() if kind == PODMAN else _connect_docker()
     try:
@@ -127,13 +125,6 @@ def connect(kind: str | None = None) -> Engine:
         if shutil.which(PODMAN) is None:
             raise
     return _connect_podman()
-
-
-def _named_kind() -> str | None:
-    """The kind of the engine that a person named in the environment or chose as the client's context."""
-    if any(os.environ.get(name) for name in NAMES_DOCKER) or _chosen_context() != DEFAULT:
-        return DOCKER
-    return PODMAN if any(os.environ.get(name) for name in NAMES_PODMAN) else None
 
 
 def builder(engine: Engine) -> tuple[str, ...]:
@@ -172,72 +163,27 @@ def silence(engine: Engine) -> str:
 
 
 def _connect_docker() -> Engine:
-    address = _docker_address()
+    named = named_docker()
+    address = named.address if named else f"unix://{SOCKET}"
     program = shutil.which(DOCKER)
-    if program is None and not _is_socket(address):
+    if program is None and not named and not Path(SOCKET).is_socket():
         raise InputError("no container engine was found; install Docker or Podman, then look with `cli.py doctor`.")
-    api, facts = _open(address, DOCKER)
+    api, facts = _open(address, DOCKER, named)
     return Engine(DOCKER, api, (program or DOCKER, "--host", address), facts)
-
-
-def _docker_address() -> str:
-    """DOCKER_HOST, or the address of the client's chosen context, or the usual socket."""
-    if host := os.environ.get("DOCKER_HOST"):
-        return host
-    context = _chosen_context()
-    if context == DEFAULT:
-        return f"unix://{SOCKET}"
-    address = _said([DOCKER, "context", "inspect", context, "--format", "{{.Endpoints.docker.Host}}"])
-    if not address:
-        raise InputError(
-            f"Docker's context {context!r}, which DOCKER_CONTEXT or the client's config.json names, cannot be read;"
-            " `docker context ls` shows those that there are, and DOCKER_CONTEXT=default takes the usual one."
-        )
-    return address
-
-
-def _chosen_context() -> str:
-    """The client's context by DOCKER_CONTEXT or its config.json, whatever shape that file has."""
-    if context := os.environ.get("DOCKER_CONTEXT"):
-        return context
-    config = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
-    try:
-        found = json.loads(config.read_text())
-    except (OSError, ValueError, RecursionError):
-        return DEFAULT
-    context = found.get("currentContext") if isinstance(found, dict) else None
-    return context if isinstance(context, str) and context else DEFAULT
 
 
 def _connect_podman() -> Engine:
     program = shutil.which(PODMAN)
     if program is None:
         raise InputError("podman was not found; install it, or name another engine with --engine docker.")
-    if named := _podman_address(program):
-        api, facts = _open(named, PODMAN)
+    if named := named_podman():
+        api, facts = _open(named.address, PODMAN, named)
         return Engine(PODMAN, api, (program,), facts)
     try:
         api, facts = _open(f"unix://{_podman_folder() / 'podman.sock'}", PODMAN)
     except InputError:
         api, facts = _open(_serve_podman(program), PODMAN)
     return Engine(PODMAN, api, (program,), facts)
-
-
-def _podman_address(program: str) -> str | None:
-    """The address that CONTAINER_HOST gives, or the connection that CONTAINER_CONNECTION names; None without either."""
-    if host := os.environ.get("CONTAINER_HOST"):
-        return host
-    name = os.environ.get("CONTAINER_CONNECTION")
-    if not name:
-        return None
-    listed = _said([program, "system", "connection", "list", "--format", "{{.Name}} {{.URI}}"]) or ""
-    known = dict(line.split(maxsplit=1) for line in listed.splitlines() if " " in line)
-    if name not in known:
-        raise InputError(
-            f"CONTAINER_CONNECTION names {name!r}, which is no connection of podman's;"
-            " `podman system connection list` shows those that there are."
-        )
-    return known[name].strip()
 
 
 def _podman_folder() -> Path:
@@ -254,17 +200,29 @@ def _podman_folder() -> Path:
 
 
 def _serve_podman(program: str) -> str:
-    """Podman has no daemon: this is a service that ends by itself after a while without requests."""
+    """Podman has no daemon: this is a service that ends by itself after a while without requests.
+
+    InputError with its last words when it ends at once, or where its socket cannot be.
+    """
     path = _podman_folder() / "servelab.sock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not _listens(path):
+    if _listens(path):
+        return f"unix://{path}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
-        command = [program, "system", "service", "--time", str(SERVICE_IDLE_S), f"unix://{path}"]
-        quiet = subprocess.DEVNULL
-        service = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
-        until = time.monotonic() + START_S
+    except OSError as error:
+        where = f"podman's socket cannot be at {path} ({error.strerror})"
+        raise InputError(f"{where}; set XDG_RUNTIME_DIR to a folder of yours.") from error
+    command = [program, "system", "service", "--time", str(SERVICE_IDLE_S), f"unix://{path}"]
+    with tempfile.TemporaryFile() as words:
+        service = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=words, stderr=words, start_new_session=True)
+        until = time.monotonic() + PATIENCE_S
         while not _listens(path) and service.poll() is None and time.monotonic() < until:
             time.sleep(0.02)
+        if service.poll() is not None and not _listens(path):
+            words.seek(0)
+            last = words.read().decode(errors="replace").strip().splitlines()[-1:] or ["no word"]
+            raise InputError(f"podman's service ended as it started ({last[0]}); mend that, then type the same command again.")
     return f"unix://{path}"
 
 
@@ -273,12 +231,13 @@ def _listens(path: Path) -> bool:
         return probe.connect_ex(str(path)) == 0
 
 
-def _open(address: str, kind: str) -> tuple[DockerClient, dict[str, Any]]:
+def _open(address: str, kind: str, named: Named | None = None) -> tuple[DockerClient, dict[str, Any]]:
     """The SDK's client and what the engine says of itself. InputError with the way out when it does not answer."""
     import docker
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
+    called = f"the {kind} engine at {address}" + (f", which {named.by} names," if named else "")
     try:
         with_patience = docker.DockerClient(base_url=address, timeout=ANSWER_S)
         facts = with_patience.info()
@@ -286,14 +245,10 @@ def _open(address: str, kind: str) -> tuple[DockerClient, dict[str, Any]]:
     except (DockerException, RequestException, OSError, ValueError) as error:
         if "Permission denied" in str(error):
             raise InputError(
-                f"this user may not talk to the {kind} engine at {address}; join its group with"
+                f"this user may not talk to {called}; join its group with"
                 " `sudo usermod -aG docker $USER`, log in again, and type the same command again."
             ) from error
-        raise InputError(f"the {kind} engine at {address} does not answer; start it ({START[kind]}).") from error
-
-
-def _is_socket(address: str) -> bool:
-    return not address.startswith("unix://") or Path(address.removeprefix("unix://")).is_socket()
+        raise InputError(f"{called} does not answer; start it ({START[kind]}).") from error
 
 
 def _builder(engine: Engine) -> tuple[str, ...] | None:
@@ -302,18 +257,8 @@ def _builder(engine: Engine) -> tuple[str, ...] | None:
         return engine.program
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     for program in dict.fromkeys(filter(None, (shutil.which(DOCKER, path=folder) for folder in folders))):
-        version = _said([program, "version", "--format", "{{.Client.Version}}"], engine)
+        version = said([program, "version", "--format", "{{.Client.Version}}"], engine.program[-1])
         major = (version or "").partition(".")[0]
-        if (major.isdecimal() and int(major) < 23) or _said([program, "buildx", "version"], engine):
+        if (major.isdecimal() and int(major) < 23) or said([program, "buildx", "version"], engine.program[-1]):
             return (program, *engine.program[1:])
     return None
-
-
-def _said(command: Sequence[str], engine: Engine | None = None) -> str | None:
-    """What a client printed, None when it failed."""
-    environment = dict(os.environ) if engine is None else {**os.environ, "DOCKER_HOST": engine.program[-1]}
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=START_S, check=False, env=environment)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip() if found.returncode == 0 else None

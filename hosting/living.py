@@ -142,7 +142,7 @@ def wait_until_up(engine: Engine, container: str, seconds: float = 60.0) -> None
         state = find_container(engine, container)
         if is_running(state):
             return
-        if state is not None and state["State"]["Status"] == "exited":
+        if state is None or state["State"]["Status"] in ("exited", "dead", "removing"):
             break
         time.sleep(0.05)
     with answered(engine):

@@ -14,7 +14,8 @@ from pathlib import Path
 from types import FrameType
 
 from engine.errors import InputError
-from hosting.engines import DOCKER, Engine
+from hosting.engines import Engine
+from hosting.named import DOCKER
 
 PLACE = Path("/servelab")
 PATHS = ("--results", "--traces")

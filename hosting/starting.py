@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import InputError
 from hosting import living
 from hosting.building import CPU, CUDA, choose_target, find_image, tag
-from hosting.engines import LABEL, NO_GPU_RUNTIME, PODMAN, Engine, answered
+from hosting.engines import LABEL, NO_GPU_RUNTIME, Engine, answered
 from hosting.gpus import check_driver, find_driver
+from hosting.named import PODMAN
 from hosting.ports import owner
 from hosting.sessions import PLACE, caller
 from hosting.settings import NAME

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from exps.serving import NATIVE, SIM
-from hosting.engines import DOCKER, NO_GPU_RUNTIME, Found
+from hosting.engines import NO_GPU_RUNTIME, Found
 from hosting.gpus import Driver, driver_fault
+from hosting.named import DOCKER
 from hosting.storage import IMAGE_BYTES, free_bytes
 
 READY, NOT_YET = "ready", "not in this version"

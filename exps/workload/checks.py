@@ -24,7 +24,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class ContractError:
+class Violation:
     """The first row (0-based) at which a rule does not hold."""
 
     row: int
@@ -56,14 +56,14 @@ def arrival(column: str) -> tuple[Rule, Rule]:
     )
 
 
-def first_violation(frame: pl.DataFrame, rules: Sequence[Rule]) -> ContractError | None:
+def first_violation(frame: pl.DataFrame, rules: Sequence[Rule]) -> Violation | None:
     """The earliest row that breaks a rule, and of its broken rules the first; None when all hold."""
     if frame.height == 0:
         return None
     firsts = frame.select(
         pl.arg_where(~rule.ok.fill_null(False)).first().alias(str(i)) for i, rule in enumerate(rules)
     ).row(0)
-    broken = [ContractError(row, rule) for row, rule in zip(firsts, rules, strict=True) if row is not None]
+    broken = [Violation(row, rule) for row, rule in zip(firsts, rules, strict=True) if row is not None]
     return min(broken, key=lambda violation: violation.row) if broken else None
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from engine.errors import InputError
-from hosting.engines import DOCKER, Engine, connect
+from hosting.engines import Engine, connect
+from hosting.named import DOCKER
 
 ROOT = Path(__file__).parents[2]
 BASE = "servelab-tests/debian-python:bookworm"
@@ -102,10 +103,10 @@ def private_engine(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]
 
 
 def _wait_for(address: str, daemon: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
+    for _ in range(1200):
         asked = ["docker", "--host", address, "version"]
         if subprocess.run(asked, capture_output=True, check=False).returncode == 0:
             return
         assert daemon.poll() is None, "dockerd ended"
         time.sleep(0.1)
-    raise AssertionError("dockerd did not answer within 30 s")
+    raise AssertionError("dockerd did not answer within two minutes")

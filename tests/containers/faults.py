@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from engine.errors import InputError
-from hosting.engines import DOCKER, connect
+from hosting.engines import connect
+from hosting.named import DOCKER
 from tests.containers.engine import cli, command, make_base, private_engine
 
 
@@ -72,7 +73,7 @@ def serving(folder: Path) -> Iterator[Daemon]:
             daemon.close()
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until

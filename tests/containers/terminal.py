@@ -32,7 +32,7 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._file, text.encode())
 
-    def read_until(self, words: str, seconds: float = 30) -> str:
+    def read_until(self, words: str, seconds: float = 120) -> str:
         """What appeared up to ``words``, which must appear."""
         until = time.monotonic() + seconds
         while words not in self._text:

@@ -58,7 +58,7 @@ def commands_inside(engine, name):
     return living.usage(engine, name)["commands"]
 
 
-def wait_for(condition, seconds=30.0):
+def wait_for(condition, seconds=120.0):
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until
@@ -75,9 +75,7 @@ def test_a_build_tells_its_steps_its_time_and_the_size(built):
 
 
 def test_a_second_build_comes_from_the_cache(built, checkout, base):
-    started = time.monotonic()
     again = cli(checkout, "build", "--target", "cpu", "--base", base, "--network", "host")
-    assert time.monotonic() - started < 20
     assert "RUN sh /run/install -r /run/torch.txt  cached" in again.stderr
 
 
@@ -186,7 +184,7 @@ def test_ctrl_c_ends_the_run_inside(started, checkout, engine):
     ) as process:  # fmt: skip
         wait_for(lambda: len(manifests(results)) >= 2)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=180)
     assert process.returncode == 130
     assert "the same command goes on" in said
     wait_for(lambda: commands_inside(engine, started) == [])
@@ -200,7 +198,7 @@ def test_a_container_killed_in_a_run_says_so_and_the_run_resumes(started, checko
     ) as process:
         wait_for(lambda: len(manifests(results)) >= 2)
         engine.api.api.kill(started)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=180)
     assert process.returncode == 2
     assert "stopped under `cli.py run fig8" in said
     kept = len(manifests(results))
@@ -218,9 +216,8 @@ def test_attach_has_size_signals_and_exit_code(started, checkout):
     shell.type("stty size; id -u\n")
     shell.read_until(f"41 133\r\n{os.getuid()}\r\n")
     shell.resize(50, 99)
-    shell.type("sleep 100\n")
-    shell.read_until("sleep 100\r\n")
-    time.sleep(0.3)
+    shell.type("sh -c 'echo ready; exec sleep 100'\n")
+    shell.read_until("ready\r\n")
     shell.type("\x03")
     shell.read_until("$ ")
     shell.type("stty size\n")

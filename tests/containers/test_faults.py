@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from hosting import living
-from hosting.engines import DOCKER, LABEL, Engine, connect
+from hosting.engines import LABEL, Engine, connect
+from hosting.named import DOCKER
 from tests.containers.engine import BASE, certificates, cli, copy_checkout
 from tests.containers.faults import Daemon, children, read_until, refusal, serving, typed, wait_for
 from tests.hosting.smi import put_smi, smi
@@ -101,7 +102,7 @@ def test_without_a_daemon_every_command_says_how_to_start_it(listening, place, s
             deaf.listen()
         for name in ("status",) if listening else COMMANDS:
             sentence = refusal(place, name, DOCKER_HOST=f"unix://{address}", PATH=str(tmp_path))
-            assert sentence == f"the docker engine at unix://{address} does not answer; {START}."
+            assert sentence == f"the docker engine at unix://{address}, which DOCKER_HOST names, does not answer; {START}."
 
 
 def test_without_any_engine_every_command_says_what_to_install(place, short, tmp_path):
@@ -162,7 +163,7 @@ def test_ctrl_c_ends_a_build_and_the_same_command_goes_on(daemon, place):
             wait_for(lambda: installing(daemon))
             clients = children(process)
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=60)
+            _, said = process.communicate(timeout=180)
         assert process.returncode == 130
         assert all(line.startswith("[") for line in said.split("\n") if line)
         assert clients
@@ -175,7 +176,7 @@ def test_a_daemon_killed_in_a_build_is_named_and_the_same_command_succeeds(daemo
     with typed(place, *BUILD) as process:
         wait_for(lambda: installing(daemon))
         daemon.kill()
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=180)
     assert process.returncode == 2
     assert said.splitlines()[-1].startswith(f"the docker engine stopped answering; {START}, ")
     assert "Traceback" not in said
@@ -189,7 +190,7 @@ def test_a_daemon_killed_in_a_run_is_named_and_the_run_keeps_its_points(daemon, 
     with typed(place, *RUN) as process:
         wait_for(lambda: len(manifests(place)) >= 2)
         daemon.kill()
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=180)
     assert process.returncode == 2
     assert said.splitlines()[-1].startswith(f"the docker engine stopped answering; {START}, ")
     assert "does not answer; start it" in refusal(place, "stop")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hosting.engines import PODMAN, connect
+from hosting.engines import connect
+from hosting.named import PODMAN
 from tests.containers.engine import ARCHIVE, cli, copy_checkout, skip
 from tests.containers.terminal import Terminal
 
@@ -32,16 +33,16 @@ def podman(tmp_path_factory, base):
     address = f"unix://{socket}"
     service = subprocess.Popen(["podman", "system", "service", "--time", "0", address], env=environment)
     try:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 120
         while not socket.exists():
-            assert time.monotonic() < until
+            assert service.poll() is None and time.monotonic() < until
             time.sleep(0.05)
         changes = ["--change", "LABEL servelab.kit=cpu"]
         subprocess.run(["podman", "import", "--quiet", *changes, ARCHIVE, "servelab:cpu"], env=environment, check=True)
         yield {**named, "CONTAINER_HOST": address}
     finally:
         service.terminate()
-        service.wait(20)
+        service.wait(120)
         subprocess.run(["umount", folder / "graph" / "overlay"], capture_output=True, check=False)
         shutil.rmtree(folder)
 

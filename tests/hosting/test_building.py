@@ -11,7 +11,8 @@ import pytest
 
 from engine.errors import InputError
 from hosting.building import Recipe, Step, build, choose_target, sources
-from hosting.engines import DOCKER, PODMAN, Engine
+from hosting.engines import Engine
+from hosting.named import DOCKER, PODMAN
 from tests.hosting.outputs import CAUSES, NEW_BUILDKIT, OLD_BUILDKIT, PODMAN_LINES
 from tests.hosting.smi import put_smi, smi
 

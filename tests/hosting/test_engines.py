@@ -14,7 +14,8 @@ import pytest
 
 from engine.errors import InputError
 from hosting import engines
-from hosting.engines import DOCKER, PODMAN, Engine, answered, builder, connect, look
+from hosting.engines import Engine, answered, builder, connect, look
+from hosting.named import DOCKER, PODMAN
 
 no_api: Any = None
 FACTS = {"ServerVersion": "27.1.0", "DockerRootDir": "/", "Runtimes": {"runc": {}}}
@@ -103,7 +104,7 @@ def test_the_clients_context_names_the_engine(programs, service, tmp_path, monke
     (tmp_path / "config" / "config.json").write_text('{"currentContext": "far"}')
     assert connect(DOCKER).program[-1] == service.url
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
-    assert "tcp://127.0.0.1:1 does not answer" in refusal(DOCKER)
+    assert "tcp://127.0.0.1:1, which DOCKER_HOST names, does not answer" in refusal(DOCKER)
 
 
 def test_the_variable_of_the_context_comes_before_the_file(programs, service, tmp_path, monkeypatch):
@@ -127,14 +128,14 @@ def test_without_a_context_it_is_the_usual_socket(text, programs, tmp_path):
 def test_an_address_without_an_engine_is_named(address, programs, monkeypatch):
     put(programs, "docker")
     monkeypatch.setenv("DOCKER_HOST", address)
-    assert refusal() == f"the docker engine at {address} does not answer; start it (`sudo systemctl start docker`)."
+    assert refusal() == f"the docker engine at {address}, which DOCKER_HOST names, does not answer; start it (`sudo systemctl start docker`)."
 
 
 def test_a_server_that_is_no_engine_is_named(programs, service, monkeypatch):
     put(programs, "docker")
     monkeypatch.setenv("DOCKER_HOST", service.url)
     service.answers["/info"] = (500, {"message": "not I"})
-    assert f"{service.url} does not answer" in refusal()
+    assert f"{service.url}, which DOCKER_HOST names, does not answer" in refusal()
 
 
 def test_without_any_engine_the_sentence_says_what_to_install(programs):

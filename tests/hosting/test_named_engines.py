@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import sys
 
 import pytest
 
 from engine.errors import InputError
 from hosting import engines
+from hosting.named import named_engine
 
-NAMES = (*engines.NAMES_DOCKER, *engines.NAMES_PODMAN, "DOCKER_CONFIG", "XDG_RUNTIME_DIR")
+NAMES = ("DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST", "CONTAINER_CONNECTION", "DOCKER_CONFIG", "XDG_RUNTIME_DIR")
 
 
 @pytest.fixture(autouse=True)
@@ -31,16 +34,16 @@ def surroundings(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("DOCKER_HOST", "unix:///nowhere/docker.sock", "the docker engine at unix:///nowhere/docker.sock does not answer"),
-        ("DOCKER_CONTEXT", "far", "Docker's context 'far'"),
-        ("CONTAINER_HOST", "unix:///nowhere/podman.sock", "the podman engine at unix:///nowhere/podman.sock does not answer"),
-        ("CONTAINER_CONNECTION", "far", "CONTAINER_CONNECTION names 'far'"),
+        ("DOCKER_HOST", "unix:///nowhere/docker.sock", "unix:///nowhere/docker.sock, which DOCKER_HOST names, does not"),
+        ("DOCKER_CONTEXT", "far", "DOCKER_CONTEXT names Docker's context 'far', which cannot be read"),
+        ("CONTAINER_HOST", "unix:///nowhere/podman.sock", "unix:///nowhere/podman.sock, which CONTAINER_HOST names, does not"),
+        ("CONTAINER_CONNECTION", "far", "CONTAINER_CONNECTION names 'far', which is no connection"),
     ],
 )
 def test_the_named_one_or_one_sentence(name, value, said, monkeypatch):
+    """Look for none beside it: ``look`` would tell of a service that answered."""
     monkeypatch.setenv(name, value)
-    for other in ("_serve_podman", "_open"):
-        monkeypatch.setattr(engines, other, getattr(engines, other) if other == "_open" else _never)
+    monkeypatch.setattr(engines, "_serve_podman", _never)
     with pytest.raises(InputError, match=said):
         engines.connect()
     assert said in (engines.look().fault or "")
@@ -50,10 +53,32 @@ def _never(*_):
     raise AssertionError("another engine was asked")
 
 
+def test_two_names_for_podman_are_refused(monkeypatch):
+    monkeypatch.setenv("CONTAINER_HOST", "unix:///a.sock")
+    monkeypatch.setenv("CONTAINER_CONNECTION", "b")
+    with pytest.raises(InputError, match="unset one of the two"):
+        engines.connect()
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("unix:///nowhere/near.sock", "unix:///nowhere/near.sock, which CONTAINER_CONNECTION (near) names, does not answer"),
+        ("ssh://core@far:22/run/podman.sock", "'near', which is reached by ssh; forward its socket"),
+    ],
+)
+def test_a_connection_that_resolves_is_the_one(uri, said, tmp_path, monkeypatch):
+    (tmp_path / "bin" / "podman").write_text(f"#!/bin/sh\necho 'other unix:///elsewhere.sock'\necho 'near {uri}'\n")
+    monkeypatch.setenv("CONTAINER_CONNECTION", "near")
+    monkeypatch.setattr(engines, "_serve_podman", _never)
+    with pytest.raises(InputError, match=re.escape(said)):
+        engines.connect()
+
+
 def test_a_context_that_was_chosen_counts_as_named(tmp_path, monkeypatch):
     (tmp_path / "config.json").write_text(json.dumps({"currentContext": "far"}))
     monkeypatch.setattr(engines, "_serve_podman", _never)
-    with pytest.raises(InputError, match="Docker's context 'far'"):
+    with pytest.raises(InputError, match=r"config\.json names Docker's context 'far'"):
         engines.connect()
 
 
@@ -62,8 +87,7 @@ def test_a_context_that_was_chosen_counts_as_named(tmp_path, monkeypatch):
 )
 def test_a_configuration_of_any_shape_names_nothing(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
-    assert engines._docker_address() == f"unix://{engines.SOCKET}"
-    assert engines._named_kind() is None
+    assert named_engine() is None
 
 
 def test_podman_without_root_and_without_a_folder_is_one_sentence(monkeypatch):
@@ -72,34 +96,37 @@ def test_podman_without_root_and_without_a_folder_is_one_sentence(monkeypatch):
         engines.connect("podman")
 
 
+def test_a_folder_that_cannot_be_is_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(engines, "_podman_folder", lambda: tmp_path / "file" / "podman")
+    with pytest.raises(InputError, match=r"podman's socket cannot be at .*; set XDG_RUNTIME_DIR"):
+        engines._serve_podman("podman")
+
+
+LATE = (
+    "import os, socket, sys, time; time.sleep(4); s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen();"
+    " [time.sleep(0.1) for _ in iter(lambda: os.path.exists(sys.argv[2]), False)]"
+)
+
+
 def test_a_service_that_comes_late_is_waited_for(tmp_path, monkeypatch):
-    """It listens after three seconds, longer than the engine's answer once was given."""
-    path = tmp_path / "podman" / "servelab.sock"
+    """It listens after four seconds, and for as long as its flag is there."""
+    path, flag, program = tmp_path / "podman" / "servelab.sock", tmp_path / "flag", tmp_path / "late"
+    flag.touch()
     monkeypatch.setattr(engines, "_podman_folder", lambda: path.parent)
-    program = tmp_path / "late"
-    listen = (
-        "import socket, sys, time; time.sleep(3); s = socket.socket(socket.AF_UNIX);"
-        " s.bind(sys.argv[1]); s.listen(); time.sleep(5)"
-    )
-    program.write_text(f"#!/bin/sh\nexec python3 -c '{listen}' \"{path}\"\n")
+    program.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{LATE}' '{path}' '{flag}'\n")
     program.chmod(0o755)
-    assert engines._serve_podman(str(program)) == f"unix://{path}"
-    assert engines._listens(path)
+    try:
+        assert engines._serve_podman(str(program)) == f"unix://{path}"
+        assert engines._listens(path)
+    finally:
+        flag.unlink()
 
 
-def test_a_service_that_ends_is_not_waited_for(tmp_path, monkeypatch):
+def test_a_service_that_ends_says_why(tmp_path, monkeypatch):
     monkeypatch.setattr(engines, "_podman_folder", lambda: tmp_path / "podman")
-    monkeypatch.setattr(engines.time, "sleep", _Patience(500))
-    engines._serve_podman("false")
-
-
-class _Patience:
-    """Sleeps in earnest, so many times and no more."""
-
-    def __init__(self, naps):
-        self.naps, self.sleep = naps, engines.time.sleep
-
-    def __call__(self, seconds):
-        self.naps -= 1
-        assert self.naps > 0, "the end of the service went unnoticed"
-        self.sleep(seconds)
+    program = tmp_path / "ends"
+    program.write_text("#!/bin/sh\necho 'no room in /run' >&2\nexit 125\n")
+    program.chmod(0o755)
+    with pytest.raises(InputError, match=r"podman's service ended as it started \(no room in /run\)"):
+        engines._serve_podman(str(program))

@@ -69,7 +69,7 @@ def test_a_port_that_is_kept_without_listening_is_taken(listen):
 def test_asking_does_not_disturb_the_server():
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert owner(server.getsockname()[1])
-        with socket.create_connection(server.getsockname(), timeout=5) as client:
+        with socket.create_connection(server.getsockname(), timeout=60) as client:
             accepted, _ = server.accept()
             with accepted:
                 accepted.sendall(b"still here")

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from engine.errors import InputError
-from hosting.engines import DOCKER, PODMAN, Engine
+from hosting.engines import Engine
+from hosting.named import DOCKER, PODMAN
 from hosting.sessions import PLACE, caller, client, execute, translated
 
 ROOTLESS = {"SecurityOptions": ["name=seccomp,profile=default", "name=rootless"]}

@@ -71,7 +71,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_the_token_is_neither_printed_nor_written(llama: FakeHub, tmp_path: Path, drive: Drive) -> None:
     process = drive("llama", HF_TOKEN=TOKEN)
-    printed = "".join(process.communicate(timeout=30))
+    printed = "".join(process.communicate(timeout=120))
     assert process.returncode == 0, printed
     assert TOKEN not in printed
     assert files_with_the_token(tmp_path) == []
@@ -83,7 +83,7 @@ def test_the_token_is_neither_printed_nor_written(llama: FakeHub, tmp_path: Path
 def test_a_refused_token_is_not_printed_either(llama: FakeHub, tmp_path: Path, drive: Drive) -> None:
     llama.tokens = {}
     process = drive("llama", HF_TOKEN=TOKEN)
-    printed = "".join(process.communicate(timeout=30))
+    printed = "".join(process.communicate(timeout=120))
     assert process.returncode == 2
     assert "the hub does not accept this token" in printed
     assert TOKEN not in printed
@@ -97,7 +97,7 @@ def test_at_a_terminal_the_token_is_asked_for_and_not_shown(llama: FakeHub, tmp_
     assert process.stderr is not None
     prompt = process.stderr.read(len("Token of the hub"))
     os.write(person, f"{TOKEN}\n".encode())
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     echoed = os.read(person, 1000).decode() if select.select([person], [], [], 0)[0] else ""
     os.close(terminal)
     os.close(person)
@@ -109,7 +109,7 @@ def test_at_a_terminal_the_token_is_asked_for_and_not_shown(llama: FakeHub, tmp_
 def test_nobody_is_asked_for_open_models(hub: FakeHub, drive: Drive) -> None:
     person, terminal = pty.openpty()
     process = drive("qwen", stdin=terminal)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     os.close(terminal)
     os.close(person)
     assert process.returncode == 0, err

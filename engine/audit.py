@@ -36,6 +36,10 @@ class WatchedOrdering(Ordering):
         self.inner, self.by_request = inner, inner.by_request
         self._waiting: set[int] = set()
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.inner.needs
+
     def on_arrival(self, request: Request, now: float) -> str | None:
         reason = self.inner.on_arrival(request, now)
         if reason is not None and not isinstance(reason, str):

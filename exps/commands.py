@@ -16,6 +16,7 @@ from exps.claims import Judgement, any_fails, judge
 from exps.claims_page import claims_page
 from exps.figure import Figure, Options, Platform, Point, Selection
 from exps.local import check_torch, is_measured
+from exps.metrics.sweep import sweep_table
 from exps.parts import judged_systems, part_name
 from exps.records import Record, check_writable, storage
 from exps.registry import expand, find_figures, is_several, platforms_of, traces_of
@@ -30,14 +31,21 @@ from exps.runner import (
     variant,
 )
 
+NUMBERS = (
+    "submitted", "finished", "rejected", "aborted", "attainment_pct", "goodput_tokens_per_s", "tokens_per_s", "mean_ttft_s",
+    "p99_ttft_s", "mean_tpot_s", "mean_e2e_s",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Findings:
-    """What the complete points of a plan say; ``judged`` are the metrics without added systems."""
+    """What the complete points of a plan say; ``judged`` are the metrics without added systems, ``numbers`` a row a point
+    where systems were added."""
 
     plan: Plan
     metrics: pl.DataFrame
     judged: pl.DataFrame
+    numbers: pl.DataFrame | None
     judgements: list[Judgement]
     caption: str
 
@@ -174,7 +182,15 @@ def find(plan: Plan) -> Findings:
     metrics, points = figure.measure(records), [record.point for record in records]
     judged = judged_metrics(figure, plan.selection, records, metrics)
     judgements = judge(figure.claims, judged, coverage(figure, points, plan.options), plan.options.quick)
-    return Findings(plan, metrics, judged, judgements, provenance(plan.options, points))
+    numbers = _numbers(records) if plan.selection.added else None
+    return Findings(plan, metrics, judged, numbers, judgements, provenance(plan.options, points))
+
+
+def _numbers(records: Sequence[Record]) -> pl.DataFrame:
+    """The same few metrics of every point, whatever its figure measures, by system."""
+    table = sweep_table(records)
+    keys = table.columns[: table.columns.index("submitted")]
+    return table.select(*keys, *NUMBERS).sort("system", maintain_order=True)
 
 
 def coverage(figure: Figure, points: Sequence[Point], options: Options) -> dict[Platform, tuple[int, int]]:
@@ -201,6 +217,8 @@ def show_findings(findings: Findings, report: Reporter) -> None:
     """The claims, and the distance to the published values where there are any."""
     figure = findings.plan.figure
     report.claims(figure, findings.judgements, findings.caption)
+    if findings.numbers is not None:
+        report.frame("All systems, added ones too", findings.numbers, findings.caption)
     if (distance := _distance(findings)) is not None:
         report.frame("Distance to the published values", distance, findings.caption)
 

@@ -141,6 +141,17 @@ def check_setup(setup: Setup) -> None:
         )
 
 
+def check_needs(timetable: pl.DataFrame, setup: Setup) -> None:
+    """InputError when the ordering goes by something that the trace does not tell of every request."""
+    ordering = setup.composed().build(setup.parameters(setup.deployment()))[0]
+    lacking = [name for name in ordering.needs if timetable[name].null_count()]
+    if lacking:
+        raise InputError(
+            f"{setup.system} goes by {', '.join(lacking)}, which the workload lacks for some of its requests; add the columns,"
+            " or choose another --system."
+        )
+
+
 def folder_of(point: Point, options: Options, root: Path) -> Path:
     """root/paper/figure/variant/model/setting/system/point; a setting without a name has no folder."""
     place = root / point.figure.points_folder / variant(options, point.platform.hardware)
@@ -178,6 +189,7 @@ def setup_of(point: Point, options: Options) -> Setup:
 def _job(point: Point, options: Options, root: Path, timetable: pl.DataFrame) -> Job:
     setup = setup_of(point, options)
     check_setup(setup)
+    check_needs(timetable, setup)
     asked = configuration(
         setup,
         timetable,

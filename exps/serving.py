@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -75,7 +75,11 @@ class Outcome:
 
 
 def serve(
-    timetable: pl.DataFrame, setup: Setup, deployment: Deployment, executor: Executor, requests: Iterable[Request]
+    timetable: pl.DataFrame,
+    setup: Setup,
+    deployment: Deployment,
+    make_executor: Callable[[], Executor],
+    requests: Iterable[Request],
 ) -> Outcome:
     """Serve ``requests``, the rows of ``timetable``, with the system and the KV pool of ``setup``.
 
@@ -86,27 +90,25 @@ def serve(
     recorder = Recorder(timetable.height, setup.record_steps)
     engine = None
     try:
-        engine = Engine(*policies, executor, pool, recorder)
+        engine = Engine(*policies, make_executor(), pool, recorder)
         engine.run(requests, inf if setup.until_s is None else setup.until_s)
         engine.check()
     except Exception as error:
         sentence = None if isinstance(error, InputError) else blame(error)
         if sentence is None:
             raise
-        raise PolicyError(f"{setup.system}: {sentence}", _outcome(timetable, engine, pool, recorder, executor)) from error
-    return _outcome(timetable, engine, pool, recorder, executor)
+        raise PolicyError(f"{setup.system}: {sentence}", _outcome(timetable, engine, pool, recorder)) from error
+    return _outcome(timetable, engine, pool, recorder)
 
 
-def _outcome(
-    timetable: pl.DataFrame, engine: Engine | None, pool: BlockPool, recorder: Recorder, executor: Executor
-) -> Outcome:
+def _outcome(timetable: pl.DataFrame, engine: Engine | None, pool: BlockPool, recorder: Recorder) -> Outcome:
     """What is known when a run ends, also of what still waits or runs."""
-    steps, busy_s = (engine.steps, engine.busy_s) if engine else (0, 0.0)
+    steps, busy_s, end_s = (engine.steps, engine.busy_s, engine.clock.now) if engine else (0, 0.0, 0.0)
     if engine:
         engine.running.batch.write_back()
         for request in engine.live.values():
             recorder.request_left(request)
-    facts = {"kv_tokens": pool.tokens, "steps": steps, "busy_s": busy_s, "end_s": executor.clock.now}
+    facts = {"kv_tokens": pool.tokens, "steps": steps, "busy_s": busy_s, "end_s": end_s}
     return Outcome(recorder.requests(timetable), recorder.steps(), facts)
 
 

@@ -20,7 +20,7 @@ from exps.reasons import reasons_by_kind
 from exps.records import NAMES, REQUESTS, check_writable, is_complete, remove_stale, storage, write_record
 from exps.registry import canonical_system
 from exps.report import Reporter
-from exps.runner import check_setup
+from exps.runner import check_needs, check_setup
 from exps.serving import Setup
 from exps.work import produce
 from exps.workload.checks import check_clients
@@ -30,6 +30,7 @@ from exps.workload.trace_csv import read_trace_csv
 CLIENT_COLUMNS = (
     "client", "submitted", "finished", "rejected", "attainment_pct", "tokens_per_s", "mean_ttft_s", "p99_ttft_s",
     "mean_tpot_s", "p99_tpot_s", "mean_e2e_s", "starvation_s",
+    "starvation_counting_refused_s",
 )  # fmt: skip
 MOST_CLIENTS = 40
 
@@ -46,7 +47,7 @@ def command(trace: Path, setup: Setup, out: Path, report: Reporter) -> None:
     setup = replace(setup, system=canonical_system(setup.system))
     check_setup(setup)
     _check_weighted(timetable, setup.system)
-    _check_needs(timetable, setup)
+    check_needs(timetable, setup)
     _check_replaceable(out)
     check_writable(out.absolute().parent)
     remove_stale(out.absolute().parent, pattern="")
@@ -70,17 +71,6 @@ def only_system(named: Sequence[str]) -> str:
 def first_calibration(model: str, hardware: str) -> str:
     """The calibration to use where none is asked for."""
     return next(iter(load_deployment(model, hardware).calibrations))
-
-
-def _check_needs(timetable: pl.DataFrame, setup: Setup) -> None:
-    """InputError when the ordering goes by something that the trace does not tell of every request."""
-    ordering = setup.composed().build(setup.parameters(setup.deployment()))[0]
-    lacking = [name for name in ordering.needs if timetable[name].null_count()]
-    if lacking:
-        raise InputError(
-            f"{setup.system} goes by {', '.join(lacking)}, which the trace lacks for some of its requests; add the columns,"
-            " or choose another --system."
-        )
 
 
 def _check_weighted(timetable: pl.DataFrame, system: str) -> None:
@@ -108,7 +98,8 @@ def _show(trace: Path, setup: Setup, out: Path, report: Reporter) -> None:
     )
     report.values("All requests", summarize(requests), source)
     report.values("Fairness", fairness(requests), "Each is defined in docs/metrics.md.")
-    by_client = summarize_by_client(requests).join(starvation_s(requests), on="client")
+    counting = starvation_s(requests, count_refused=True).rename({"starvation_s": "starvation_counting_refused_s"})
+    by_client = summarize_by_client(requests).join(starvation_s(requests), on="client").join(counting, on="client")
     clients = by_client.select(CLIENT_COLUMNS).sort("submitted", "client", descending=[True, False])
     more = clients.height - MOST_CLIENTS
     note = f"{more} smaller clients are not shown." if more > 0 else None

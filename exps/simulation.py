@@ -29,14 +29,17 @@ def simulate(timetable: pl.DataFrame, setup: Setup, deployment: Deployment | Non
     """
     deployment = deployment or setup.deployment()
     acceptance = load_acceptance(MEASURED_ON) if setup.acceptance else deployment.calibration(setup.calibration).acceptance
-    *_, speculation = setup.composed().build(setup.parameters(deployment))
-    executor = SimulatedExecutor(
-        deployment.step_cost(engine_of(speculation), setup.calibration),
-        acceptance,
-        seed=setup.seed,
-        cold_start_s=setup.cold_start_s,
-        context=deployment.model.context,
-    )
+
+    def executor() -> SimulatedExecutor:
+        *_, speculation = setup.composed().build(setup.parameters(deployment))
+        return SimulatedExecutor(
+            deployment.step_cost(engine_of(speculation), setup.calibration),
+            acceptance,
+            seed=setup.seed,
+            cold_start_s=setup.cold_start_s,
+            context=deployment.model.context,
+        )
+
     return serve(timetable, setup, deployment, executor, requests_of(timetable))
 
 

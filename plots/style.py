@@ -99,11 +99,17 @@ HATCHES = {"-": "", "-.": "////", ":": "...."}
 
 
 def looks_of(names: Iterable[str]) -> dict[str, Look]:
-    """A look for each name, in the order given: a system's fixed one, for others the next colour that no system here has."""
+    """A look for each name, in the order given: a system's fixed one unless one before has the same, for others the next
+    colour that no system here has."""
     wanted = list(dict.fromkeys(names))
-    fixed = [SYSTEMS[name] for name in wanted if name in SYSTEMS]
-    free = free_looks({look.colour for look in fixed}, {(look.colour, look.marker) for look in fixed})
-    return {name: SYSTEMS[name] if name in SYSTEMS else Look(name, *next(free)) for name in wanted}
+    fixed: dict[tuple[str, str], str] = {}
+    for name in wanted:
+        if name in SYSTEMS:
+            fixed.setdefault((SYSTEMS[name].colour, SYSTEMS[name].marker), name)
+    free = free_looks({colour for colour, _ in fixed}, set(fixed))
+    own = set(fixed.values())
+    labels = {name: look.label for name, look in SYSTEMS.items()}
+    return {name: SYSTEMS[name] if name in own else Look(labels.get(name, name), *next(free)) for name in wanted}
 
 
 def free_looks(colours: set[str], pairs: set[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:

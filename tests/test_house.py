@@ -32,7 +32,7 @@ def fresh(tmp_path):
     """A copy of the sources with this interpreter in the place of the one that make installs."""
     for name in ("engine", "exps", "hosting", "plots", "requirements"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("cli.py", "cli_containers.py", "containers.py", "Makefile"):
+    for name in ("cli.py", "cli_containers.py", "cli_options.py", "containers.py", "Makefile"):
         shutil.copy(ROOT / name, tmp_path)
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)

@@ -18,6 +18,7 @@ def sweep_table(records: Sequence[Record]) -> pl.DataFrame:
     rows = []
     for record in records:
         point = record.point
-        key = {"model": point.platform.name, "system": point.system, point.figure.sweep.axis: point.x}
+        place = {"setting": point.platform.setting.name} if point.platform.setting.name else {}
+        key = {"model": point.platform.name, **place, "system": point.system, point.figure.sweep.axis: point.x}
         rows.append({**key, **summarize(record.requests)})
     return pl.DataFrame(rows, infer_schema_length=None)

@@ -27,9 +27,9 @@ def serve_natively(timetable: pl.DataFrame, setup: Setup) -> Outcome:
     deployment, prompts = setup.deployment(), load_prompts(setup.model, setup.weights)
     executor = make_executor(setup, deployment)
     first = timetable.head(WARM_UP).with_columns(pl.lit(0.0).alias("arrival_s"), pl.lit(12, pl.Int64).alias("output_tokens"))
-    serve(first, replace(setup, until_s=None, record_steps=False), deployment, executor, with_prompts(first, prompts))
+    serve(first, replace(setup, until_s=None, record_steps=False), deployment, lambda: executor, with_prompts(first, prompts))
     executor.clock.reset()
-    outcome = serve(timetable, setup, deployment, executor, with_prompts(timetable, prompts))
+    outcome = serve(timetable, setup, deployment, lambda: executor, with_prompts(timetable, prompts))
     executor.check()
     return outcome
 

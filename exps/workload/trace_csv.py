@@ -14,9 +14,10 @@ from exps.workload.timetable import EXPECTED, timetable
 INTERACTION = ("interaction", "call", "calls")
 COLUMNS = Columns(
     required=("arrival_s", "client", "prompt_tokens", "output_tokens"),
-    optional=("request", "app", "category", "slo_tpot_s", "slo_s", *INTERACTION, *EXPECTED, "system_tokens", "app_limit"),
-    numbers=("arrival_s", "prompt_tokens", "output_tokens", "slo_tpot_s", "slo_s", *INTERACTION, *EXPECTED, "system_tokens",
-             "app_limit"),
+    optional=("request", "app", "category", "slo_tpot_s", "slo_s", "patience_s", *INTERACTION, *EXPECTED, "system_tokens",
+              "app_limit"),
+    numbers=("arrival_s", "prompt_tokens", "output_tokens", "slo_tpot_s", "slo_s", "patience_s", *INTERACTION, *EXPECTED,
+             "system_tokens", "app_limit"),
     together=(INTERACTION, EXPECTED),
 )  # fmt: skip
 SECONDS = "a positive number of seconds, or empty"
@@ -28,7 +29,7 @@ RULES = (
     whole_tokens("prompt_tokens"),
     whole_tokens("output_tokens"),
     Rule("request", pl.col("request").is_not_null() & pl.col("request").is_first_distinct(), "an id that no row above has"),
-    *(Rule(name, or_empty(name, positive(name)), SECONDS) for name in ("slo_tpot_s", "slo_s")),
+    *(Rule(name, or_empty(name, positive(name)), SECONDS) for name in ("slo_tpot_s", "slo_s", "patience_s")),
     *(Rule(name, or_empty(name, positive(name)), "a number of tokens above 0, or empty") for name in EXPECTED),
     *(Rule(name, or_empty(name, pl.col(name).is_between(0, MAX_TOKENS) & (pl.col(name) == pl.col(name).floor())),
            f"a whole number from 0 to {MAX_TOKENS:,}, or empty") for name in ("interaction", "system_tokens", "app_limit")),

@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[2]
 BASE = "servelab-tests/debian-python:bookworm"
 ARCHIVE = Path.home() / ".cache" / "servelab-tests" / "debian-python-bookworm.tar"
 SOURCES = (
-    "LICENSE", "README.md", ".dockerignore", "cli.py", "cli_containers.py", "containers.py", "docker", "engine", "exps",
-    "hosting", "plots", "requirements", "requirements.txt", "tests/exps/hub/fake.py",
+    "LICENSE", "README.md", ".dockerignore", "cli.py", "cli_containers.py", "cli_options.py", "containers.py", "docker",
+    "engine", "exps", "hosting", "plots", "requirements", "requirements.txt", "tests/exps/hub/fake.py",
 )  # fmt: skip
 QUIET_NETWORK = ("--iptables=false", "--bridge=none", "--ip-forward=false")
 

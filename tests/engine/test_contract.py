@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from engine.audit import WatchedOrdering, WatchedSpeculation
 from engine.batching import Batching
 from engine.batching.sarathi import Sarathi
 from engine.batching.vllm import VLLM
@@ -139,6 +140,12 @@ def test_a_policy_that_keeps_it_is_served_as_the_packages_own(batching) -> None:
         assert {request.status for request in served.requests} == {FINISHED}
         records.append(served.records())
     assert records[0] == records[1]
+
+
+def test_a_watched_policy_hears_of_every_hook() -> None:
+    for watched, contract in ((WatchedOrdering, Ordering), (WatchedSpeculation, Speculation)):
+        hooks = {name for name, hook in vars(contract).items() if callable(hook) or isinstance(hook, property)}
+        assert {name for name in hooks if not name.startswith("__")} <= set(vars(watched))
 
 
 def test_steps_without_a_token_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import cli
 from engine.errors import InputError
 from exps.commands import draw, find, plan_figures, run
 from exps.figure import Options, Selection
@@ -47,3 +48,11 @@ def test_the_whole_figure_has_no_part():
 def test_a_rate_without_a_workload_is_refused():
     with pytest.raises(InputError, match=r"overload2 has no rps 2\.6 .* choose from"):
         expand(find_figure("fairserve/overload2"), Selection(rps=(2.6,)), QUICK)
+
+
+def test_an_added_system_has_numbers_of_its_own(tmp_path, capsys):
+    fixed = ["--results", str(tmp_path), "--quick", "--jobs", "1", "--system", "fcfs", "--with", "order=vtc(w_q=1)"]
+    assert cli.main(["run", "vtc/fig3", *fixed]) == 0
+    out = capsys.readouterr().out
+    table = out[out.index("All systems, added ones too") :]
+    assert "order=vtc(w_q=1)" in table and "mean_ttft_s" in table

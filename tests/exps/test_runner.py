@@ -7,15 +7,20 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from engine.errors import InputError
+from engine.speculation import SPECULATIONS
+from engine.speculation.chain import Chain
 from exps.commands import find, plan_figures
-from exps.figure import Options, Selection
+from exps.figure import Options, Point, Selection, Setting
 from exps.manifest import cores
-from exps.runner import Plan, execute, make_plan, unique_jobs, useful_workers
+from exps.registry import expand, find_figure
+from exps.runner import Plan, execute, make_plan, setup_of, unique_jobs, useful_workers
+from exps.work import produce
 
 ROOT = Path(__file__).parents[2]
 
@@ -157,3 +162,37 @@ def test_a_few_short_points_start_no_pool(quick_plan):
     jobs = quick_plan().to_do
     assert useful_workers(jobs[:1]) == 1
     assert useful_workers(jobs * 100) == cores()
+
+
+def test_an_axis_leaves_a_policys_other_parameters_as_the_setting_has_them():
+    """Both know the same policy: neither erases what the other says of it."""
+    figure = replace(
+        find_figure("vtc/fig3"),
+        settings=(Setting("slow", batching="slora", policies={"slora": {"reads_per_wait": 2.0, "poll_s": 0.5}}),),
+        policies=lambda x: {"slora": {"poll_s": x}, "rpm": {"limit": 7}},
+    )
+    platform = replace(figure.platforms[0], setting=figure.settings[0])
+    setup = setup_of(Point(figure, platform, "vtc", 0.25), Options())
+    assert setup.policies == {"slora": {"reads_per_wait": 2.0, "poll_s": 0.25}, "rpm": {"limit": 7}}
+    assert setup.parameters(setup.deployment())["slora"]["reads_per_wait"] == 2.0
+
+
+def test_a_workload_that_lacks_what_a_system_goes_by_is_refused_before_the_run(tmp_path):
+    figure = find_figure("vtc/fig3")
+    points, options = expand(figure, Selection(systems=("fairserve",)), Options(quick=True))
+    with pytest.raises(InputError, match="fairserve goes by expected_input, .* which the workload lacks"):
+        make_plan(figure, points, options, tmp_path)
+
+
+def test_a_speculation_that_raises_when_it_is_asked_for_its_shape_fails_its_point_by_name(monkeypatch):
+    class Raises(Chain):
+        def shape(self, progress):
+            raise KeyError(progress.requests[0].category)
+
+    monkeypatch.setitem(SPECULATIONS, "raises", Raises)
+    figure = find_figure("fig8")
+    points, options = expand(figure, Selection(models=("qwen",), systems=("spec=raises",), rps=(2.6,)), Options(quick=True))
+    timetable = figure.timetable(points[0].platform, 2.6, options)
+    product = produce(timetable, setup_of(points[0], options))
+    assert product.failure is not None and "the speculation policy Raises raised KeyError" in product.failure
+    assert product.rows == timetable.height

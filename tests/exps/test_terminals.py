@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 
 from exps.report import columns_that_fit
-from plots.style import RC
+from plots.style import house_style
 
 ROOT = Path(__file__).parent.parent.parent
 TRACE = "arrival_s,client,prompt_tokens,output_tokens\n0,team[a],10,5\n0,team[b],20,5\n1,[/b],10,5\n2,客户,30,9\n3,a$x$b,9,9\n"
@@ -36,7 +38,7 @@ def test_clients_are_shown_as_written_as_well_as_the_terminal_can(tmp_path, enco
 def test_a_trace_that_lacks_what_the_system_goes_by_is_refused(tmp_path):
     done = simulate(tmp_path, "fairserve")
     assert done.returncode == 2 and not (tmp_path / "out").exists()
-    assert b"fairserve goes by expected_input, expected_system, expected_output, which the trace lacks" in done.stderr
+    assert b"fairserve goes by expected_input, expected_system, expected_output, which the workload lacks" in done.stderr
 
 
 def test_a_table_is_parted_rather_than_its_numbers():
@@ -52,10 +54,22 @@ def test_a_wide_enough_table_stays_whole():
 
 
 def test_the_backend_of_a_notebook_is_not_asked_for(tmp_path):
-    script = "import plots.style, matplotlib; assert matplotlib.get_backend().lower() == 'agg'"
+    command = [sys.executable, "cli.py", "run", "vtc/fig3", "--quick", "--system", "fcfs", "--jobs", "1"]
     env = {**os.environ, "MPLBACKEND": "module://not_installed_here"}
-    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=env, check=False).returncode == 0
+    done = subprocess.run([*command, "--results", str(tmp_path)], cwd=ROOT, env=env, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b".png" in done.stdout
 
 
-def test_a_dollar_in_a_name_is_no_formula():
-    assert RC["text.parse_math"] is False
+def test_a_dollar_in_a_name_is_no_formula(tmp_path):
+    """In a picture of vectors the letters stand as they are."""
+    with house_style(), rc_context({"svg.fonttype": "none"}):
+        figure = Figure()
+        figure.text(0.1, 0.1, "team a$x_1$b")
+        figure.savefig(tmp_path / "name.svg")
+    assert "team a$x_1$b" in (tmp_path / "name.svg").read_text()
+
+
+def test_without_the_letters_of_a_terminal_lines_are_of_its_own(tmp_path):
+    out = simulate(tmp_path, PYTHONIOENCODING="ascii").stdout
+    assert b"+---" in out and not any(byte > 127 for byte in out)

@@ -128,7 +128,8 @@ def test_without_a_context_it_is_the_usual_socket(text, programs, tmp_path):
 def test_an_address_without_an_engine_is_named(address, programs, monkeypatch):
     put(programs, "docker")
     monkeypatch.setenv("DOCKER_HOST", address)
-    assert refusal() == f"the docker engine at {address}, which DOCKER_HOST names, does not answer; start it (`sudo systemctl start docker`)."
+    called = f"the docker engine at {address}, which DOCKER_HOST names,"
+    assert refusal() == f"{called} does not answer; start it (`sudo systemctl start docker`)."
 
 
 def test_a_server_that_is_no_engine_is_named(programs, service, monkeypatch):

@@ -27,3 +27,9 @@ def test_unknown_strategies_differ_in_exfairs_pictures():
 def test_long_labels_take_fewer_columns():
     assert legend_columns(["VTC"] * 9, 7.0, 4) == 4
     assert legend_columns(["order=vtc,batch=sarathi,spec=adaserve(depth=4)"] * 9, 7.0, 4) < 3
+
+
+def test_two_systems_of_one_look_do_not_share_it_in_one_picture():
+    looks = looks_of(["vtc", "fs-fair-odt-wsc-limit"])
+    assert looks["vtc"] == SYSTEMS["vtc"] and looks["fs-fair-odt-wsc-limit"].label == "FS (W+O)"
+    assert len({(look.colour, look.marker) for look in looks.values()}) == 2

@@ -13,13 +13,9 @@ def engine_of(speculation: Speculation | None) -> str:
     """PLAIN without speculation (vLLM V0, Sarathi-Serve); CHAINS where drafts are chains that are verified whole (vLLM V0);
     else TREES (AdaServe's engine).
 
-    ``speculation`` is to be a fresh policy: it is asked what it drafts for batches of several sizes. One that raises does so
-    again where it serves, and is blamed there.
+    ``speculation`` is to be a fresh policy: it is asked what it drafts for batches of several sizes.
     """
     if speculation is None:
         return PLAIN
-    try:
-        shape = next((shape for n in BATCHES if (shape := speculation.shape(Progress.fresh(n))) is not None), None)
-    except Exception:
-        return TREES
+    shape = next((shape for n in BATCHES if (shape := speculation.shape(Progress.fresh(n))) is not None), None)
     return CHAINS if shape is not None and shape.whole and shape.width == 1 else TREES

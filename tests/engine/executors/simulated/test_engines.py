@@ -13,6 +13,7 @@ from engine.plan import DraftShape
 from engine.speculation import SPECULATIONS, Speculation
 from engine.speculation.adaserve import AdaServe
 from engine.speculation.chain import Chain
+from engine.speculation.specinfer import SpecInfer
 from engine.system import parse_system
 from exps.serving import Setup
 from exps.simulation import simulate
@@ -79,7 +80,9 @@ def test_the_engine_follows_from_the_drafts():
             return DraftShape(2, 3, 100, whole=True)
 
     assert [engine_of(policy) for policy in (None, Chain(), Stranger())] == [PLAIN, CHAINS, CHAINS]
-    assert {engine_of(policy) for policy in (AdaServe(), Raises(), Branches())} == {TREES}
+    assert {engine_of(policy) for policy in (AdaServe(), SpecInfer(), Branches())} == {TREES}
+    with pytest.raises(RuntimeError):
+        engine_of(Raises())
 
 
 def test_every_speculation_policy_that_asks_gets_the_deployments_estimate_of_a_step(monkeypatch):

@@ -180,7 +180,7 @@ def test_an_axis_leaves_a_policys_other_parameters_as_the_setting_has_them():
 def test_a_workload_that_lacks_what_a_system_goes_by_is_refused_before_the_run(tmp_path):
     figure = find_figure("vtc/fig3")
     points, options = expand(figure, Selection(systems=("fairserve",)), Options(quick=True))
-    with pytest.raises(InputError, match="fairserve goes by expected_input, .* which the workload lacks"):
+    with pytest.raises(InputError, match=r"fairserve goes by expected_input, .* which the workload lacks"):
         make_plan(figure, points, options, tmp_path)
 
 

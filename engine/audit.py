@@ -82,6 +82,7 @@ class WatchedOrdering(Ordering):
             if request.id not in self._waiting:
                 raise ContractError(self.inner, "take_dropped", f"gave up {named(request)}, which does not wait,")
             self._waiting.discard(request.id)
+        self._count("take_dropped", exactly=True)
         return dropped
 
     def victim(self, running: Sequence[Request], waiting: Request | None, now: float) -> Request | None:
@@ -111,10 +112,10 @@ class WatchedOrdering(Ordering):
     def __len__(self) -> int:
         return len(self.inner)
 
-    def _count(self, hook: str) -> None:
-        """What was dropped and not yet given up is in neither count."""
-        if len(self.inner) > len(self._waiting):
-            told, true = len(self.inner), len(self._waiting)
+    def _count(self, hook: str, exactly: bool = False) -> None:
+        """Between two calls of ``take_dropped`` what the policy dropped is no longer in its count."""
+        told, true = len(self.inner), len(self._waiting)
+        if told > true or (exactly and told != true):
             raise ContractError(self.inner, "__len__", f"counts {told} waiting requests where {true} wait after {hook},")
 
 

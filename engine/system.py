@@ -44,6 +44,11 @@ class System:
     speculation: Choice = Choice("off")
     chosen: frozenset[str] = frozenset()
 
+    @property
+    def parts(self) -> str:
+        """The policy of every role, also of those that its text leaves to a preset."""
+        return f"order={self.ordering.name}, batch={self.batching.name}, spec={self.speculation.name}"
+
     def under(self, batching: str | None) -> System:
         """The system with this batching, where there is one and its text does not choose for itself."""
         if batching is None or "batching" in self.chosen:
@@ -127,6 +132,8 @@ def parse_system(text: str) -> System:
 
 
 def _preset(name: str) -> System:
+    if key := next((key for key, registry in _REGISTRIES.items() if name in registry and name not in PRESETS), None):
+        raise InputError(f"{name} is a policy and no system of its own; write {key}={name}.")
     if name not in PRESETS:
         raise InputError(f"unknown system {name!r}; {nearest(name, list(PRESETS))}")
     return PRESETS[name]

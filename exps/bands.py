@@ -146,6 +146,8 @@ def command(
     as_page: bool = False,
 ) -> bool:
     """Repeat simulated figures and print how often each claim holds, and the bands of their values; True when none fails."""
+    if options.quick:
+        raise InputError("a quick run judges nothing, however often; leave --quick or --repeats out.")
     found = repeats(name, selection, options, number, report)
     if as_json:
         report.json([as_document(one) for one in found])

@@ -115,7 +115,7 @@ def judge(
         of_model = metrics.filter(pl.col("model") == platform.name) if "model" in metrics.columns else metrics
         if "setting" in metrics.columns:
             of_model = of_model.filter(pl.col("setting") == platform.setting.name)
-        points = "" if present >= whole else f"partial: {present} of {whole} points"
+        points = "" if quick or present >= whole else f"partial: {present} of {whole} points"
         for claim in claims:
             found = judge_one(claim, of_model)
             status = NOT_JUDGED if quick else found.status

@@ -16,7 +16,7 @@ from exps.claims import Judgement, any_fails, judge
 from exps.claims_page import claims_page
 from exps.figure import Figure, Options, Platform, Point, Selection
 from exps.local import check_torch, is_measured
-from exps.metrics.sweep import sweep_table
+from exps.numbers import table_of
 from exps.parts import judged_systems, part_name
 from exps.records import Record, check_writable, storage
 from exps.registry import expand, find_figures, is_several, platforms_of, traces_of
@@ -30,11 +30,6 @@ from exps.runner import (
     useful_workers,
     variant,
 )
-
-NUMBERS = (
-    "submitted", "finished", "rejected", "aborted", "attainment_pct", "goodput_tokens_per_s", "tokens_per_s", "mean_ttft_s",
-    "p99_ttft_s", "mean_tpot_s", "mean_e2e_s",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -182,15 +177,8 @@ def find(plan: Plan) -> Findings:
     metrics, points = figure.measure(records), [record.point for record in records]
     judged = judged_metrics(figure, plan.selection, records, metrics)
     judgements = judge(figure.claims, judged, coverage(figure, points, plan.options), plan.options.quick)
-    numbers = _numbers(records) if plan.selection.added else None
+    numbers = table_of(metrics, figure.sweep.axis) if plan.selection.added else None
     return Findings(plan, metrics, judged, numbers, judgements, provenance(plan.options, points))
-
-
-def _numbers(records: Sequence[Record]) -> pl.DataFrame:
-    """The same few metrics of every point, whatever its figure measures, by system."""
-    table = sweep_table(records)
-    keys = table.columns[: table.columns.index("submitted")]
-    return table.select(*keys, *NUMBERS).sort("system", maintain_order=True)
 
 
 def coverage(figure: Figure, points: Sequence[Point], options: Options) -> dict[Platform, tuple[int, int]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -33,6 +34,7 @@ from exps.runner import Plan
 from exps.serving import SIM
 
 PIPE_COLUMNS = 160
+BETWEEN = 3
 COLOURS = {HOLDS: "green", FAILS: "bold red"}
 
 
@@ -63,7 +65,8 @@ class Reporter:
 
     def __init__(self) -> None:
         plain: dict[str, Any] = {"markup": False, "emoji": False}
-        self._out = Console(highlight=False, soft_wrap=False, width=None if os.isatty(1) else PIPE_COLUMNS, **plain)
+        width = None if os.isatty(1) or "COLUMNS" in os.environ else PIPE_COLUMNS
+        self._out = Console(highlight=False, soft_wrap=False, width=width, **plain)
         self._progress = Console(stderr=True, **plain)
 
     def say(self, text: str) -> None:
@@ -117,11 +120,14 @@ class Reporter:
         self.note(f"Interrupted: {done} of {total} points were completed and are kept; the same command goes on.")
 
     def claims(self, figure: Figure, judgements: Sequence[Judgement], caption: str) -> None:
+        if not judgements:
+            self.say(f"{figure.id}: {figure.title}. No claim of the paper is about it. {caption}")
+            return
         table = _table("claim", "model", "statement", "published", "ours", "verdict")
         table.title, table.caption = f"{figure.id}: {figure.title}", caption
         for row in judgements:
             count = f" ({row.holds_in})" if row.judged else ""
-            verdict = Text(f"{row.verdict}{count}{', a fact' * row.fact}", COLOURS.get(row.verdict, "yellow"))
+            verdict = Text(f"{row.verdict}{count}{' (fact)' * row.fact}", COLOURS.get(row.verdict, "yellow"))
             table.add_row(row.claim, row.place, row.statement, row.published, row.numbers, verdict)
         self._out.print(table)
         for cause in dict.fromkeys(row.cause for row in judgements if row.cause):
@@ -155,8 +161,8 @@ class Reporter:
 def columns_that_fit(cells: Mapping[str, Sequence[str]], width: int) -> list[list[str]]:
     """The columns of a table in parts of at most ``width`` characters, each with the first column in front."""
     first, *others = cells
-    widths = {name: 2 + max(map(len, (name, *values))) for name, values in cells.items()}
-    room = width - min(widths[first], width // 3)
+    widths = {name: BETWEEN + max(map(cell_len, (name, *values))) for name, values in cells.items()}
+    room = width - BETWEEN - min(widths[first], width // 3)
     parts, used = [[first]], 0
     for name in others:
         if used + widths[name] > room and len(parts[-1]) > 1:

@@ -18,7 +18,7 @@ from exps.metrics.requests import summarize, summarize_by_client
 from exps.metrics.starvation import starvation_s
 from exps.reasons import reasons_by_kind
 from exps.records import NAMES, REQUESTS, check_writable, is_complete, remove_stale, storage, write_record
-from exps.registry import canonical_system
+from exps.registry import canonical_system, split_systems
 from exps.report import Reporter
 from exps.runner import check_needs, check_setup
 from exps.serving import Setup
@@ -28,7 +28,7 @@ from exps.workload.clock import from_first_arrival
 from exps.workload.trace_csv import read_trace_csv
 
 CLIENT_COLUMNS = (
-    "client", "submitted", "finished", "rejected", "attainment_pct", "tokens_per_s", "mean_ttft_s", "p99_ttft_s",
+    "client", "submitted", "finished", "rejected", "aborted", "attainment_pct", "tokens_per_s", "mean_ttft_s", "p99_ttft_s",
     "mean_tpot_s", "p99_tpot_s", "mean_e2e_s", "starvation_s",
     "starvation_counting_refused_s",
 )  # fmt: skip
@@ -63,9 +63,11 @@ def command(trace: Path, setup: Setup, out: Path, report: Reporter) -> None:
 
 def only_system(named: Sequence[str]) -> str:
     """The system of a run. InputError for several."""
-    if len(named) > 1:
-        raise InputError(f"simulate runs one system, not {' and '.join(named)}; compare them by a command and an --out each.")
-    return named[0]
+    systems = split_systems(list(named))
+    if len(systems) != 1:
+        named_ones = " and ".join(systems) or "none"
+        raise InputError(f"simulate runs one system, not {named_ones}; compare them by a command and an --out each.")
+    return systems[0]
 
 
 def first_calibration(model: str, hardware: str) -> str:
@@ -93,8 +95,8 @@ def _check_replaceable(out: Path) -> None:
 def _show(trace: Path, setup: Setup, out: Path, report: Reporter) -> None:
     requests = pl.read_parquet(out / REQUESTS)
     source = (
-        f"SIMULATION, not a measurement: {setup.system}, {setup.model} on {setup.hardware}, calibration"
-        f" {setup.calibration}, trace {trace.name}, seed {setup.seed}."
+        f"SIMULATION, not a measurement: {setup.system} ({setup.composed().parts}), {setup.model} on {setup.hardware},"
+        f" calibration {setup.calibration}, trace {trace.name}, seed {setup.seed}."
     )
     report.values("All requests", summarize(requests), source)
     report.values("Fairness", fairness(requests), "Each is defined in docs/metrics.md.")

@@ -37,7 +37,8 @@ class Ordering(ABC):
 
     @abstractmethod
     def requeue(self, request: Request) -> None:
-        """Put a pre-empted request back at the head of its line. What it was charged stays charged."""
+        """Put a pre-empted request back, at the head of its line where the policy has lines. What it was charged stays
+        charged."""
 
     @abstractmethod
     def next(self, now: float) -> Request | None:

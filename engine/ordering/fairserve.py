@@ -54,7 +54,7 @@ class FairServe(Ordering):
 
     def on_arrival(self, request: Request, now: float) -> str | None:
         if self._standard(request) is None:
-            return f"request {request.id} of client {request.client} has no expected lengths to be charged by"
+            return self._unknown(request)
         if fault := self._interactions.arrived(request):
             return fault
         if self._gate and (refused := self._gate.refuse(request, now, self._may_drop(request))):
@@ -66,6 +66,12 @@ class FairServe(Ordering):
                 self._forgive(client)
         self.enqueue(request)
         return None
+
+    def _unknown(self, request: Request) -> str:
+        """Why there is nothing to hold the request against."""
+        if self._standard is of_request:
+            return "it has no expected lengths to be charged by"
+        return f"client {request.client} has no number at the end of its name, by which the artifact knows expected lengths"
 
     def enqueue(self, request: Request) -> None:
         lines, client = self._lines, request.client

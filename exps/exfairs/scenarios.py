@@ -23,13 +23,14 @@ def _figure(generation: str, title: str, count: int) -> Figure:
         return scenario_timetable(f"{generation}-{number:g}", options)
 
     def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
-        """All sheets of the first scenario that was run, and of the others the comparison."""
+        """All sheets of the first scenario that was run in each setting, and of the others the comparison."""
         from exps.exfairs.pictures import draw_comparison, draw_scenario
 
         paths: list[Path] = []
         for part in metrics.partition_by("setting", "scenario", maintain_order=True):
             name = f"{generation}-{part['scenario'][0]:g}-{part['setting'][0]}"
-            paths += (draw_comparison if paths else draw_scenario)(part, name, caption, folder, suffix)
+            first = part["scenario"][0] == metrics.filter(setting=part["setting"][0])["scenario"][0]
+            paths += (draw_scenario if first else draw_comparison)(part, name, caption, folder, suffix)
         return paths
 
     return Figure(

@@ -18,7 +18,6 @@ def sweep_table(records: Sequence[Record]) -> pl.DataFrame:
     rows = []
     for record in records:
         point = record.point
-        place = {"setting": point.platform.setting.name} if point.platform.setting.name else {}
-        key = {"model": point.platform.name, **place, "system": point.system, point.figure.sweep.axis: point.x}
+        key = {"model": point.platform.name, "system": point.system, point.figure.sweep.axis: point.x}
         rows.append({**key, **summarize(record.requests)})
     return pl.DataFrame(rows, infer_schema_length=None)

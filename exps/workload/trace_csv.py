@@ -38,7 +38,7 @@ RULES = (
     Rule("call", ALONE | pl.struct(*OF_ONE, "call").is_first_distinct(),
          "a call of the client's interaction that is in no row above"),
     Rule("calls", ALONE | (pl.col("call").n_unique().over(OF_ONE) == pl.col("calls")),
-         "the number of the interaction's calls in the file: some of them are missing"),
+         "the number of calls that this client has in this interaction in the file: some are missing, or another client's"),
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from exps.claims import FAILS, HOLDS, NOT_JUDGED, UNPUBLISHED, judge_one
 from exps.figure import Options, Selection
+from exps.numbers import table_of
 from exps.records import Record
 from exps.registry import FIGURES, expand
 from exps.runner import setup_of
@@ -87,3 +88,11 @@ def test_on_numbers_that_are_there_no_judge_errs(figure: str) -> None:
     for claim in FIGURES[figure].claims:
         for key in metrics["setting" if "setting" in metrics.columns else "model"].unique():
             claim.judge(of_place(metrics, key))
+
+
+@pytest.mark.parametrize("figure", [name for name, figure in FIGURES.items() if figure.points_of is None])
+def test_every_figures_metrics_are_a_table_that_names_each_system(figure: str) -> None:
+    table = table_of(metrics_of(figure), FIGURES[figure].sweep.axis)
+    named = " ".join(table.to_series(0))
+    assert all(system in named for system in metrics_of(figure)["system"].unique())
+    assert table.to_series(0).n_unique() == table.height and table.width > 1

@@ -80,9 +80,9 @@ def test_a_trace_may_tell_interactions_and_expectations(tmp_path):
         (f"{HEADER},{EXPECTED}\n1,a,2,3,4,0,4", 2, "expected_system is '0'"),
         (f"{HEADER},interaction\n1,a,2,3,4", 1, "column call is missing"),
         (f"{HEADER},{CALLS}\n1,a,2,3,7,3,2", 2, "call is '3'; it must be a whole number from 1 to calls"),
-        (f"{HEADER},{CALLS}\n1,a,2,3,7,1,2\n1,a,2,3,7,1,2", 2, "some of them are missing"),
+        (f"{HEADER},{CALLS}\n1,a,2,3,7,1,2\n1,a,2,3,7,1,2", 2, "some are missing, or another client's"),
         (f"{HEADER},{CALLS}\n1,a,2,3,7,1,1\n1,a,2,3,7,1,1", 3, "in no row above"),
-        (f"{HEADER},{CALLS}\n1,a,2,3,7,1,3\n1,b,2,3,7,2,3\n1,a,2,3,7,3,3", 2, "some of them are missing"),
+        (f"{HEADER},{CALLS}\n1,a,2,3,7,1,3\n1,b,2,3,7,2,3\n1,a,2,3,7,3,3", 2, "some are missing, or another client's"),
     ],
 )
 def test_malformed_is_one_sentence_with_file_and_line(tmp_path, text, line, says):

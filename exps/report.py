@@ -65,7 +65,7 @@ class Reporter:
 
     def __init__(self) -> None:
         plain: dict[str, Any] = {"markup": False, "emoji": False}
-        width = None if os.isatty(1) or "COLUMNS" in os.environ else PIPE_COLUMNS
+        width = None if os.isatty(1) else PIPE_COLUMNS
         self._out = Console(highlight=False, soft_wrap=False, width=width, **plain)
         self._progress = Console(stderr=True, **plain)
 

@@ -70,7 +70,7 @@ class FairServe(Ordering):
     def _unknown(self, request: Request) -> str:
         """Why there is nothing to hold the request against."""
         if self._standard is of_request:
-            return "it has no expected lengths to be charged by"
+            return f"request {request.id} of client {request.client} has no expected lengths to be charged by"
         return f"client {request.client} has no number at the end of its name, by which the artifact knows expected lengths"
 
     def enqueue(self, request: Request) -> None:

@@ -40,17 +40,20 @@ def _polylines(curves: Curves) -> Polylines:
     owners, ends = np.arange(curves.count), np.zeros(curves.count)
     ends[curves.owner] = curves.value
     owner = np.concatenate([owners, curves.owner, curves.owner[jumps], owners])
-    ahead = np.maximum(curves.at_s[jumps] - MOMENT_S, _before(curves)[jumps])
+    before_s, rate = _before(curves)
+    ahead = np.maximum(curves.at_s[jumps] - MOMENT_S, before_s[jumps])
+    until_then = curves.value[jumps] - curves.jump[jumps] - rate[jumps] * (curves.at_s[jumps] - ahead)
     at = np.concatenate([np.full(curves.count, first), curves.at_s, ahead, np.full(curves.count, last)])
-    value = np.concatenate([np.zeros(curves.count), curves.value, curves.value[jumps] - curves.jump[jumps], ends])
+    value = np.concatenate([np.zeros(curves.count), curves.value, until_then, ends])
     order = np.lexsort((value, at, owner))
     return _distinct(Polylines(owner[order], at[order], value[order]))
 
 
-def _before(curves: Curves) -> Array:
-    """The time of the bend before each, within one curve."""
-    before = np.concatenate([[-np.inf], curves.at_s[:-1]])
-    return np.where(np.diff(curves.owner, prepend=-1) > 0, -np.inf, before)
+def _before(curves: Curves) -> tuple[Array, Array]:
+    """The time of the bend before each, within one curve, and the rate since then."""
+    first = np.diff(curves.owner, prepend=-1) > 0
+    before, rate = np.concatenate([[-np.inf], curves.at_s[:-1]]), np.concatenate([[0.0], curves.rate[:-1]])
+    return np.where(first, -np.inf, before), np.where(first, 0.0, rate)
 
 
 def _upper(lines: Polylines) -> Polylines:

@@ -46,6 +46,11 @@ class ServesWhatItDropped(FCFS):
         return [(self._line[0], "no reason")] if self._line else ()
 
 
+class CountsClients(FCFS):
+    def __len__(self):
+        return len({request.client for request in self._line})
+
+
 class ChangesItsMind(FCFS):
     def next(self, now):
         self._line.rotate()
@@ -112,9 +117,10 @@ def broken(policy: type[Ordering] | type[Batching] | type[Speculation]) -> str:
         (WrongSignature, "on_admit", r"cannot be called as on_admit\(self, request, now\)"),
         (NamesNobody, "next", "names nobody although 6 requests"),
         (KeepsWhatItServed, "__len__|on_admit|next", "counts|does not wait"),
-        (ServesWhatItDropped, "next|take_dropped", "does not wait|gave up"),
+        (ServesWhatItDropped, "__len__", "counts 2 waiting requests where 1 wait after take_dropped"),
+        (CountsClients, "__len__", r"counts \d waiting requests where \d wait"),
         (ChangesItsMind, "next", "and, asked again,"),
-        (LosesAPreempted, "next", "names nobody although"),
+        (LosesAPreempted, "__len__", r"counts \d waiting requests where \d wait after take_dropped"),
         (NamesAStranger, "victim", "named request 99 of client a"),
         (PlansNothing, "plan", "planned a step without a token"),
         (Deaf, "plan", "plans no step|admits nobody"),

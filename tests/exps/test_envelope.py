@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exps.metrics.service import accumulated_difference, delivered, largest_difference
@@ -27,7 +27,9 @@ def plain(intervals: pl.DataFrame, ticks: np.ndarray) -> np.ndarray:
     return totals
 
 
+@settings(max_examples=300, deadline=None)
 @given(st.lists(spans, min_size=1, max_size=40))
+@example([("c0", 0.01, 0.1, 1), ("c1", 0.0, 0.1, 1), ("c1", 0.02, 0.0, 1)])
 def test_envelopes_equal_the_plain_way(rows: list[tuple[str, float, float, int]]) -> None:
     intervals = pl.DataFrame(
         [(client, start, start + lasts, float(service)) for client, start, lasts, service in rows],

@@ -130,7 +130,8 @@ def test_a_preempted_client_goes_first_while_another_interaction_of_its_own_is_u
     ("parameters", "request_", "says"),
     [
         ({}, call(5, expected=None), "request 5 of client a has no expected lengths to be charged by"),
-        ({"expected": "client"}, call(5), "request 5 of client a has no expected lengths to be charged by"),
+        ({"expected": "client"}, call(5),
+         "client a has no number at the end of its name, by which the artifact knows expected lengths"),
         ({}, call(5, call=3, calls=2), "request 5 is call 3 of an interaction of 2 calls"),
         ({}, call(5, call=0, calls=2), "request 5 is call 0 of an interaction of 2 calls"),
         ({}, call(5, interaction=7), "request 5 is call 1 of interaction 7 of client a, as is another that has not ended"),

@@ -237,7 +237,7 @@ def _open(address: str, kind: str, named: Named | None = None) -> tuple[DockerCl
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
-    called = f"the {kind} engine at {address}" + (f", which {named.by} names," if named else "")
+    called = f"the {kind} engine at {address}" + (f", which {named.by} names" if named else "")
     try:
         with_patience = docker.DockerClient(base_url=address, timeout=ANSWER_S)
         facts = with_patience.info()
@@ -248,7 +248,8 @@ def _open(address: str, kind: str, named: Named | None = None) -> tuple[DockerCl
                 f"this user may not talk to {called}; join its group with"
                 " `sudo usermod -aG docker $USER`, log in again, and type the same command again."
             ) from error
-        raise InputError(f"{called} does not answer; start it ({START[kind]}).") from error
+        comma = "," if named else ""
+        raise InputError(f"{called}{comma} does not answer; start it ({START[kind]}).") from error
 
 
 def _builder(engine: Engine) -> tuple[str, ...] | None:

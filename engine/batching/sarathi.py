@@ -13,9 +13,7 @@ class Sarathi(PagedBatching):
     ``max_sequences`` running requests; ``watermark`` share of the pool that admission leaves free.
     """
 
-    def __init__(
-        self, token_budget: int = 2048, max_sequences: int = 2048, watermark: float = 0.01, block_size: int = 16
-    ):
+    def __init__(self, token_budget: int = 2048, max_sequences: int = 2048, watermark: float = 0.01, block_size: int = 16):
         super().__init__(max_sequences, watermark, block_size)
         require_positive(token_budget=token_budget)
         self.token_budget = token_budget
@@ -24,7 +22,7 @@ class Sarathi(PagedBatching):
         if running.batch:
             running.make_room(1 if draft is None else draft.depth + 1, now)
         decoding = len(running.batch)
-        verified = decoding if draft is None else draft.max_tokens
+        verified = draft.max_tokens if draft and decoding else decoding
         chunks = self._fill(running, self.token_budget - verified, now)
         if not running.batch and not chunks:
             return None

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from hosting import living
+import cli
+from hosting import engines, living
 from hosting.engines import LABEL, Engine, connect
 from hosting.named import DOCKER
-from tests.containers.engine import BASE, certificates, cli, copy_checkout
+from tests.containers.engine import BASE, certificates, copy_checkout
+from tests.containers.engine import cli as type_in
 from tests.containers.faults import Daemon, children, read_until, refusal, serving, typed, wait_for
 from tests.hosting.smi import put_smi, smi
 
@@ -59,7 +61,7 @@ def nothing_remembered(place: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def image(daemon: Daemon, place: Path) -> None:
-    cli(place, *BUILD)
+    type_in(place, *BUILD)
 
 
 @pytest.fixture
@@ -105,10 +107,15 @@ def test_without_a_daemon_every_command_says_how_to_start_it(listening, place, s
             assert sentence == f"the docker engine at unix://{address}, which DOCKER_HOST names, does not answer; {START}."
 
 
-def test_without_any_engine_every_command_says_what_to_install(place, short, tmp_path):
-    for name in COMMANDS:
-        sentence = refusal(place, name, DOCKER_HOST=f"unix://{short}/socket", PATH=str(tmp_path))
-        assert sentence == "no container engine was found; install Docker or Podman, then look with `cli.py doctor`."
+@pytest.mark.parametrize("name", COMMANDS)
+def test_without_any_engine_every_command_says_what_to_install(name, place, short, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(engines, "SOCKET", str(short / "socket"))
+    monkeypatch.chdir(place)
+    for variable, value in {"PATH": str(tmp_path), "DOCKER_CONFIG": str(tmp_path), "DOCKER_HOST": ""}.items():
+        monkeypatch.setenv(variable, value)
+    assert cli.main([name]) == 2
+    (sentence,) = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("[")]
+    assert sentence == "no container engine was found; install Docker or Podman, then look with `cli.py doctor`."
 
 
 def test_a_user_outside_the_engines_group_is_told_how_to_join(daemon):
@@ -130,7 +137,8 @@ def test_a_user_outside_the_engines_group_is_told_how_to_join(daemon):
     with open(reading) as told:
         said = told.read()
     os.waitpid(child, 0)
-    assert said.startswith(f"InputError: this user may not talk to the docker engine at {daemon.address}; ")
+    called = f"the docker engine at {daemon.address}, which DOCKER_HOST names; "
+    assert said.startswith(f"InputError: this user may not talk to {called}")
     assert "`sudo usermod -aG docker $USER`" in said
 
 
@@ -182,11 +190,11 @@ def test_a_daemon_killed_in_a_build_is_named_and_the_same_command_succeeds(daemo
     assert "Traceback" not in said
     daemon.start()
     assert strangers(connect(DOCKER)) == []
-    assert "Next: cli.py start" in cli(place, *BUILD).stdout
+    assert "Next: cli.py start" in type_in(place, *BUILD).stdout
 
 
 def test_a_daemon_killed_in_a_run_is_named_and_the_run_keeps_its_points(daemon, image, place, tmp_path):
-    cli(place, "start", "--models", tmp_path)
+    type_in(place, "start", "--models", tmp_path)
     with typed(place, *RUN) as process:
         wait_for(lambda: len(manifests(place)) >= 2)
         daemon.kill()
@@ -198,8 +206,8 @@ def test_a_daemon_killed_in_a_run_is_named_and_the_run_keeps_its_points(daemon, 
     wait_for(lambda: not living.is_running(living.find_container(connect(DOCKER), "servelab")))
     kept = manifests(place)
     assert 2 <= len(kept) < 24
-    cli(place, "start", "--models", tmp_path)
-    assert re.search(rf"\b24\s+{len(kept)}\s+{24 - len(kept)}\b", cli(place, *RUN).stdout)
+    type_in(place, "start", "--models", tmp_path)
+    assert re.search(rf"\b24\s+{len(kept)}\s+{24 - len(kept)}\b", type_in(place, *RUN).stdout)
     done = manifests(place)
     assert len(done) == 24
     assert {path: done[path] for path in kept} == kept
@@ -222,7 +230,7 @@ def test_a_name_of_anothers_container_is_refused_until_it_is_free(daemon, image,
     assert sentence == f"the name servelab-taken is taken by a container of {BASE}, not the kit's; choose another with --name."
     other.reload()
     other.remove()
-    assert "servelab-taken runs" in cli(place, *words).stdout
+    assert "servelab-taken runs" in type_in(place, *words).stdout
 
 
 @pytest.mark.parametrize("stand_in", ["cuda"], indirect=True)
@@ -251,7 +259,7 @@ def test_what_start_cannot_have_is_refused_and_leaves_no_container(daemon, image
         ):
             assert words in refusal(place, "start", "--name", "servelab-refused", option, value)
     assert living.find_container(connect(DOCKER), "servelab-refused") is None
-    cli(place, "start", "--name", "servelab-refused", "--models", tmp_path)
+    type_in(place, "start", "--name", "servelab-refused", "--models", tmp_path)
 
 
 def test_unknown_engines_and_targets_of_a_build_are_refused(daemon, place):
@@ -273,4 +281,4 @@ def test_settings_that_cannot_be_read_name_the_file_to_delete(name, daemon, plac
 def test_cleanup_where_nobody_can_answer_removes_nothing(stand_in, place):
     assert "add --yes, or look with --dry-run" in refusal(place, "cleanup")
     assert connect(DOCKER).api.images.get("servelab:cuda")
-    assert "servelab:cuda" in cli(place, "cleanup", "--dry-run").stdout
+    assert "servelab:cuda" in type_in(place, "cleanup", "--dry-run").stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -12,11 +14,14 @@ from engine.batching.slora import SLoRA
 from engine.batching.vllm import VLLM
 from engine.kv_cache import BlockPool
 from engine.ordering.fcfs import FCFS
+from engine.ordering.mechanics.normalised import CLIENT_TABLE
 from engine.ordering.mechanics.throttle import MinuteToLast
 from engine.ordering.mechanics.windows import WINDOW_S
 from engine.ordering.vtc import VTC
 from engine.plan import Candidates
+from engine.progress import Progress
 from engine.speculation.adaserve import AdaServe, select_for_slo
+from engine.speculation.specinfer import SpecInfer
 from exps.metrics.interactions import counter_classes, delayed_clients_pct
 from exps.metrics.isolation import modest_clients
 from tests.engine.strategies import make_progress, make_request, serve
@@ -51,6 +56,22 @@ def test_t_spec_is_of_the_tokens_that_the_step_will_verify() -> None:
     assert roomy.select(chain(0.9, 0.8, 0.7, 0.6), make_progress([0.0], [0], [0.025])).selected.sum() == 2
 
 
+def test_t_spec_counts_the_root_once() -> None:
+    """A root and one node, 20 ms: within 21 ms the root suffices, within 19 ms it does not."""
+    policy = AdaServe(verify_tokens=(0.0, 100.0), verify_s=(0.0, 1.0), throughput_selection=False)
+    picked = [policy.select(chain(0.9), make_progress([0.0], [0], [slo])).selected.sum() for slo in (0.021, 0.019)]
+    assert picked == [0, 1]
+
+
+def test_without_a_table_a_step_takes_no_time() -> None:
+    assert AdaServe().step_s(0) == AdaServe().step_s(300) == 0.0
+
+
+def test_specinfers_tree_has_21_tokens() -> None:
+    shape = SpecInfer().shape(Progress.fresh(2))
+    assert (shape.depth, shape.width, shape.max_tokens) == (8, 3, 42)
+
+
 def test_n_max_is_a_share_of_the_budget_for_each_request() -> None:
     many = Candidates(np.full((2, 4, 1), 0.9), np.zeros((2, 4, 1), np.int64))
     policy = AdaServe(budget=8, n_max_share=0.5, throughput_selection=False)
@@ -63,6 +84,20 @@ def test_what_decoded_counts_leaves_out_the_token_of_the_prefill() -> None:
     late = policy.select(chain(0.9), make_progress([1.5], [0], [1.0]))
     assert late.selected.sum() == 1
     assert policy.select(chain(0.9), make_progress([1.5], [1], [1.0])).selected.sum() == 0
+
+
+@pytest.mark.parametrize("wrong", [{"cost": "x"}, {"predict": "x"}, {"spread": -0.1}, {"spread": 1.1}], ids=str)
+def test_each_parameter_of_vtc_is_checked(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="cost is one of"):
+        VTC(**wrong)
+
+
+def test_the_artifacts_table_of_clients() -> None:
+    """Ten clients; a tenth of what is usual as system prompt is the system's, and the fourth pays fivefold."""
+    expected, system_tokens, factors = zip(*CLIENT_TABLE, strict=True)
+    assert [10 * tokens for tokens in system_tokens] == [lengths.system for lengths in expected]
+    assert factors == (1, 1, 2, 5, 1, 1, 1, 1, 1, 1)
+    assert [lengths.input for lengths in expected] == [50, 580, *[512] * 8]
 
 
 def test_a_refund_is_weighted_as_the_charge_was() -> None:

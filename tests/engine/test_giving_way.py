@@ -13,6 +13,7 @@ from engine.ordering.mlfq import MLFQ
 from engine.ordering.priority import Priority
 from engine.ordering.vtc import VTC
 from engine.request import Request
+from engine.speculation.chain import Chain
 from tests.engine.invariants.history import most_together, unit
 from tests.engine.invariants.stages import SIMULATED, Stage
 from tests.engine.invariants.test_vtc_bounds import BUSY, WatchedVTC, largest_gap
@@ -34,6 +35,34 @@ def test_an_urgent_newcomer_takes_a_seat(batching: VLLM | Sarathi) -> None:
     high = make_request(1, "hi", output=5, arrival_s=0.1)
     assert_served(serve([low, high], batching, Priority(LEVELS)))
     assert low.preemptions == 1 and high.finished_s < low.finished_s
+
+
+def test_a_prefill_goes_on_when_the_whole_batch_gave_way() -> None:
+    """Each step's drafts take the whole budget until the pool runs out under them; then there is nobody to draft for."""
+    low, high = make_request(0, "lo", prompt=20, output=60), make_request(1, "hi", prompt=60, output=4, arrival_s=0.001)
+    batching = Sarathi(token_budget=16, watermark=0.0, block_size=4)
+    assert_served(serve([low, high], batching, Priority(LEVELS), Chain(tokens=15), pool_tokens=100))
+    assert low.preemptions == 1 and high.finished_s < low.finished_s
+
+
+@pytest.mark.parametrize(("prompt", "victims"), [(32, 1), (33, 2)])
+def test_so_many_give_way_as_are_needed(prompt: int, victims: int) -> None:
+    """Two that run hold 32 of 64 tokens each, so that nothing is free for the urgent one."""
+    lows = [make_request(i, "lo", prompt=24, output=20) for i in range(2)]
+    high = make_request(2, "hi", prompt=prompt, output=4, arrival_s=0.05)
+    served = serve([*lows, high], VLLM(watermark=0.0, block_size=16), Priority(LEVELS), pool_tokens=64)
+    assert_served(served)
+    first = next(step for step in served.seen if step.chunks and step.chunks[0][0] == 2)
+    assert first.rows == 2 - victims
+
+
+@pytest.mark.parametrize("batching", [VLLM, Sarathi])
+@pytest.mark.parametrize(("pool", "preempted"), [(50, 0), (49, 1)])
+def test_room_for_the_last_token_is_enough(batching: type, pool: int, preempted: int) -> None:
+    """Two answers that end together with 26 tokens each, of which the last has no place in the cache."""
+    requests = [make_request(i, prompt=6, output=20) for i in range(2)]
+    assert_served(serve(requests, batching(watermark=0.0, block_size=1), pool_tokens=pool))
+    assert sum(request.preemptions for request in requests) == preempted
 
 
 def test_an_equal_takes_nothing() -> None:

@@ -30,6 +30,27 @@ def test_clients_take_turns_while_their_credit_lasts() -> None:
     assert [admit_next(drr) for _ in range(8)] == ["a", "a", "a", "b", "b", "b", "a", "b"]
 
 
+def test_the_last_token_of_credit_is_credit() -> None:
+    drr = DRR(quantum=11)
+    for client in "aabb":
+        drr.enqueue(make_request(client=client, prompt=10))
+    assert [admit_next(drr) for _ in range(4)] == ["a", "a", "b", "b"]
+
+
+def test_a_debt_is_gone_in_the_round_that_pays_it_off() -> None:
+    """a owes 10 of 100 while it runs; b, whose turn is one round later, goes, and a comes back in that round."""
+    drr = DRR(quantum=100, w_q=1.0)
+    drr.enqueue(make_request(0, "a", prompt=50))
+    admit_next(drr)
+    drr.on_tokens({"a": 60}, first=False, finished=0)
+    assert drr.credits["a"] == -10
+    for request in (make_request(1, "b", prompt=50), make_request(2, "b", prompt=50)):
+        drr.enqueue(request)
+    admit_next(drr)
+    drr.enqueue(make_request(3, "a"))
+    assert drr.credits == {"a": 0.0, "b": 50.0}
+
+
 def test_output_tokens_make_credit_negative_and_cost_turns() -> None:
     drr = DRR(quantum=10)
     for client in "aabb":

@@ -14,6 +14,7 @@ from engine.ordering.priority import Priority
 from engine.ordering.vtc import VTC
 from engine.request import Request
 from engine.speculation.chain import Chain
+from engine.system import parse_system
 from tests.engine.invariants.history import most_together, unit
 from tests.engine.invariants.stages import SIMULATED, Stage
 from tests.engine.invariants.test_vtc_bounds import BUSY, WatchedVTC, largest_gap
@@ -111,6 +112,21 @@ def test_pre_emption_by_order_loses_nothing(requests: list[Request], batching: t
     """Watermark 0 and a pool for two: pre-emptions in most examples."""
     order = Priority(LEVELS) if ordering is Priority else ordering()
     assert_served(serve(requests, batching(max_sequences=3, watermark=0.0, block_size=4), order, pool_tokens=120))
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    workloads(clients=("a1", "b1", "c1"), max_prompt=40),
+    st.sampled_from(("priority(levels=a1:0;b1:1)", "fairserve(expected=client)", "mlfq(quantum=5)", "vtc", "drr")),
+    st.sampled_from(("chain(tokens=7)", "adaserve", "specinfer(branching=2;1)")),
+    st.integers(8, 40),
+    st.integers(66, 140),
+)
+def test_drafts_and_pre_emption_lose_nothing(requests: list[Request], order: str, spec: str, budget: int, pool: int) -> None:
+    """Drafts that take the whole budget, and a pool that runs out under them."""
+    ordering, _, speculation = parse_system(f"order={order},spec={spec}").build({})
+    batching = Sarathi(token_budget=budget, max_sequences=4, watermark=0.0, block_size=4)
+    assert_served(serve(requests, batching, ordering, speculation, pool_tokens=pool))
 
 
 def test_vtc_keeps_its_bounds_under_pre_emption(stage: Stage = SIMULATED) -> None:

@@ -6,7 +6,7 @@ CAUSES = {
     "1": "with the artifact's 128 seats hardly anybody waits for one, so that all orders are alike (`cli.py run"
     " exfairs/seats`). With 16, the fewest that cost FCFS no answers (`cli.py fit --exfairs`), the order decides,"
     " and both terms of the ratio add up, so that whoever consumed most is helped: in dec-1 ExFairS then violates more than"
-    " VTC, and with 1 - share less than all (`cli.py run exfairs/ablation`).",
+    " VTC, and with 1 - share less than all in most runs (`cli.py run exfairs/ablation`).",
     "2": "a client that gives up takes with it what was computed for it, so that tokens answered a second follow from how many"
     " are answered in time: with 128 seats that is nobody's choice, with 16 it follows claim 1 (`cli.py run exfairs/seats`).",
     "3": "where the server is overloaded whole clients lose everything (`cli.py run exfairs/early --at 2`); where it bears the"

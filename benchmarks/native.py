@@ -229,9 +229,9 @@ def transformers_generate(target: Decoder, answer: int) -> Callable[[Sequence[in
 
 
 def an_engine(target: Decoder, draft: Decoder | None, system: str, kv_tokens: int) -> Engine:
-    ordering, batching, speculation = parse_system(system).build({})
-    executor = NativeExecutor(target, draft if speculation else None, kv_tokens)
-    return Engine(ordering, batching, speculation, executor, BlockPool(kv_tokens, batching.block_size), Silent())
+    policies = parse_system(system).build({})
+    executor = NativeExecutor(target, draft if policies.speculation else None, kv_tokens)
+    return Engine(policies, executor, BlockPool(kv_tokens, policies.batching.block_size), Silent())
 
 
 def asked(id: int, prompt: Sequence[int], output: int) -> Request:

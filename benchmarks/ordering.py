@@ -18,12 +18,12 @@ from engine.system import CLIENT_QUEUES, PRESETS
 
 CLIENTS = (10, 100, 1_000, 10_000)
 DECISIONS, RUNNING, STEP_S = 20_000, 16, 0.01
-SYSTEMS = (*(name for name, system in PRESETS.items() if system.batching.name == "slora"), *CLIENT_QUEUES)
+SYSTEMS = (*(name for name, system in PRESETS.items() if system.choices["batching"].name == "slora"), *CLIENT_QUEUES)
 
 
 def measure(name: str, clients: int) -> float:
     """Microseconds a decision."""
-    policy, _, _ = PRESETS[name].build({})
+    policy = PRESETS[name].build({}).ordering
     for number in range(2 * clients):
         policy.on_arrival(_request(number, number % clients, 0.0), 0.0)
     newcomers = [_request(2 * clients + i, i % clients, i * STEP_S) for i in range(DECISIONS)]

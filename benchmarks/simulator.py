@@ -19,6 +19,7 @@ import time
 import numpy as np
 import polars as pl
 
+from engine.system import parse_system
 from exps.serving import Setup
 from exps.simulation import simulate
 from exps.workload.timetable import timetable
@@ -65,10 +66,10 @@ def in_own_process(case: dict[str, object]) -> dict[str, float]:
 def measure(system: str, requests: int, clients: int, load: float = 0.98) -> dict[str, object]:
     """Simulate once, after a warm-up. ``load``: offered requests over what the A10G serves (1.72 requests/s)."""
     if system == "adaserve":
-        setup = Setup(SIXTY_FOUR, "llama-3.1-70b", "4xa100-80g", "first-principles")
+        setup = Setup(parse_system(SIXTY_FOUR), "llama-3.1-70b", "4xa100-80g", "first-principles")
         work = requests_at(requests, clients, 1e6)
     else:
-        setup = Setup(system, "llama-2-7b", "a10g", "session-2024")
+        setup = Setup(parse_system(system), "llama-2-7b", "a10g", "session-2024")
         work = requests_at(requests, clients, load * 1.72)
     simulate(work.head(200), setup)
     start = time.perf_counter()

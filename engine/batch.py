@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from math import inf
 
 import numpy as np
@@ -95,15 +96,31 @@ class Batch:
         self._steps_to_finish -= 1
         return np.flatnonzero(self.left == 0) if self._steps_to_finish == 0 else None
 
-    def advance_by(self, tokens: Ints, drafted: Ints) -> Ints:
-        """``tokens[i]`` tokens for row i, of which the last is the bonus. Returns the finished rows."""
-        self.context += tokens
-        self.left -= tokens
-        self.drafted += drafted
-        self.accepted += np.maximum(tokens - 1, 0)
+    def advance_by(self, tokens: Ints, drafted: Ints, rows: Ints | None = None) -> Ints:
+        """``tokens[i]`` tokens, the last of them the bonus, for the i-th of ``rows``, or of all. Returns the finished rows."""
+        which = slice(None) if rows is None else rows
+        self.context[which] += tokens
+        self.left[which] -= tokens
+        self.drafted[which] += drafted
+        self.accepted[which] += np.maximum(tokens - 1, 0)
         self.tick += 1
+        if rows is not None:
+            self.joined += 1
+            self.joined[rows] -= 1
         self._reshape()
         return np.flatnonzero(self.left == 0)
+
+    def only(self, rows: Ints | None) -> Batch:
+        """A copy of some rows, to be read; of all it is this batch."""
+        if rows is None:
+            return self
+        part = Batch()
+        part._data, part._times = self._data[:, rows], self._times[:, rows]
+        part.requests = [self.requests[row] for row in rows.tolist()]
+        part.by_client = dict(Counter(request.client for request in part.requests))
+        part.tick = self.tick
+        part._reshape()
+        return part
 
     def end(self, rows: Ints) -> None:
         """Let the answers of ``rows`` end with the tokens they have."""

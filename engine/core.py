@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from heapq import heappop, heappush
-from math import ceil, inf
+from math import inf
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
+from engine.arrivals import Arrivals
 from engine.audit import watched_ordering, watched_speculation
+from engine.batch import Batch
 from engine.batching.base import Batching, Running
 from engine.contract import ContractError, check_hooks, is_foreign, named
 from engine.executors.base import Executor
 from engine.kv_cache import BlockPool
-from engine.ordering import Ordering
 from engine.plan import StepPlan, StepResult
 from engine.request import ABORTED, FAILED, FINISHED, REJECTED, RUNNING, WAITING, Request
-from engine.speculation.base import Speculation
+from engine.roles import Policies
 
 MOST_IDLE_STEPS = 10_000
 
@@ -45,45 +46,33 @@ class Engine:
     ``steps`` counts the steps, ``busy_s`` the seconds from planning to the result of each.
     """
 
-    def __init__(
-        self,
-        ordering: Ordering,
-        batching: Batching,
-        speculation: Speculation | None,
-        executor: Executor,
-        pool: BlockPool,
-        observer: Observer,
-    ):
-        ordering, speculation = watched_ordering(ordering), watched_speculation(speculation)
-        self.running = Running(ordering, pool, released=executor.release)
-        self.ordering, self.batching, self.speculation = ordering, batching, speculation
+    def __init__(self, policies: Policies, executor: Executor, pool: BlockPool, observer: Observer):
+        self.ordering, self.batching = watched_ordering(policies.ordering), policies.batching
+        self.speculation = watched_speculation(policies.speculation)
+        self.running = Running(self.ordering, pool, released=executor.release)
         self.executor, self.clock, self.observer = executor, executor.clock, observer
-        if is_foreign(batching):
-            check_hooks(batching, Batching)
-        ordering.on_pool(pool.tokens)
+        if is_foreign(self.batching):
+            check_hooks(self.batching, Batching)
+        self.ordering.on_pool(pool.tokens)
         self.steps, self.busy_s = 0, 0.0
         self.live: dict[int, Request] = {}
         self._patience: list[tuple[float, int, Request]] = []
         self._idle_steps = 0
-        self._arrivals: deque[Request] = deque()
-        self._source: Iterator[Request] = iter(())
-        self._seen_until = self.clock.now
-        self._next_arrival_s = inf
-        self._may_read, self._ended = batching.reads(0.0, 0), 0
+        self._arrivals = Arrivals(self.batching.socket, self.clock.now)
+        self._ended = 0
 
     def submit(self, request: Request) -> None:
         """Hand in a request for its ``arrival_s``, which must not lie before that of an earlier one."""
-        self._arrivals.append(request)
-        self._next_arrival_s = self._arrivals[0].arrival_s
+        self._arrivals.submit(request)
+        self.clock.interrupt()
 
     def run(self, requests: Iterable[Request] = (), until_s: float = inf) -> None:
         """Serve ``requests`` (sorted by arrival, read as they are needed) and everything submitted, to the end.
 
         The clock at ``until_s`` stops it before; what runs or waits then stays in ``live``.
         """
-        self._source = iter(requests)
-        self._peek()
-        while self.clock.now < until_s and (self.step() or self._wait(until_s)):
+        self._arrivals.feed(requests)
+        while self.clock.now < until_s and (self.step() or self.idle(until_s)):
             pass
         if self.live and self.clock.now < until_s:
             self._blame_for_waiting()
@@ -103,31 +92,42 @@ class Engine:
     def step(self) -> bool:
         """Plan, execute and commit one step. Returns False when there is nothing to run now."""
         start = self.clock.now
-        visible = self._seen_until if self.batching.late_arrivals else start
-        if self._next_arrival_s <= visible:
-            self._take_arrivals(visible, start)
+        for request in self._arrivals.seen(start):
+            self._receive(request, start)
         if self._patience and self._patience[0][0] <= start:
             self._abort_impatient(start)
         running, batch = self.running, self.running.batch
         draft = self.speculation.shape(batch.progress(start)) if self.speculation and batch.requests else None
         plan = self.batching.plan(running, draft, start)
-        self._seen_until = start
         if dropped := self.ordering.take_dropped():
             self._end_dropped(dropped)
         if plan is None:
             return bool(dropped)
         if not (plan.prefill or (plan.decode and batch.requests)):
             raise ContractError(self.batching, "plan", "planned a step without a token")
+        stepped = batch.only(plan.rows)
         if plan.draft:
-            self._speculate(plan, start)
-        result = self.executor.forward(plan, batch)
+            self._speculate(plan, stepped, start)
+        result = self.executor.forward(plan, stepped)
         self.clock.advance(result.elapsed_s)
         end = self.clock.now
         self.steps += 1
         self._ended = 0
         self.busy_s += end - start
-        self._commit(plan, result, start, end)
-        self._may_read = self.batching.reads(self._may_read, self._ended)
+        self._commit(plan, stepped, result, start, end)
+        self._arrivals.step_done(plan.waits, self._ended)
+        return True
+
+    def idle(self, until_s: float = inf) -> bool:
+        """Sleep until something happens: the next arrival can be seen or a waiting client gives up, at most until
+        ``until_s``. Returns False when nothing will."""
+        while self._patience and self._patience[0][1] not in self.live:
+            heappop(self._patience)
+        wakes_s = min(self._arrivals.next_s(self.clock.now), self._patience[0][0] if self._patience else inf)
+        if wakes_s == inf:
+            return False
+        self.clock.wait_until(min(wakes_s, until_s))
+        self._arrivals.idled(self.clock.now)
         return True
 
     def check(self) -> None:
@@ -136,22 +136,19 @@ class Engine:
         running = {id for id, request in self.live.items() if request.status == RUNNING}
         assert running == {request.id for request in self.running.admitted()}, "what runs is not what is live"
 
-    def _take_arrivals(self, visible: float, now: float) -> None:
-        while self._may_read >= 1 and (request := self._peek()) is not None and request.arrival_s <= visible:
-            self._arrivals.popleft()
-            self._may_read -= 1
-            reason = self.executor.refuse(request) or self.batching.refuse(request, self.running.pool)
-            if reason is not None:
-                self.ordering.on_refused(request)
-            else:
-                reason = self.ordering.on_arrival(request, now)
-            if reason is not None:
-                request.status, request.reason = REJECTED, reason
-                self.observer.request_done(request)
-                continue
-            self.live[request.id] = request
-            if request.patience_s is not None:
-                heappush(self._patience, (request.arrival_s + request.patience_s, request.id, request))
+    def _receive(self, request: Request, now: float) -> None:
+        reason = self.executor.refuse(request) or self.batching.refuse(request, self.running.pool)
+        if reason is not None:
+            self.ordering.on_refused(request)
+        else:
+            reason = self.ordering.on_arrival(request, now)
+        if reason is not None:
+            request.status, request.reason = REJECTED, reason
+            self.observer.request_done(request)
+            return
+        self.live[request.id] = request
+        if request.patience_s is not None:
+            heappush(self._patience, (request.arrival_s + request.patience_s, request.id, request))
 
     def _abort_impatient(self, now: float) -> None:
         while self._patience and self._patience[0][0] <= now:
@@ -181,45 +178,15 @@ class Engine:
             request.status, request.reason = ABORTED, reason
             self._report(request)
 
-    def _peek(self) -> Request | None:
-        if not self._arrivals and (request := next(self._source, None)):
-            self._arrivals.append(request)
-        first = self._arrivals[0] if self._arrivals else None
-        self._next_arrival_s = first.arrival_s if first else inf
-        return first
-
-    def _wait(self, until_s: float) -> bool:
-        """Sleep until something happens: the next arrival can be seen or a waiting client gives up, at most until
-        ``until_s``. Returns False when nothing will."""
-        while self._patience and self._patience[0][1] not in self.live:
-            heappop(self._patience)
-        gives_up_s = self._patience[0][0] if self._patience else inf
-        request = self._peek()
-        if request is None and gives_up_s == inf:
-            return False
-        self._may_read = self.batching.reads(self._may_read, 0)
-        self.clock.wait_until(min(self._seen_at(request), gives_up_s, until_s))
-        self._seen_until = self.clock.now
-        return True
-
-    def _seen_at(self, request: Request | None) -> float:
-        """When an idle engine sees the arrival of a request."""
-        if request is None:
-            return inf
-        now, poll = self.clock.now, self.batching.poll_s
-        until = now + ceil((request.arrival_s - now) / poll) * poll if poll else request.arrival_s
-        return max(until, request.arrival_s)
-
-    def _speculate(self, plan: StepPlan, now: float) -> None:
+    def _speculate(self, plan: StepPlan, batch: Batch, now: float) -> None:
         assert self.speculation is not None and plan.draft is not None
-        batch = self.running.batch
         candidates = self.executor.draft(batch, plan.draft)
         plan.trees = self.speculation.select(candidates, batch.progress(now))
 
-    def _commit(self, plan: StepPlan, result: StepResult, start: float, end: float) -> None:
+    def _commit(self, plan: StepPlan, stepped: Batch, result: StepResult, start: float, end: float) -> None:
         output: Mapping[str, int] = {}
         if plan.decode:
-            output = self._commit_decode(plan, result, end)
+            output = self._commit_decode(plan, stepped, result, end)
         prompt: dict[str, int] = {}
         if plan.prefill:
             prompt, first = self._commit_prefill(plan, result.ended or {}, end)
@@ -229,18 +196,19 @@ class Engine:
             raise ContractError(self.batching, "plan", f"ran {self._idle_steps} steps in a row that brought nobody a token,")
         self.observer.step_done(start, end, prompt, output)
 
-    def _commit_decode(self, plan: StepPlan, result: StepResult, end: float) -> Mapping[str, int]:
-        batch = self.running.batch
-        output: Mapping[str, int] = dict(batch.by_client) if plan.prefill else batch.by_client
+    def _commit_decode(self, plan: StepPlan, stepped: Batch, result: StepResult, end: float) -> Mapping[str, int]:
+        batch, tokens = self.running.batch, result.accepted
+        output: Mapping[str, int] = dict(stepped.by_client) if plan.prefill else stepped.by_client
         by_request = self.ordering.by_request
-        produced = self._produced(result) if by_request else ()
-        if result.accepted is None:
+        produced = _produced(stepped, tokens) if by_request else ()
+        if tokens is None and plan.rows is None:
             rows = batch.advance()
         else:
-            tokens = result.accepted
-            output = _by_client(batch.requests, tokens.tolist())
+            if tokens is None:
+                tokens = np.ones(len(stepped), np.int64)
+            output = _by_client(stepped.requests, tokens.tolist())
             drafted = plan.trees.selected.sum(axis=(1, 2)) if plan.trees else np.zeros_like(tokens)
-            rows = batch.advance_by(tokens, drafted)
+            rows = batch.advance_by(tokens, drafted, plan.rows)
         if result.ended:
             batch.end(np.flatnonzero([request.id in result.ended for request in batch.requests]))
             rows = np.flatnonzero(batch.left == 0)
@@ -254,12 +222,6 @@ class Engine:
             for request in batch.remove(rows):
                 self._finish(request, end, result.ended.get(request.id) if result.ended else None)
         return output
-
-    def _produced(self, result: StepResult) -> list[tuple[Request, int, int]]:
-        """Request, output tokens before this decode, and tokens of it; copied, since the batch moves on."""
-        batch = self.running.batch
-        tokens = [1] * len(batch) if result.accepted is None else result.accepted.tolist()
-        return list(zip(batch.requests, batch.generated().tolist(), tokens, strict=True))
 
     def _commit_prefill(
         self, plan: StepPlan, ends: Mapping[int, str | None], end: float
@@ -303,6 +265,12 @@ class Engine:
         request.status, request.reason, request.finished_s = FAILED if failure else FINISHED, failure, end
         self.ordering.on_finish(request, end)
         self._report(request)
+
+
+def _produced(batch: Batch, accepted: NDArray[np.int64] | None) -> list[tuple[Request, int, int]]:
+    """Request, output tokens before this decode, and tokens of it; copied, since the batch moves on."""
+    tokens = [1] * len(batch) if accepted is None else accepted.tolist()
+    return list(zip(batch.requests, batch.generated().tolist(), tokens, strict=True))
 
 
 def _by_client(requests: list[Request], tokens: list[int]) -> dict[str, int]:

@@ -71,21 +71,26 @@ class Chunk:
 
 @dataclass(slots=True)
 class StepPlan:
-    """One step: chunks to prefill and, when ``decode``, one token or one tree for every row of the batch."""
+    """One step: chunks to prefill and, when ``decode``, one token or one tree for each of the batch's ``rows``, None for all.
+
+    ``waits`` is how often a server waits for its model in such a step.
+    """
 
     prefill: Sequence[Chunk] = ()
     decode: bool = False
     draft: DraftShape | None = None
     trees: TokenTrees | None = None
+    rows: NDArray[np.int64] | None = None
+    waits: int = 1
 
 
 @dataclass(slots=True)
 class StepResult:
     """What a step took and gave.
 
-    ``elapsed_s`` seconds on the executor's clock. ``accepted[i]`` tokens committed for row i of the batch, bonus
-    included, 0 for a row that failed; None means one each. ``ended``: by request id, answers that end with this step
-    before their length does: None at a stop token, else the reason of the failure.
+    ``elapsed_s`` seconds on the executor's clock. ``accepted[i]`` tokens committed for row i of those that the step was
+    over, bonus included, 0 for a row that failed; None means one each. ``ended``: by request id, answers that end with this
+    step before their length does: None at a stop token, else the reason of the failure.
     """
 
     elapsed_s: float

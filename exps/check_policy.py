@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from engine.audit import WatchedOrdering, WatchedSpeculation
@@ -15,7 +13,8 @@ from engine.executors.simulated.cost import DraftCost, Line, StepCost
 from engine.executors.simulated.executor import SimulatedExecutor
 from engine.kv_cache import BlockPool
 from engine.request import Expected, Request
-from engine.system import Choice, System, parse_system
+from engine.roles import Choice
+from engine.system import System, parse_system
 from exps.recorder import Recorder
 from exps.report import Reporter
 
@@ -39,22 +38,22 @@ def command(text: str, report: Reporter, workloads: int = WORKLOADS) -> None:
     chosen = "batch=" in text
     steps = 0
     for seed in range(workloads):
-        under = system if chosen else replace(system, batching=BATCHINGS[seed % len(BATCHINGS)])
+        under = system if chosen else system.under(BATCHINGS[seed % len(BATCHINGS)])
         steps += _serve(under, seed)
-    own = f"batch={system.batching}" if chosen else "slora, vllm and sarathi"
+    own = f"batch={system.choices['batching']}" if chosen else "slora, vllm and sarathi"
     report.say(f"{text} keeps its contract: {workloads} random workloads, {steps:,} steps, under {own}.")
 
 
 def _serve(system: System, seed: int) -> int:
     """Steps of one workload."""
     try:
-        ordering, batching, speculation = system.build({})
+        policies = system.build({})
+        policies.ordering = WatchedOrdering(policies.ordering)
+        policies.speculation = policies.speculation and WatchedSpeculation(policies.speculation)
         engine = Engine(
-            WatchedOrdering(ordering),
-            batching,
-            speculation and WatchedSpeculation(speculation),
+            policies,
             SimulatedExecutor(COST, ACCEPTANCE, seed),
-            BlockPool(160, batching.block_size),
+            BlockPool(160, policies.batching.block_size),
             Recorder(REQUESTS, record_steps=False),
         )
         engine.run(random_requests(seed))

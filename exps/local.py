@@ -10,6 +10,7 @@ import polars as pl
 from engine.configuration import nearest, read_toml
 from engine.errors import InputError
 from engine.executors.simulated.profiles import Deployment, load_deployment
+from engine.system import parse_system
 from exps.figure import Options, Platform
 from exps.manifest import TORCH, machine_name
 from exps.serving import Setup
@@ -66,7 +67,8 @@ def measured(platform: Platform, options: Options) -> Deployment:
 def capacity_rps(workload: pl.DataFrame, system: str, platform: Platform, options: Options, kv_tokens: int | None) -> float:
     """Requests a second that ``system`` serves of a workload that is all there at once, by the measured profile."""
     at_once = workload.with_columns(pl.lit(0.0).alias("arrival_s"))
-    setup = Setup(system, platform.model, platform.hardware, MEASURED, kv_tokens=kv_tokens, profiles=options.profiles)
+    system_of = parse_system(system)
+    setup = Setup(system_of, platform.model, platform.hardware, MEASURED, kv_tokens=kv_tokens, profiles=options.profiles)
     return at_once.height / float(simulate(at_once, setup).facts["end_s"])
 
 

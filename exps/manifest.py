@@ -40,10 +40,10 @@ def configuration(
     return {
         "format": FORMAT,
         "figure": figure,
-        "system": setup.system,
+        "system": setup.system.name,
         "model": setup.model,
         "hardware": setup.hardware,
-        "batching": setup.batching,
+        "policies_by_role": setup.system.parts,
         "calibration": setup.calibration,
         "seed": setup.seed,
         "kv_tokens": setup.kv_tokens,

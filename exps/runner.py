@@ -20,6 +20,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from engine.configuration import merge_policies
 from engine.errors import InputError
+from engine.system import parse_system
 from exps.figure import Figure, Options, Platform, Point, Selection
 from exps.manifest import configuration, cores, manifest
 from exps.records import Record, is_complete, read_record, remove_stale, storage, write_record
@@ -133,22 +134,22 @@ def variant(options: Options, hardware: str | None = None) -> str:
 def check_setup(setup: Setup) -> None:
     """InputError unless the system can be built for the model and hardware with this calibration."""
     deployment = setup.deployment()
-    *_, speculation = setup.composed().build(setup.parameters(deployment))
+    speculation = setup.system.build(setup.parameters(deployment)).speculation
     if speculation is not None and deployment.draft is None:
         raise InputError(
-            f"{setup.system} speculates, and {setup.model} on {setup.hardware} has no draft model;"
+            f"{setup.system.name} speculates, and {setup.model} on {setup.hardware} has no draft model;"
             " choose a system without speculation, or another model."
         )
 
 
 def check_needs(timetable: pl.DataFrame, setup: Setup) -> None:
     """InputError when the ordering goes by something that the trace does not tell of every request."""
-    ordering = setup.composed().build(setup.parameters(setup.deployment()))[0]
+    ordering = setup.system.build(setup.parameters(setup.deployment())).ordering
     lacking = [name for name in ordering.needs if timetable[name].null_count()]
     if lacking:
         raise InputError(
-            f"{setup.system} goes by {', '.join(lacking)}, which the workload lacks for some of its requests; add the columns,"
-            " or choose another --system."
+            f"{setup.system.name} goes by {', '.join(lacking)}, which the workload lacks for some of its requests; add the"
+            " columns, or choose another --system."
         )
 
 
@@ -169,14 +170,13 @@ def setup_of(point: Point, options: Options) -> Setup:
     """What runs on what at a point."""
     figure, platform = point.figure, point.platform
     return Setup(
-        system=point.system,
+        system=parse_system(point.system).under(platform.setting.batching),
         model=platform.model,
         hardware=platform.hardware,
         calibration=options.calibration or figure.calibrations[0],
         seed=options.seed,
         kv_tokens=figure.pool_at(point.x),
         policies=merge_policies(platform.setting.policies, figure.policies(point.x) if figure.policies else {}),
-        batching=platform.setting.batching,
         record_steps=figure.record_steps,
         backend=options.backend,
         acceptance=options.acceptance,

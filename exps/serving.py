@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -18,7 +18,8 @@ from engine.executors.base import Executor
 from engine.executors.simulated.profiles import Deployment, load_deployment
 from engine.kv_cache import BlockPool
 from engine.request import Request
-from engine.system import System, parse_system
+from engine.roles import Parameters
+from engine.system import System
 from exps.recorder import Recorder
 
 SIM, NATIVE = "sim", "native"
@@ -33,10 +34,9 @@ class Setup:
     ``profiles`` is a folder of profiles measured on this machine. What is unfinished at ``until_s`` stays so.
     ``weights``: "own", or "widened" for the tiny pair's function in the model's full-size shape. ``policies`` are parameters
     by policy name for what the system does not choose itself; they go before the deployment's.
-    ``batching`` is that of a system whose text does not choose one.
     """
 
-    system: str
+    system: System
     model: str
     hardware: str
     calibration: str
@@ -49,12 +49,7 @@ class Setup:
     profiles: Path | None = None
     until_s: float | None = None
     weights: str = "own"
-    policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    batching: str | None = None
-
-    def composed(self) -> System:
-        """The system under the setting's batching."""
-        return parse_system(self.system).under(self.batching)
+    policies: Parameters = field(default_factory=dict)
 
     def deployment(self) -> Deployment:
         """What is known about the model on the hardware."""
@@ -85,19 +80,19 @@ def serve(
 
     PolicyError, with the records so far, when a policy raises; what was not done by then is unfinished.
     """
-    policies = setup.composed().build(setup.parameters(deployment))
-    pool = make_pool(setup, deployment, policies[1].block_size)
+    policies = setup.system.build(setup.parameters(deployment))
+    pool = make_pool(setup, deployment, policies.batching.block_size)
     recorder = Recorder(timetable.height, setup.record_steps)
     engine = None
     try:
-        engine = Engine(*policies, make_executor(), pool, recorder)
+        engine = Engine(policies, make_executor(), pool, recorder)
         engine.run(requests, inf if setup.until_s is None else setup.until_s)
         engine.check()
     except Exception as error:
         sentence = None if isinstance(error, InputError) else blame(error)
         if sentence is None:
             raise
-        raise PolicyError(f"{setup.system}: {sentence}", _outcome(timetable, engine, pool, recorder)) from error
+        raise PolicyError(f"{setup.system.name}: {sentence}", _outcome(timetable, engine, pool, recorder)) from error
     return _outcome(timetable, engine, pool, recorder)
 
 

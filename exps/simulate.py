@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +10,7 @@ import polars as pl
 from engine.errors import InputError, PolicyError
 from engine.executors.simulated.profiles import load_deployment
 from engine.ordering.mechanics.weights import numbers
-from engine.system import parse_system
+from engine.system import System, parse_system
 from exps.manifest import configuration, manifest
 from exps.metrics.fairness import fairness
 from exps.metrics.requests import summarize, summarize_by_client
@@ -44,7 +43,6 @@ def command(trace: Path, setup: Setup, out: Path, report: Reporter) -> None:
     timetable, start_s = from_first_arrival(read_trace_csv(trace))
     if start_s:
         report.note(f"The clock starts at the first arrival, {start_s:.15g} s in {trace.name}.")
-    setup = replace(setup, system=canonical_system(setup.system))
     check_setup(setup)
     _check_weighted(timetable, setup.system)
     check_needs(timetable, setup)
@@ -61,13 +59,13 @@ def command(trace: Path, setup: Setup, out: Path, report: Reporter) -> None:
     _show(trace, setup, out, report)
 
 
-def only_system(named: Sequence[str]) -> str:
+def only_system(named: Sequence[str]) -> System:
     """The system of a run. InputError for several."""
     systems = split_systems(list(named))
     if len(systems) != 1:
         named_ones = " and ".join(systems) or "none"
         raise InputError(f"simulate runs one system, not {named_ones}; compare them by a command and an --out each.")
-    return systems[0]
+    return parse_system(canonical_system(systems[0]))
 
 
 def first_calibration(model: str, hardware: str) -> str:
@@ -75,9 +73,9 @@ def first_calibration(model: str, hardware: str) -> str:
     return next(iter(load_deployment(model, hardware).calibrations))
 
 
-def _check_weighted(timetable: pl.DataFrame, system: str) -> None:
+def _check_weighted(timetable: pl.DataFrame, system: System) -> None:
     """InputError when the ordering gives a weight or a priority to a client that the trace does not have."""
-    ordering = parse_system(system).ordering
+    ordering = system.choices["ordering"]
     for parameter in ("weights", "priorities"):
         check_clients(timetable, numbers(ordering.parameters.get(parameter)), f"order={ordering}")
 
@@ -95,7 +93,7 @@ def _check_replaceable(out: Path) -> None:
 def _show(trace: Path, setup: Setup, out: Path, report: Reporter) -> None:
     requests = pl.read_parquet(out / REQUESTS)
     source = (
-        f"SIMULATION, not a measurement: {setup.system} ({setup.composed().parts}), {setup.model} on {setup.hardware},"
+        f"SIMULATION, not a measurement: {setup.system.name} ({setup.system.parts}), {setup.model} on {setup.hardware},"
         f" calibration {setup.calibration}, trace {trace.name}, seed {setup.seed}."
     )
     report.values("All requests", summarize(requests), source)

@@ -31,7 +31,7 @@ def simulate(timetable: pl.DataFrame, setup: Setup, deployment: Deployment | Non
     acceptance = load_acceptance(MEASURED_ON) if setup.acceptance else deployment.calibration(setup.calibration).acceptance
 
     def executor() -> SimulatedExecutor:
-        *_, speculation = setup.composed().build(setup.parameters(deployment))
+        speculation = setup.system.build(setup.parameters(deployment)).speculation
         return SimulatedExecutor(
             deployment.step_cost(engine_of(speculation), setup.calibration),
             acceptance,

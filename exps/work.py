@@ -43,9 +43,9 @@ def produce(timetable: pl.DataFrame, setup: Setup) -> Product:
     except PolicyError as error:
         outcome, failure = error.outcome, str(error)
     if outcome.requests.height != timetable.height:
-        raise ValueError(f"{setup.system}: {outcome.requests.height} records of {timetable.height} requests")
+        raise ValueError(f"{setup.system.name}: {outcome.requests.height} records of {timetable.height} requests")
     if failure is None and outcome.steps is not None:
-        check_totals(outcome.requests, outcome.steps, setup.system)
+        check_totals(outcome.requests, outcome.steps, setup.system.name)
     summary = {**summarize(outcome.requests), **outcome.facts}
     files = {REQUESTS: parquet_bytes(outcome.requests), SUMMARY: json_bytes(summary)}
     if outcome.steps is not None:

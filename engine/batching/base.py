@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.arrivals import Socket
 from engine.batch import Batch
 from engine.contract import ContractError, named
 from engine.kv_cache import BlockPool
@@ -125,15 +125,10 @@ class Running:
 
 
 class Batching(ABC):
-    """Fills one step at a time.
-
-    ``poll_s`` is how often an idle engine looks for arrivals (0: at once). ``late_arrivals`` makes a request visible
-    one step late, as in a server whose event loop reads its socket only between two steps.
-    """
+    """Fills one step at a time. ``socket`` is how the server that it is of sees arrivals."""
 
     block_size: int = 16
-    poll_s: float = 0.0
-    late_arrivals: bool = False
+    socket: Socket = Socket()
 
     @abstractmethod
     def refuse(self, request: Request, pool: BlockPool) -> str | None:
@@ -145,11 +140,6 @@ class Batching(ABC):
 
         ``draft`` is the shape that speculation wants for the rows of the batch, None without speculation.
         """
-
-    def reads(self, left: float, ended: int) -> float:
-        """How many arrivals the engine may take in before the next step, once the last one ended ``ended`` requests;
-        ``left`` is what it did not use of the last answer. A server that is never short of time takes in all of them."""
-        return inf
 
 
 class PagedBatching(Batching):

@@ -8,6 +8,7 @@ from math import inf
 
 import numpy as np
 
+from engine.arrivals import Socket
 from engine.batch import Batch
 from engine.batching.base import Batching, Running, require_positive, whole_prefill
 from engine.kv_cache import BlockPool
@@ -44,10 +45,8 @@ class SLoRA(Batching):
         self.longest_request = longest_request
         self.adapter_tokens = adapter_tokens
         self.max_sequences = max_sequences
-        self.poll_s = poll_s
-        self.late_arrivals = late_arrivals
-        self.reads_per_wait = reads_per_wait
-        self._decodes, self._waits = 0, 1
+        self.socket = Socket(poll_s, late_arrivals, reads_per_wait)
+        self._decodes = 0
         self._peak = PeakUse()
 
     def refuse(self, request: Request, pool: BlockPool) -> str | None:
@@ -64,20 +63,15 @@ class SLoRA(Batching):
             chunks = self._admit(running, now)
             if chunks:
                 self._decodes = 0
-                self._waits = 3 if batch.requests else 2
-                return StepPlan(prefill=chunks)
+                return StepPlan(prefill=chunks, waits=3 if batch.requests else 2)
             if not batch.requests:
                 return None
         self._decodes += 1
-        self._waits = 1
         if draft is None:
             running.grow(1)
             return DECODE
         running.make_room(draft.depth + 1, now)
         return StepPlan(decode=True, draft=draft)
-
-    def reads(self, left: float, ended: int) -> float:
-        return min(left, 1.0) + self.reads_per_wait * (self._waits + (ended > 0))
 
     def _max_batch_tokens(self, pool: BlockPool) -> int:
         return max(pool.tokens // 6, self.longest_request)

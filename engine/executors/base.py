@@ -21,7 +21,10 @@ class Clock(Protocol):
         """A step took ``elapsed_s``. A wall clock has moved on by itself."""
 
     def wait_until(self, time_s: float) -> None:
-        """Sleep; a time that has passed returns at once."""
+        """Sleep; a time that has passed, or an interruption, returns at once."""
+
+    def interrupt(self) -> None:
+        """Wake who sleeps, from another thread."""
 
 
 class Executor(ABC):
@@ -42,7 +45,7 @@ class Executor(ABC):
 
     @abstractmethod
     def forward(self, plan: StepPlan, batch: Batch) -> StepResult:
-        """Run one step. The batch is read, never changed: the engine commits what the result says."""
+        """Run one step over all rows of ``batch``, which is read, never changed: the engine commits what the result says."""
 
     def refuse(self, request: Request) -> str | None:
         """Why this executor can never serve the request, or None."""

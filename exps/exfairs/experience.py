@@ -17,7 +17,7 @@ KEY = {"client": pl.String, "round": pl.Int64}
 
 def policy_of(record: Record) -> Policy | None:
     """A fresh policy of the record's system, if that exchanges priorities."""
-    ordering = parse_system(record.point.system).build(record.manifest["configuration"]["policies"])[0]
+    ordering = parse_system(record.point.system).build(record.manifest["configuration"]["policies"]).ordering
     return ordering if isinstance(ordering, ExFairS | ContinuousExFairS) else None
 
 

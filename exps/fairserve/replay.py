@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from engine.executors.simulated.profiles import Deployment, load_deployment
+from engine.system import parse_system
 from exps.fairserve.recordings import Recording
 from exps.fairserve.server import CALIBRATION, HARDWARE, MODEL, POOL_TOKENS, READS_PER_WAIT
 from exps.serving import Setup
@@ -29,7 +30,7 @@ def replay(
     policies: dict[str, dict[str, Any]] = {"slora": {} if reads_per_wait is None else {"reads_per_wait": reads_per_wait}}
     if run.limit is not None:
         policies |= {name: {"limit": run.limit} for name in ("rpm", "fairserve")}
-    setup = Setup(system or run.system, MODEL, HARDWARE, CALIBRATION, kv_tokens=POOL_TOKENS, policies=policies)
+    setup = Setup(parse_system(system or run.system), MODEL, HARDWARE, CALIBRATION, kv_tokens=POOL_TOKENS, policies=policies)
     deployment = deployment or load_deployment(MODEL, HARDWARE)
     sent = run.timetable()
     alone = simulate(sent.head(1), setup, deployment).requests

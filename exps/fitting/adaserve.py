@@ -15,6 +15,7 @@ from joblib import Parallel, delayed
 from engine.executors.simulated.acceptance import AcceptanceModel
 from engine.executors.simulated.engines import CHAINS, PLAIN, TREES
 from engine.executors.simulated.profiles import Calibration, Deployment, load_deployment
+from engine.system import parse_system
 from exps.adaserve.evaluation import PLATFORMS
 from exps.figure import Platform
 from exps.metrics.requests import summarize
@@ -145,6 +146,6 @@ def _measure_all(runs: list[Run]) -> list[tuple[float, float]]:
 
 
 def _measure(deployment: Deployment, platform: Platform, system: str, timetable: pl.DataFrame) -> tuple[float, float]:
-    setup = Setup(system, platform.model, platform.hardware, "trial")
+    setup = Setup(parse_system(system), platform.model, platform.hardware, "trial")
     metrics = summarize(simulate(timetable, setup, deployment).requests)
     return metrics["mean_tokens_per_verification"] or 0.0, metrics["attainment_pct"]

@@ -14,6 +14,7 @@ from math import log
 import polars as pl
 from joblib import Parallel, delayed
 
+from engine.system import parse_system
 from exps.exfairs.setup import BATCHING, BOUNDED_SEQUENCES, HARDWARE, MODEL, SEATS
 from exps.serving import Setup
 from exps.simulation import simulate
@@ -69,7 +70,7 @@ def run(median: float, seats: int, name: str, seed: int) -> Run:
     """FCFS on one scenario."""
     sent = rounds_timetable(replace(SCENARIOS[name], rounds=ROUNDS), seed, long=replace(LONG, median=median))
     policies = {BATCHING: {"max_sequences": seats}}
-    setup = Setup(f"order=fcfs,batch={BATCHING}", MODEL, HARDWARE, "first-principles", seed, policies=policies)
+    setup = Setup(parse_system(f"order=fcfs,batch={BATCHING}"), MODEL, HARDWARE, "first-principles", seed, policies=policies)
     requests = simulate(sent, setup).requests.with_columns(e2e_s=pl.col("finished_s") - pl.col("arrival_s"))
     answered = requests.filter(pl.col("status") == "finished")
     short = requests.filter(pl.col("category") == "short")

@@ -12,6 +12,7 @@ import polars as pl
 from engine.executors.simulated.cost import Line
 from engine.models.decoder import Decoder
 from engine.plan import DraftShape
+from engine.system import parse_system
 from exps.figure import Options, Platform
 from exps.local import HARDWARE, MEASURED, TINY, source
 from exps.manifest import memory_bytes
@@ -156,7 +157,7 @@ def _baseline(model: str, weights: str, folder: Path, quick: bool, gap_s: float)
             "prompt": [number for number, _ in texts],
         }
     )
-    setup = Setup("vllm", model, HARDWARE, MEASURED, backend=NATIVE, profiles=folder, weights=weights)
+    setup = Setup(parse_system("vllm"), model, HARDWARE, MEASURED, backend=NATIVE, profiles=folder, weights=weights)
     served = serve_natively(alone, setup).requests
     gaps = served.select((pl.col("finished_s") - pl.col("first_token_s")) / (ALONE_TOKENS - 1)).to_series()
     return float(gaps.median() or 0.0), float(np.mean([tokens for _, tokens in texts])) + ALONE_TOKENS / 2  # type: ignore[arg-type]

@@ -37,7 +37,7 @@ def serve_natively(timetable: pl.DataFrame, setup: Setup) -> Outcome:
 def make_executor(setup: Setup, deployment: Deployment) -> NativeExecutor:
     """An executor for the setup's system; the draft is left out where nobody speculates."""
     pair = load(setup.model, setup.weights)
-    speculates = setup.composed().build(setup.parameters(deployment))[2] is not None
+    speculates = setup.system.build(setup.parameters(deployment)).speculation is not None
     kv_tokens = deployment.kv_tokens if setup.kv_tokens is None else setup.kv_tokens
     return NativeExecutor(pair.target, pair.draft if speculates else None, kv_tokens)
 

@@ -82,7 +82,7 @@ def compare(timetable: pl.DataFrame, setup: Setup) -> list[Comparison]:
             continue
         ours, theirs = simulated[metric], native[metric]
         error = ours - theirs if metric.endswith("_pct") else 100 * (ours / theirs - 1)
-        rows.append(Comparison(setup.system, metric, theirs, ours, error, limit, slower))
+        rows.append(Comparison(setup.system.name, metric, theirs, ours, error, limit, slower))
     return rows
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import polars as pl
 
 from engine.executors.simulated.profiles import Deployment, load_deployment
+from engine.system import parse_system
 from exps.recordings import Environment, Recording
 from exps.serving import Setup
 from exps.simulation import simulate
@@ -28,7 +29,7 @@ def replay(
     if place.system is None:
         raise ValueError(f"{place.label} is not built")
     deployment = deployment or load_deployment(place.model, place.hardware)
-    setup = Setup(place.system, place.model, place.hardware, place.calibration, seed, kv_tokens=place.kv_tokens)
+    setup = Setup(parse_system(place.system), place.model, place.hardware, place.calibration, seed, kv_tokens=place.kv_tokens)
     timetable = run.timetable() if timetable is None else timetable
     warm = simulate(timetable.head(1), setup, deployment).requests
     first_latency = warm["first_token_s"][0] - warm["arrival_s"][0]

@@ -23,6 +23,7 @@ from engine.ordering.fcfs import FCFS
 from engine.plan import DraftShape, StepPlan, StepResult
 from engine.progress import Progress
 from engine.request import FINISHED, REJECTED, Request
+from engine.roles import Policies
 from engine.speculation import Speculation
 
 COST = StepCost(Line((1, 101), (0.010, 0.020)), context_s=1e-6, draft=DraftCost(step_s=0.001, token_s=1e-5))
@@ -140,7 +141,7 @@ def serve(
     executor.seen = []
     pool = BlockPool(pool_tokens, batching.block_size)
     ordering = FCFS() if ordering is None else ordering
-    engine = CheckedEngine(ordering, batching, speculation, executor, pool, log or Log())
+    engine = CheckedEngine(Policies(ordering, batching, speculation), executor, pool, log or Log())
     engine.run(requests)
     assert isinstance(engine.observer, Log)
     return Served(engine, engine.observer, executor.seen, list(requests))

@@ -21,6 +21,7 @@ from engine.ordering import Ordering
 from engine.ordering.fcfs import FCFS
 from engine.plan import DraftShape, StepPlan, TokenTrees
 from engine.request import FINISHED
+from engine.roles import Policies
 from engine.speculation.base import Speculation
 from engine.speculation.chain import Chain
 from tests.engine.strategies import ACCEPTANCE, COST, Log, make_request, serve
@@ -100,12 +101,12 @@ def crowd():
 
 def broken(policy: type[Ordering] | type[Batching] | type[Speculation]) -> str:
     """The sentence about a policy that is put among good ones, in a pool too small for all."""
-    parts: dict[str, object] = {"ordering": FCFS(), "batching": VLLM(watermark=0.0), "speculation": None}
+    policies = Policies(FCFS(), VLLM(watermark=0.0))
     kinds = ((Ordering, "ordering"), (Batching, "batching"), (Speculation, "speculation"))
-    parts[next(kind for base, kind in kinds if issubclass(policy, base))] = policy()
+    setattr(policies, next(kind for base, kind in kinds if issubclass(policy, base)), policy())
     with pytest.raises(Exception) as caught:
         pool = BlockPool(208, 16)
-        Engine(executor=SimulatedExecutor(COST, ACCEPTANCE, 0), pool=pool, observer=Log(), **parts).run(crowd())  # type: ignore[arg-type]
+        Engine(policies, SimulatedExecutor(COST, ACCEPTANCE, 0), pool, Log()).run(crowd())
     sentence = blame(caught.value)
     assert sentence is not None
     return sentence

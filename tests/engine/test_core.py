@@ -21,8 +21,6 @@ from engine.speculation.adaserve import AdaServe
 from engine.speculation.chain import Chain
 from tests.engine.strategies import assert_served, make_request, serve, total, workloads
 
-Policies = tuple[Ordering, Batching, Speculation | None]
-
 
 def slora() -> SLoRA:
     return SLoRA(decodes_between_admissions=3, longest_request=60, adapter_tokens=4, max_sequences=6)
@@ -40,7 +38,9 @@ def adaserve() -> AdaServe:
     return AdaServe(budget=24, depth_budget=24, width_budget=8, draft_s=0.003)
 
 
-COMPOSITIONS: dict[str, Callable[[], Policies]] = {
+Parts = tuple[Ordering, Batching, Speculation | None]
+
+COMPOSITIONS: dict[str, Callable[[], Parts]] = {
     "slora": lambda: (FCFS(), slora(), None),
     "vllm": lambda: (FCFS(), vllm(), None),
     "sarathi": lambda: (FCFS(), sarathi(), None),

@@ -18,6 +18,7 @@ from engine.ordering.fcfs import FCFS
 from engine.ordering.vtc import VTC
 from engine.plan import StepPlan, StepResult
 from engine.request import FAILED, FINISHED, REJECTED, RUNNING, WAITING, Request
+from engine.roles import Policies
 from engine.speculation import Speculation
 from engine.speculation.chain import Chain
 from tests.engine.strategies import ACCEPTANCE, COST, CheckedEngine, Log, make_request, total, workloads
@@ -64,7 +65,7 @@ def serve(requests: list[Request], ends: Ends, speculation: Speculation | None =
     batching = VLLM(max_sequences=6, block_size=4)
     executor = Ending(ends)
     ordering = VTC() if vtc else FCFS()
-    engine = CheckedEngine(ordering, batching, speculation, executor, BlockPool(200, batching.block_size), Log())
+    engine = CheckedEngine(Policies(ordering, batching, speculation), executor, BlockPool(200, batching.block_size), Log())
     engine.run(requests)
     return engine
 
@@ -131,7 +132,7 @@ def test_what_exceeds_the_context_is_rejected() -> None:
 @pytest.mark.parametrize("until_s", [0.0, 0.05, 0.4, 2.0])
 def test_a_run_stops_at_the_first_step_that_ends_late_enough(until_s: float) -> None:
     batching = VLLM(max_sequences=3)
-    engine = Engine(FCFS(), batching, None, SimulatedExecutor(COST, None, seed=0), BlockPool(4000), Log())
+    engine = Engine(Policies(FCFS(), batching), SimulatedExecutor(COST, None, seed=0), BlockPool(4000), Log())
     requests = [make_request(i, output=40, arrival_s=i * 0.1) for i in range(8)]
     engine.run(requests, until_s)
     log = engine.observer
@@ -146,7 +147,7 @@ def test_a_run_stops_at_the_first_step_that_ends_late_enough(until_s: float) -> 
 
 def test_a_stopped_run_goes_on_with_what_was_left() -> None:
     def run(*stops: float) -> list[tuple[object, ...]]:
-        engine = Engine(FCFS(), VLLM(max_sequences=3), None, SimulatedExecutor(COST, None, seed=0), BlockPool(4000), Log())
+        engine = Engine(Policies(FCFS(), VLLM(max_sequences=3)), SimulatedExecutor(COST, None, seed=0), BlockPool(4000), Log())
         requests = [make_request(i, output=40, arrival_s=i * 0.1) for i in range(8)]
         for request in requests:
             engine.submit(request)

@@ -124,9 +124,9 @@ def test_pre_emption_by_order_loses_nothing(requests: list[Request], batching: t
 )
 def test_drafts_and_pre_emption_lose_nothing(requests: list[Request], order: str, spec: str, budget: int, pool: int) -> None:
     """Drafts that take the whole budget, and a pool that runs out under them."""
-    ordering, _, speculation = parse_system(f"order={order},spec={spec}").build({})
+    built = parse_system(f"order={order},spec={spec}").build({})
     batching = Sarathi(token_budget=budget, max_sequences=4, watermark=0.0, block_size=4)
-    assert_served(serve(requests, batching, ordering, speculation, pool_tokens=pool))
+    assert_served(serve(requests, batching, built.ordering, built.speculation, pool_tokens=pool))
 
 
 def test_vtc_keeps_its_bounds_under_pre_emption(stage: Stage = SIMULATED) -> None:

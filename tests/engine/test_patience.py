@@ -11,6 +11,7 @@ from engine.executors.simulated.executor import SimulatedExecutor
 from engine.kv_cache import BlockPool
 from engine.ordering.fcfs import FCFS
 from engine.request import ABORTED, FINISHED, REJECTED, Request
+from engine.roles import Policies
 from tests.engine.invariants.history import History
 from tests.engine.invariants.orders import ORDERS, make_order
 from tests.engine.invariants.stages import NATIVE, SIMULATED, Stage, by_peak
@@ -68,14 +69,14 @@ def test_an_idle_engine_wakes_for_who_gives_up() -> None:
             return None
 
     request, pool = make_request(patience_s=7.0), BlockPool(1000, 16)
-    engine = Engine(Never(), VLLM(), None, SimulatedExecutor(COST, ACCEPTANCE, 0), pool, Log())
+    engine = Engine(Policies(Never(), VLLM()), SimulatedExecutor(COST, ACCEPTANCE, 0), pool, Log())
     engine.run([request])
     assert request.status == ABORTED and engine.clock.now == 7.0
 
 
 def test_a_running_request_can_be_aborted_from_outside() -> None:
     request, log, pool = make_request(output=50), Log(), BlockPool(1000, 16)
-    engine = Engine(FCFS(), VLLM(), None, SimulatedExecutor(COST, ACCEPTANCE, 0), pool, log)
+    engine = Engine(Policies(FCFS(), VLLM()), SimulatedExecutor(COST, ACCEPTANCE, 0), pool, log)
     engine.submit(request)
     for _ in range(5):
         engine.step()

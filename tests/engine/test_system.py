@@ -37,8 +37,8 @@ def test_a_text_builds_its_policies(text: str, ordering: type, batching: type, s
     system = parse_system(text)
     built = system.build({})
     assert system.name == text
-    assert tuple(type(policy) for policy in built[:2]) == (ordering, batching)
-    assert (None if built[2] is None else type(built[2])) == speculation
+    assert (type(built.ordering), type(built.batching)) == (ordering, batching)
+    assert (None if built.speculation is None else type(built.speculation)) == speculation
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -50,7 +50,7 @@ def test_presets_build_and_keep_their_name(name: str) -> None:
 def test_presets_speculate_as_far_as_their_name_says() -> None:
     lengths = []
     for n in (4, 6, 8):
-        speculation = parse_system(f"vllm-spec-{n}").build({})[2]
+        speculation = parse_system(f"vllm-spec-{n}").build({}).speculation
         assert isinstance(speculation, Chain)
         lengths.append(speculation.tokens)
     assert lengths == [4, 6, 8]
@@ -58,22 +58,23 @@ def test_presets_speculate_as_far_as_their_name_says() -> None:
 
 def test_parameters_arrive_with_their_types() -> None:
     system = parse_system("order=vtc(w_q=1.5, lift_from_empty=false,w_p=3),batch=sarathi(token_budget=99),spec=off")
-    ordering, batching, _ = system.build({})
+    built = system.build({})
+    ordering, batching = built.ordering, built.batching
     assert isinstance(ordering, VTC) and isinstance(batching, Sarathi)
     assert (ordering.w_p, ordering.w_q, ordering.lift_from_empty) == (3, 1.5, False)
     assert batching.token_budget == 99
-    assert str(system.ordering) == "vtc(w_q=1.5,lift_from_empty=false,w_p=3)"
+    assert str(system.choices["ordering"]) == "vtc(w_q=1.5,lift_from_empty=false,w_p=3)"
 
 
 def test_the_systems_own_parameters_go_before_the_deployments() -> None:
     policies = {"sarathi": {"token_budget": 7, "max_sequences": 5}}
-    _, batching, _ = parse_system("batch=sarathi(token_budget=99)").build(policies)
+    batching = parse_system("batch=sarathi(token_budget=99)").build(policies).batching
     assert isinstance(batching, Sarathi) and (batching.token_budget, batching.max_sequences) == (99, 5)
 
 
 def test_every_build_is_fresh() -> None:
     system = parse_system("vtc")
-    assert system.build({})[0] is not system.build({})[0]
+    assert system.build({}).ordering is not system.build({}).ordering
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from engine.errors import PolicyError
 from engine.ordering import ORDERINGS
 from engine.request import Request
+from engine.system import parse_system
 from exps.commands import run
 from exps.figure import Options, Selection
 from exps.report import Reporter
@@ -47,7 +48,7 @@ def rows():
 
 
 def setup(system: str) -> Setup:
-    return Setup(system, "llama-2-7b", "a10g", "session-2024")
+    return Setup(parse_system(system), "llama-2-7b", "a10g", "session-2024")
 
 
 def test_a_policy_that_raises_ends_the_run_with_the_records_so_far(rows):

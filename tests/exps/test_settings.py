@@ -34,13 +34,13 @@ def test_fcfs_under_a_new_name_serves_as_fcfs_does(monkeypatch, figure):
 @pytest.mark.parametrize("system", ["vtc", "order=vtc", "adaserve", "sarathi", "fairserve"])
 def test_the_setting_beats_a_preset_and_an_inferred_batching(system):
     found, settled = points(DEC.id, system)
-    assert {setup_of(point, settled).composed().batching.name for point in found} == {"vllm"}
+    assert {setup_of(point, settled).system.choices["batching"].name for point in found} == {"vllm"}
     assert "departs" not in provenance(settled, found)
 
 
 def test_only_an_explicit_batching_departs_and_the_caption_says_so():
     found, settled = points("vtc/fig3", "vtc", "order=vtc,batch=vllm")
-    batchings = [setup_of(point, settled).composed().batching.name for point in found]
+    batchings = [setup_of(point, settled).system.choices["batching"].name for point in found]
     assert batchings == ["slora", "vllm"]
     assert "order=vtc,batch=vllm departs from the figure's batching slora" in provenance(settled, found)
     assert not parse_system("order=vtc,batch=slora").departs("slora")
@@ -49,7 +49,7 @@ def test_only_an_explicit_batching_departs_and_the_caption_says_so():
 
 def test_a_figure_that_compares_engines_leaves_each_its_own():
     found, settled = points("fig8", "vllm", "sarathi", "adaserve", models=("llama",))
-    assert {setup_of(point, settled).composed().batching.name for point in found} == {"vllm", "sarathi"}
+    assert {setup_of(point, settled).system.choices["batching"].name for point in found} == {"vllm", "sarathi"}
 
 
 def test_settings_are_chosen_by_name_and_all_run_without_one():

@@ -15,6 +15,7 @@ from engine.errors import InputError
 from engine.executors.simulated.acceptance import AcceptanceModel
 from engine.executors.simulated.cost import DraftCost, Line
 from engine.executors.simulated.profiles import Calibration, Deployment, load_deployment
+from engine.system import parse_system
 from exps.recorder import StepLog
 from exps.serving import Outcome, Setup
 from exps.simulation import requests_of, simulate
@@ -61,7 +62,7 @@ def requests() -> pl.DataFrame:
 
 
 def run(requests: pl.DataFrame, deployment: Deployment, system: str = "vtc", **changes: object) -> Outcome:
-    setup = Setup(system, "llama-2-7b", "a10g", "x")
+    setup = Setup(parse_system(system), "llama-2-7b", "a10g", "x")
     return simulate(requests, replace(setup, **changes), deployment)  # type: ignore[arg-type]
 
 

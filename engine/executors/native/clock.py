@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 
@@ -10,6 +11,7 @@ class WallClock:
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
+        self._woken = threading.Event()
 
     @property
     def now(self) -> float:
@@ -23,5 +25,10 @@ class WallClock:
         """The step's time has passed by itself."""
 
     def wait_until(self, time_s: float) -> None:
-        """Sleep until ``time_s``; a time that has passed returns at once."""
-        time.sleep(max(0.0, time_s - self.now))
+        """Sleep until ``time_s`` or an interruption; a time that has passed returns at once."""
+        self._woken.wait(max(0.0, min(time_s - self.now, threading.TIMEOUT_MAX)))
+        self._woken.clear()
+
+    def interrupt(self) -> None:
+        """Wake who sleeps, from another thread; what comes before the sleep cuts it short too."""
+        self._woken.set()

@@ -14,3 +14,6 @@ class VirtualClock:
 
     def wait_until(self, time_s: float) -> None:
         self.now = max(self.now, time_s)
+
+    def interrupt(self) -> None:
+        """Nobody sleeps here."""

@@ -29,4 +29,4 @@ ORDERS = (
 
 
 def make_order(text: str) -> Ordering:
-    return parse_system(f"order={text}").build({})[0]
+    return parse_system(f"order={text}").build({}).ordering

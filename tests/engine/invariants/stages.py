@@ -18,6 +18,7 @@ from engine.executors.simulated.executor import SimulatedExecutor
 from engine.kv_cache import BlockPool
 from engine.ordering import Ordering
 from engine.request import Request
+from engine.roles import Policies
 from tests.engine.executors.native.pairs import Pair, make_pair
 from tests.engine.invariants.history import History
 from tests.engine.strategies import ACCEPTANCE, COST, CheckedEngine
@@ -53,7 +54,7 @@ class Stage:
         batching = batching or by_peak()
         history = History([copy(request) for request in requests], [copy(request) for request in late], after)
         pool = BlockPool(pool_tokens, batching.block_size)
-        engine = CheckedEngine(ordering, batching, None, self.executor(pool_tokens), pool, history)
+        engine = CheckedEngine(Policies(ordering, batching), self.executor(pool_tokens), pool, history)
         history.submit = engine.submit
         engine.run(history.requests[: len(requests)])
         assert len(ordering) == 0 and pool.free == pool.capacity

@@ -15,6 +15,7 @@ from engine.executors.simulated.profiles import load_deployment
 from engine.kv_cache import BlockPool
 from engine.ordering.exfairs import ContinuousExFairS, ExFairS
 from engine.ordering.mechanics.rounds import Tally
+from engine.roles import Policies
 from exps.exfairs.replay import replay
 from exps.recorder import Recorder
 from exps.simulation import requests_of
@@ -46,7 +47,7 @@ def serve(scenario: Scenario, policy: Watched | WatchedContinuous, load: float =
     executor = SimulatedExecutor(deployment.step_cost("plain", "first-principles"), None, seed=0)
     recorder = Recorder(timetable.height, record_steps=False)
     batching = VLLM(max_sequences=16, max_batched_tokens=8124)
-    Engine(policy, batching, None, executor, BlockPool(pool, batching.block_size), recorder).run(requests_of(timetable))
+    Engine(Policies(policy, batching), executor, BlockPool(pool, batching.block_size), recorder).run(requests_of(timetable))
     return recorder.requests(timetable)
 
 

@@ -7,17 +7,15 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from engine.batching import Batching
 from engine.core import Engine
 from engine.executors.native.executor import NativeExecutor
 from engine.kv_cache import BlockPool
 from engine.models.config import DecoderConfig
 from engine.models.decoder import Decoder
 from engine.models.weights import fresh_weights
-from engine.ordering import Ordering
 from engine.request import Request
+from engine.roles import Policies
 from engine.sampling import Sampling
-from engine.speculation.base import Speculation
 from engine.system import parse_system
 from tests.engine.models.dense import greedy, logits
 from tests.engine.strategies import VOCABULARY, Log
@@ -28,7 +26,6 @@ CONFIG = DecoderConfig(
 )  # fmt: skip
 NOISE = 0.03
 TIE = 1e-5
-Policies = tuple[Ordering, Batching, Speculation | None]
 
 
 @dataclass(frozen=True)
@@ -53,9 +50,9 @@ def make_pair(config: DecoderConfig = CONFIG, noise: float = NOISE, seed: int = 
 def policies(system: str, block_size: int = 16) -> Policies:
     """The policies of a system; ``tree`` is a small static tree."""
     text = "vllm,spec=specinfer(branching=3;1;2)" if system == "tree" else system
-    ordering, batching, speculation = parse_system(text).build({})
-    batching.block_size = block_size
-    return ordering, batching, speculation
+    built = parse_system(text).build({})
+    built.batching.block_size = block_size
+    return built
 
 
 class CheckedEngine(Engine):
@@ -77,10 +74,10 @@ def serve(
     prepare: Callable[[Engine], None] = lambda engine: None,
 ) -> Engine:
     """Serve ``requests`` to the end, each heard of once."""
-    ordering, batching, speculation = policies(make) if isinstance(make, str) else make
+    made = policies(make) if isinstance(make, str) else make
     log = Log()
     executor = pair.executor(pool_tokens)
-    engine = CheckedEngine(ordering, batching, speculation, executor, BlockPool(pool_tokens, batching.block_size), log)
+    engine = CheckedEngine(made, executor, BlockPool(pool_tokens, made.batching.block_size), log)
     prepare(engine)
     engine.run(requests)
     assert sorted(request.id for request in log.done) == sorted(request.id for request in requests)

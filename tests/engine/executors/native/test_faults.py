@@ -14,8 +14,8 @@ from engine.kv_cache import BlockPool
 from engine.models.decoder import Decoder
 from engine.ordering.fcfs import FCFS
 from engine.request import FAILED, FINISHED, REJECTED, RUNNING, WAITING, Request
+from engine.roles import Policies
 from engine.sampling import Sampling
-from engine.speculation.chain import Chain
 from tests.engine.executors.native.pairs import CONFIG, Pair, answer, ask, assert_greedy, make_pair, policies, serve
 from tests.engine.strategies import VOCABULARY, Log
 
@@ -59,9 +59,10 @@ def test_logits_that_are_not_numbers_fail_their_request_alone(system: str, chunk
     bad = {request.id for request in work[2:7:2]}
     for place, request in enumerate(work[2:7:2]):
         request.prompt_ids = [BROKEN, *prompt(place, 19)] if place % 2 else [*prompt(place, 19), BROKEN]
-    ordering, batching, speculation = policies(system)
-    chosen = Sarathi(token_budget=13, max_sequences=3) if chunked else batching
-    serve(pair, work, (ordering, chosen, speculation), pool_tokens=160)
+    made = policies(system)
+    if chunked:
+        made.batching = Sarathi(token_budget=13, max_sequences=3)
+    serve(pair, work, made, pool_tokens=160)
     for request in work:
         if request.id in bad:
             assert (request.status, request.reason) == (FAILED, NOT_FINITE)
@@ -193,7 +194,7 @@ def test_the_same_workload_gives_the_same_tokens(system: str) -> None:
 def test_without_speculation_batching_does_not_change_a_sampled_answer() -> None:
     def answers(batching: Sarathi, pool_tokens: int) -> list[list[int]]:
         work = [ask(i, prompt(i, 20), 30, Sampling(0.8, top_p=0.95, seed=i, ignore_stop=True)) for i in range(8)]
-        serve(PAIR, work, (FCFS(), batching, None), pool_tokens)
+        serve(PAIR, work, Policies(FCFS(), batching), pool_tokens)
         return [list(request.output_ids) for request in work]
 
     alone = answers(Sarathi(max_sequences=1), 4000)
@@ -209,9 +210,8 @@ def test_another_seed_gives_another_answer() -> None:
 
 def test_a_run_stopped_by_the_clock_leaves_the_others_where_they_are() -> None:
     """What was answered by then is right, and another run goes on from there."""
-    ordering, batching, _ = policies("vllm")
     executor, log = PAIR.executor(), Log()
-    engine = Engine(ordering, batching, Chain(2), executor, BlockPool(4000), log)
+    engine = Engine(policies("vllm-spec-4"), executor, BlockPool(4000), log)
     work = [ask(i, prompt(i), 200) for i in range(5)]
     engine.run(work, until_s=executor.clock.now + 0.03)
     assert {request.status for request in work} <= {RUNNING, WAITING, FINISHED}
@@ -226,8 +226,7 @@ def test_a_run_stopped_by_the_clock_leaves_the_others_where_they_are() -> None:
 @pytest.mark.parametrize("spoil", [torch.nan, torch.inf])
 def test_a_released_request_leaves_no_trace_in_its_blocks(spoil: float) -> None:
     executor = PAIR.executor(64)
-    ordering, batching, speculation = policies("vllm-spec-4")
-    engine = Engine(ordering, batching, speculation, executor, BlockPool(64), Log())
+    engine = Engine(policies("vllm-spec-4"), executor, BlockPool(64), Log())
     first, second = ask(0, prompt(0), 30), ask(1, prompt(1), 30)
     engine.submit(first)
     for _ in range(3):

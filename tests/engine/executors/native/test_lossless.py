@@ -16,6 +16,7 @@ from engine.batching.vllm import VLLM
 from engine.ordering.fcfs import FCFS
 from engine.ordering.vtc import VTC
 from engine.request import FINISHED, Request
+from engine.roles import Policies
 from engine.speculation import Speculation
 from engine.speculation.adaserve import AdaServe
 from engine.speculation.chain import Chain
@@ -65,7 +66,7 @@ def test_answers_are_those_of_plain_greedy_decoding(speculation: str, data: st.D
     ordering = data.draw(st.sampled_from((FCFS, VTC)))()
     chosen = data.draw(st.composite(SPECULATIONS[speculation])())
     pool_tokens = data.draw(st.integers(SMALLEST_POOL, 600))
-    serve(PAIR, work, (ordering, batching, chosen), pool_tokens)
+    serve(PAIR, work, Policies(ordering, batching, chosen), pool_tokens)
     for request in work:
         assert request.status == FINISHED
         assert_greedy(PAIR, request)

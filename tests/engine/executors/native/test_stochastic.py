@@ -19,6 +19,7 @@ from engine.executors.native.sampling import Probabilities, pick
 from engine.models.config import DecoderConfig
 from engine.ordering.fcfs import FCFS
 from engine.request import Request
+from engine.roles import Policies
 from engine.sampling import Sampling
 from engine.speculation import Speculation
 from engine.speculation.adaserve import AdaServe
@@ -107,7 +108,7 @@ def sampled(speculation: str, settings: Settings, first_seed: int = 0) -> Counte
         for seed in range(first_seed, first_seed + SEEDS)
     ]
     batching = VLLM(max_sequences=48) if "drawn" in speculation else Sarathi(token_budget=600, max_sequences=48)
-    serve(PAIR, work, (FCFS(), batching, SPECULATIONS[speculation]))
+    serve(PAIR, work, Policies(FCFS(), batching, SPECULATIONS[speculation]))
     if speculation != "plain":
         assert 0 < sum(request.accepted_tokens for request in work) < sum(request.drafted_tokens for request in work)
     return Counter(tuple(request.output_ids) for request in work)

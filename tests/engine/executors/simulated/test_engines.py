@@ -50,7 +50,7 @@ class Asking(Chain):
 def served(system: str) -> pl.DataFrame:
     baseline_s = load_deployment(MODEL, HARDWARE).baseline_tpot_s
     timetable = fig8_timetable(3.8, baseline_s, 0, None, duration_s=20.0)
-    return simulate(timetable, Setup(system, MODEL, HARDWARE, "scaled")).requests
+    return simulate(timetable, Setup(parse_system(system), MODEL, HARDWARE, "scaled")).requests
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,6 @@ def test_the_engine_follows_from_the_drafts():
 def test_every_speculation_policy_that_asks_gets_the_deployments_estimate_of_a_step(monkeypatch):
     monkeypatch.setitem(SPECULATIONS, "asking", Asking)
     given = load_deployment(MODEL, HARDWARE).policies_under("scaled")
-    asking = parse_system("spec=asking").build(given)[2]
+    asking = parse_system("spec=asking").build(given).speculation
     assert isinstance(asking, Asking)
     assert (asking.draft_s, tuple(asking.verify_s)) == (0.035, tuple(given["speculation"]["verify_s"]))

@@ -1,0 +1,7 @@
+"""Which adapters are loaded, merged and served together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+ADAPTERS: dict[str, Callable[..., None] | None] = {"none": None}

@@ -1,0 +1,88 @@
+"""What arrives, and when the server sees it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil, inf
+
+from engine.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """How a server reads what clients send; by default each request the moment it is sent.
+
+    ``poll_s`` is how often an idle server looks. ``late``: what comes is seen one step late, as by a server whose event loop
+    reads its socket only between two steps. ``reads_per_wait``: it reads only while it waits for the model, so many
+    requests each time (``StepPlan.waits``).
+    """
+
+    poll_s: float = 0.0
+    late: bool = False
+    reads_per_wait: float = inf
+
+
+class Arrivals:
+    """Requests on their way to the engine, in order of arrival."""
+
+    def __init__(self, socket: Socket, now: float):
+        self._socket = socket
+        self._queue: deque[Request] = deque()
+        self._source: Iterator[Request] = iter(())
+        self._next_s = inf
+        self._seen_until = now
+        self._waits, self._may_read = 1, socket.reads_per_wait
+
+    def submit(self, request: Request) -> None:
+        """Hand in a request whose arrival does not lie before that of an earlier one."""
+        self._queue.append(request)
+        self._next_s = self._queue[0].arrival_s
+
+    def feed(self, requests: Iterable[Request]) -> None:
+        """Take further requests from ``requests`` as they are needed."""
+        self._source = iter(requests)
+        self._first()
+
+    def seen(self, now: float) -> Sequence[Request]:
+        """The requests that the server sees as a step begins at ``now``."""
+        visible = self._seen_until if self._socket.late else now
+        self._seen_until = now
+        return self._take(visible) if self._next_s <= visible else ()
+
+    def next_s(self, now: float) -> float:
+        """When an idle server will see the next request; inf without one."""
+        request = self._first()
+        if request is None:
+            return inf
+        poll_s, arrival_s = self._socket.poll_s, request.arrival_s
+        return max(now + ceil((arrival_s - now) / poll_s) * poll_s if poll_s else arrival_s, arrival_s)
+
+    def step_done(self, waits: int, ended: int) -> None:
+        """A step made the server wait ``waits`` times for its model, and once more to let ``ended`` requests go."""
+        self._waits = waits
+        self._read_on(waits + (ended > 0))
+
+    def idled(self, now: float) -> None:
+        """The server slept until ``now``."""
+        self._read_on(self._waits)
+        self._seen_until = now
+
+    def _read_on(self, waits: int) -> None:
+        """Reads that were not needed are not saved up, but for a part of one."""
+        self._may_read = min(self._may_read, 1.0) + self._socket.reads_per_wait * waits
+
+    def _take(self, visible: float) -> list[Request]:
+        taken = []
+        while self._may_read >= 1 and (request := self._first()) is not None and request.arrival_s <= visible:
+            taken.append(self._queue.popleft())
+            self._may_read -= 1
+        return taken
+
+    def _first(self) -> Request | None:
+        if not self._queue and (request := next(self._source, None)):
+            self._queue.append(request)
+        first = self._queue[0] if self._queue else None
+        self._next_s = first.arrival_s if first else inf
+        return first

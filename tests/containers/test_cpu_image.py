@@ -209,18 +209,22 @@ def test_a_container_killed_in_a_run_says_so_and_the_run_resumes(started, checko
     assert len(manifests(results)) == 60
 
 
+SIZED = 'until [ "$(stty size)" = "%s" ]; do sleep 0.1; done; stty size'
+"""The engine tells a terminal its size once the shell runs already."""
+
+
 def test_attach_has_size_signals_and_exit_code(started, checkout):
     shell, other = Terminal(checkout, "attach"), Terminal(checkout, "attach")
     shell.read_until("servelab:/servelab$ ")
     other.read_until("servelab:/servelab$ ")
-    shell.type("stty size; id -u\n")
+    shell.type(f"{SIZED % '41 133'}; id -u\n")
     shell.read_until(f"41 133\r\n{os.getuid()}\r\n")
     shell.resize(50, 99)
     shell.type("sh -c 'echo ready; exec sleep 100'\n")
     shell.read_until("ready\r\n")
     shell.type("\x03")
     shell.read_until("$ ")
-    shell.type("stty size\n")
+    shell.type(f"{SIZED % '50 99'}\n")
     shell.read_until("50 99\r\n")
     other.type("exit 3\n")
     assert other.exit_code() == 3

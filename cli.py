@@ -334,8 +334,9 @@ def _options(
     acceptance: str | None,
     weights: str,
 ) -> Options:
+    from exps.backends import check_backend
     from exps.figure import Options
-    from exps.registry import check_backend, check_choice
+    from exps.registry import check_choice
 
     check_choice("--acceptance", acceptance, ("measured",))
     check_choice("--weights", weights, ("own", "widened"))

@@ -15,6 +15,7 @@ import polars as pl
 from joblib import Parallel, delayed
 
 from engine.errors import InputError
+from exps.backends import BACKENDS
 from exps.claims import Judgement, any_fails, judge, over_runs
 from exps.claims_page import claims_page
 from exps.commands import asked_of, coverage, judged_metrics
@@ -22,7 +23,6 @@ from exps.figure import Figure, Options, Platform, Point, Selection
 from exps.records import Record
 from exps.report import Reporter, provenance
 from exps.runner import setup_of
-from exps.serving import SIM
 from exps.simulation import simulate
 from exps.validate.perturb import drawn_cold_start_s, perturbed_deployment, perturbed_timetable
 
@@ -102,8 +102,8 @@ def _served(timetable: pl.DataFrame, point: Point, options: Options, number: int
 def repeats(name: str, selection: Selection, options: Options, number: int, report: Reporter) -> list[Repeats]:
     """``number`` repeats of a figure or of all, spread over the cores. InputError where points are not simulated."""
     asked = [Asked(*found) for found in asked_of(name, selection, options)]
-    if any(one.options.backend != SIM for one in asked):
-        raise InputError(f"only simulations are repeated under small doubts; leave --repeats out, or use --backend {SIM}.")
+    if any(not BACKENDS[one.options.backend].simulates for one in asked):
+        raise InputError("only simulations are repeated under small doubts; leave --repeats out, or use --backend sim.")
     groups: dict[str, list[Asked]] = {}
     for one in asked:
         groups.setdefault(one.figure.points_folder, []).append(one)

@@ -11,11 +11,12 @@ import polars as pl
 
 from engine.configuration import read_toml
 from engine.errors import InputError
+from exps.backends.native import check_torch
 from exps.batch import Batch, execute_batch, summarise
 from exps.claims import Judgement, any_fails, judge
 from exps.claims_page import claims_page
 from exps.figure import Figure, Options, Platform, Point, Selection
-from exps.local import check_torch, is_measured
+from exps.local import is_measured
 from exps.numbers import table_of
 from exps.parts import judged_systems, part_name
 from exps.records import Record, check_writable, storage

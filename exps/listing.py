@@ -6,18 +6,17 @@ from typing import Any
 
 import polars as pl
 
-from exps.local import lacking_torch
-from exps.manifest import cores
+from exps.backends import BACKENDS
 from exps.registry import FIGURES, system_names
 from exps.report import Reporter
 from exps.runner import minutes
-from exps.serving import NATIVE, SIM
+from hosting.machine import cores
 
 
 def listing() -> dict[str, Any]:
     """The figures with their models, systems, points, minutes on this machine and megabytes; and all systems."""
     workers = cores()
-    runs_native = not lacking_torch()
+    able = [backend for backend in BACKENDS.values() if backend.hindrance(None) is None]
     figures = [
         {
             "figure": figure.id,
@@ -30,7 +29,7 @@ def listing() -> dict[str, Any]:
             "minutes": 0 if figure.points_of else minutes(figure, workers),
             "disk_mb": 0.0 if figure.points_of else round(points * figure.point_bytes / 1e6, 1),
             "calibrations": list(figure.calibrations),
-            "backends": [SIM] + [NATIVE] * (runs_native and any(platform.local for platform in figure.platforms)),
+            "backends": [backend.name for backend in able if backend.platforms(figure)],
         }
         for figure in FIGURES.values()
     ]

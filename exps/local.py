@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import polars as pl
@@ -12,9 +11,9 @@ from engine.errors import InputError
 from engine.executors.simulated.profiles import Deployment, load_deployment
 from engine.system import parse_system
 from exps.figure import Options, Platform
-from exps.manifest import TORCH, machine_name
 from exps.serving import Setup
 from exps.simulation import simulate
+from hosting.machine import machine_name
 
 HARDWARE, MEASURED = "cpu", "measured"
 TINY = Platform("tiny", "tiny", HARDWARE, "The tiny pair on this machine", local=True)
@@ -28,17 +27,6 @@ def find_local(name: str) -> Platform:
     if name not in known:
         raise InputError(f"unknown model {name!r} of this machine; {nearest(name, list(known))}")
     return known[name]
-
-
-def check_torch() -> None:
-    """InputError unless what the native engine needs is installed."""
-    if lacking := lacking_torch():
-        raise InputError(f"the native engine needs {', '.join(lacking)}; install it with `make tiny`.")
-
-
-def lacking_torch() -> list[str]:
-    """Packages of the native engine that are not installed."""
-    return [name for name in TORCH if find_spec(name) is None]
 
 
 def source() -> str:

@@ -12,6 +12,7 @@ from engine.errors import InputError
 from engine.system import PRESETS, parse_system
 from exps.adaserve.fig8 import FIG8
 from exps.adaserve.fig9 import FIG9
+from exps.backends import BACKENDS, SIMULATED, backend_for
 from exps.exfairs.figures import EXFAIRS_FIGURES
 from exps.fairserve.figures import FAIRSERVE_FIGURES
 from exps.figure import Figure, Options, Platform, Point, Selection
@@ -19,7 +20,6 @@ from exps.local import MEASURED
 from exps.vtc.figures import VTC_FIGURES
 
 FIGURES = {figure.id: figure for figure in (FIG8, FIG9, *VTC_FIGURES, *FAIRSERVE_FIGURES, *EXFAIRS_FIGURES)}
-BACKENDS = ("auto", "sim", "native", "vllm", "http")
 ALL = "all"
 MOST_VALUES = 1000
 
@@ -60,15 +60,6 @@ def traces_of(name: str, figure: Figure, folder: Path | None) -> Path | None:
     return None if name == ALL else folder
 
 
-def check_backend(name: str) -> str:
-    """The name of a backend. InputError for one that is unknown or not built."""
-    if name not in BACKENDS:
-        raise InputError(f"unknown backend {name!r}; {nearest(name, list(BACKENDS))}")
-    if name in ("vllm", "http"):
-        raise InputError(f"backend {name!r} is not in this version; use --backend sim or native.")
-    return name
-
-
 def check_choice(option: str, value: str | None, choices: Sequence[str]) -> None:
     """InputError unless the value of an option is one of its choices or left out."""
     if value is not None and value not in choices:
@@ -87,8 +78,7 @@ def platforms_of(figure: Figure, names: tuple[str, ...], backend: str) -> list[P
         if name not in known:
             raise InputError(f"{figure.id} has no model {name!r}; {nearest(name, list(known))}")
     if not names:
-        local = [platform for platform in figure.platforms if platform.local]
-        return local[:1] if backend == "native" else list(figure.published_platforms)
+        return list(BACKENDS.get(backend, SIMULATED).platforms(figure))
     chosen = [known[name] for name in dict.fromkeys(names)]
     if len({platform.local for platform in chosen}) > 1:
         raise InputError(f"{' and '.join(names)} run on different machines; give each a command of its own.")
@@ -121,16 +111,14 @@ def options_for(figure: Figure, options: Options, platforms: Sequence[Platform],
     the platforms, a calibration the figure does not know or traces it does not have; ``lenient`` falls back to its own.
     """
     local, traces = platforms[0].local, options.traces
-    backend = options.backend if options.backend != "auto" else "native" if local else "sim"
-    if backend == "native" and not local:
-        raise InputError(f"{platforms[0].name} does not run on this machine; use --model tiny, or --backend sim.")
+    backend = backend_for(options.backend, platforms)
     if traces is not None and (local or not figure.has_traces) and not lenient:
         raise InputError(f"{figure.id} has no traces for {platforms[0].name}, its workload is made; leave --traces out.")
-    if options.weights != "own" and backend != "native":
+    if options.weights != "own" and backend.simulates:
         raise InputError("a simulation has no weights; leave --weights out, or use --backend native.")
     return replace(
         options,
-        backend=backend,
+        backend=backend.name,
         calibration=_calibration(figure, options.calibration, local, lenient),
         traces=traces if figure.has_traces and not local else None,
         profiles=options.profiles if local else None,

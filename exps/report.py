@@ -27,11 +27,11 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.system import parse_system
+from exps.backends import BACKENDS
 from exps.claims import FAILS, HOLDS, Judgement
 from exps.figure import Figure, Options, Point
-from exps.manifest import machine_name
 from exps.runner import Plan
-from exps.serving import SIM
+from hosting.machine import machine_name
 
 PIPE_COLUMNS = 160
 BETWEEN = 3
@@ -40,12 +40,11 @@ COLOURS = {HOLDS: "green", FAILS: "bold red"}
 
 def provenance(options: Options, points: Sequence[Point]) -> str:
     """One line that says where numbers come from, loudly when it is a simulation."""
-    simulated = options.backend == SIM
+    backend = BACKENDS[options.backend]
     hardware = sorted({point.platform.hardware for point in points})
     local = options.profiles is not None
     where = f"{', '.join(hardware)}{f' ({machine_name()})' if local else ''}"
-    parts = [f"{'SIMULATION, not a measurement' if simulated else 'NATIVE, real tokens'}: {where}"]
-    parts += [f"calibration {options.calibration}"] * simulated
+    parts = [f"{backend.label}: {where}"] + [f"calibration {options.calibration}"] * backend.simulates
     parts += [f"acceptance {options.acceptance}"] * bool(options.acceptance)
     parts += ["WIDENED weights: the tiny pair's function in the model's shape"] * (options.weights != "own")
     parts += [f"workload from {'held-out text' if local else options.workload_source}", f"seed {options.seed}"]

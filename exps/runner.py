@@ -21,14 +21,15 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from engine.configuration import merge_policies
 from engine.errors import InputError
 from engine.system import parse_system
+from exps.backends import BACKENDS
 from exps.figure import Figure, Options, Platform, Point, Selection
-from exps.manifest import configuration, cores, manifest
+from exps.manifest import configuration, manifest
 from exps.records import Record, is_complete, read_record, remove_stale, storage, write_record
-from exps.serving import NATIVE, Setup
+from exps.serving import Setup
 from exps.work import Product, produce, produce_numbered
+from hosting.machine import cores
 
 POOL_START_S = 2.0
-DRAIN = 1.25
 
 
 @dataclass(frozen=True)
@@ -85,20 +86,13 @@ def estimate_s(jobs: Sequence[Job], workers: int) -> float:
 
 def useful_workers(jobs: Sequence[Job]) -> int:
     """All cores, or this process alone where it must be, or where starting others would take longer than they save."""
-    if any(_is_native(job) for job in jobs):
+    if any(BACKENDS[job.setup.backend].alone for job in jobs):
         return 1
     return cores() if estimate_s(jobs, cores()) < sum(_seconds(job) for job in jobs) else 1
 
 
-def _is_native(job: Job) -> bool:
-    """A native point has the machine to itself."""
-    return job.setup.backend == NATIVE
-
-
 def _seconds(job: Job) -> float:
-    if not _is_native(job):
-        return job.point.figure.point_seconds
-    return job.setup.until_s or DRAIN * float(job.timetable["arrival_s"].max() or 0.0)  # type: ignore[arg-type]
+    return BACKENDS[job.setup.backend].seconds(job.point.figure, job.timetable, job.setup.until_s)
 
 
 def execute(
@@ -125,7 +119,7 @@ def complete_records(plan: Plan) -> list[Record]:
 
 def variant(options: Options, hardware: str | None = None) -> str:
     """The name of what results come from: backend, hardware, calibration, traces, quick."""
-    parts = [options.backend, hardware, None if options.backend == NATIVE else options.calibration]
+    parts = [options.backend, hardware, options.calibration if BACKENDS[options.backend].simulates else None]
     parts += [f"acceptance-{options.acceptance}"] * bool(options.acceptance)
     parts += ["widened"] * (options.weights != "own") + ["traces"] * bool(options.traces) + ["quick"] * options.quick
     return "-".join(part for part in parts if part)

@@ -22,16 +22,14 @@ from engine.roles import Parameters
 from engine.system import System
 from exps.recorder import Recorder
 
-SIM, NATIVE = "sim", "native"
-
 
 @dataclass(frozen=True)
 class Setup:
     """What runs on what.
 
-    ``backend`` sim or native. ``kv_tokens`` None means the deployment's pool; ``cold_start_s`` delays the first step of a
-    simulation. ``acceptance`` "measured" puts the acceptance measured on the tiny pair in the place of the calibration's.
-    ``profiles`` is a folder of profiles measured on this machine. What is unfinished at ``until_s`` stays so.
+    ``backend`` by its name (exps.backends). ``kv_tokens`` None means the deployment's pool; ``cold_start_s`` delays the first
+    step of a simulation. ``acceptance`` "measured" puts the acceptance measured on the tiny pair in the place of the
+    calibration's. ``profiles`` is a folder of profiles measured on this machine. What is unfinished at ``until_s`` stays so.
     ``weights``: "own", or "widened" for the tiny pair's function in the model's full-size shape. ``policies`` are parameters
     by policy name for what the system does not choose itself; they go before the deployment's.
     """
@@ -44,7 +42,7 @@ class Setup:
     kv_tokens: int | None = None
     record_steps: bool = False
     cold_start_s: float = 0.0
-    backend: str = SIM
+    backend: str = "sim"
     acceptance: str | None = None
     profiles: Path | None = None
     until_s: float | None = None

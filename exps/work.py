@@ -15,7 +15,7 @@ from engine.errors import PolicyError
 if TYPE_CHECKING:
     import polars as pl
 
-    from exps.serving import Outcome, Setup
+    from exps.serving import Setup
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,13 @@ class Product:
 
 def produce(timetable: pl.DataFrame, setup: Setup) -> Product:
     """Serve and encode. ValueError when the records are not one row a submitted request."""
+    from exps.backends import BACKENDS
     from exps.metrics.requests import summarize
     from exps.records import REQUESTS, STEPS, SUMMARY, json_bytes, parquet_bytes
 
     begin, failure = time.perf_counter(), None
     try:
-        outcome = serve(timetable, setup)
+        outcome = BACKENDS[setup.backend].serve(timetable, setup)
     except PolicyError as error:
         outcome, failure = error.outcome, str(error)
     if outcome.requests.height != timetable.height:
@@ -66,19 +67,6 @@ def check_totals(requests: pl.DataFrame, steps: pl.DataFrame, system: str) -> No
             if tokens != totals[1].get(client, 0):
                 told = f"{tokens} {of_steps} by requests and {totals[1].get(client, 0)} by steps"
                 raise ValueError(f"{system}: client {client} has {told}")
-
-
-def serve(timetable: pl.DataFrame, setup: Setup) -> Outcome:
-    """Serve a timetable on the backend of the setup."""
-    from exps.serving import NATIVE
-
-    if setup.backend == NATIVE:
-        from exps.native.serving import serve_natively
-
-        return serve_natively(timetable, setup)
-    from exps.simulation import simulate
-
-    return simulate(timetable, setup)
 
 
 def produce_numbered(index: int, timetable: pl.DataFrame, setup: Setup) -> tuple[int, Product]:

@@ -7,7 +7,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from exps.manifest import CORE, cores, memory_bytes
+from exps.backends.base import PACKAGES
+from hosting.machine import cores, memory_bytes
 from hosting.storage import free_bytes, is_writable
 
 OLDEST_PYTHON = (3, 10)
@@ -16,7 +17,7 @@ ENOUGH_MEMORY = 2 * 10**9
 
 def run_checks(results: Path) -> list[dict[str, Any]]:
     """Rows of name, ok and found; what is not ok says what mends it."""
-    return [_python(), *(_package(name) for name in CORE), _memory(), _folder(results), _disk(results)]
+    return [_python(), *(_package(name) for name in PACKAGES), _memory(), _folder(results), _disk(results)]
 
 
 def _check(name: str, ok: bool, found: str, advice: str = "") -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exps.manifest import CORE
+from exps.backends.base import PACKAGES
 
 if TYPE_CHECKING:
     from exps.report import Reporter
@@ -49,7 +49,7 @@ def _machine(found: Mapping[str, Any]) -> list[Row]:
 
 
 def _is_installed(check: Mapping[str, Any]) -> bool:
-    return bool(check["ok"]) and check["name"] in CORE
+    return bool(check["ok"]) and check["name"] in PACKAGES
 
 
 def _row(name: str, ok: bool | None, found: str) -> Row:

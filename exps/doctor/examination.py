@@ -6,14 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from exps.code import ROOT
 from exps.doctor.checks import run_checks
 from exps.doctor.gpu import describe_driver
 from exps.doctor.models import describe_models
 from exps.doctor.verdicts import judge_figures, judge_images
-from exps.manifest import ROOT, machine
 from hosting import engines
 from hosting.engines import Found
 from hosting.gpus import Driver, find_driver
+from hosting.machine import machine
 from hosting.ports import owner
 from hosting.settings import models_place
 from hosting.storage import TENSOR_PARALLEL_SHARED_BYTES, free_bytes, shared_memory_bytes

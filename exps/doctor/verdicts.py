@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from exps.serving import NATIVE, SIM
+from exps.backends import BACKENDS, Backend
 from hosting.engines import NO_GPU_RUNTIME, Found
 from hosting.gpus import Driver, driver_fault
 from hosting.named import DOCKER
@@ -17,14 +17,14 @@ NO_BUILDKIT = "there is no client that builds with BuildKit; install docker-buil
 
 def judge_figures(faults: Sequence[str], driver: Driver | None, engine: Found | None) -> list[dict[str, Any]]:
     """Rows of figure, backend, ok and reason. ``faults``: what hinders every run."""
-    from exps.registry import BACKENDS, FIGURES
+    from exps.registry import FIGURES
 
-    verdicts = {backend: _backend(backend, faults, driver, engine) for backend in BACKENDS if backend != "auto"}
+    verdicts = {backend: _backend(backend, faults, driver, engine) for backend in BACKENDS.values()}
     rows = []
     for figure in FIGURES.values():
         for backend, verdict in verdicts.items():
-            reason = verdict if backend != NATIVE or any(platform.local for platform in figure.platforms) else NOT_YET
-            rows.append({"figure": figure.id, "backend": backend, "ok": reason.startswith(READY), "reason": reason})
+            reason = verdict if backend.platforms(figure) else NOT_YET
+            rows.append({"figure": figure.id, "backend": backend.name, "ok": reason.startswith(READY), "reason": reason})
     return rows
 
 
@@ -33,22 +33,10 @@ def judge_images(driver: Driver | None, engine: Found) -> list[dict[str, Any]]:
     return [{"image": name, "built": name in engine.images, **_image(name, driver, engine)} for name in IMAGE_BYTES]
 
 
-def _backend(backend: str, faults: Sequence[str], driver: Driver | None, engine: Found | None) -> str:
-    if backend not in (SIM, NATIVE):
-        return NOT_YET
+def _backend(backend: Backend, faults: Sequence[str], driver: Driver | None, engine: Found | None) -> str:
     if faults:
         return f"mend {'; and '.join(faults)}"
-    return READY if backend == SIM else _native(driver, engine)
-
-
-def _native(driver: Driver | None, engine: Found | None) -> str:
-    from exps.local import lacking_torch
-
-    if lacking := lacking_torch():
-        contained = ", or cli.py build and cli.py start, then it runs in the container"
-        return f"needs {', '.join(lacking)}: make tiny installs it{contained if engine and not engine.fault else ''}"
-    idle = "; this version leaves the GPUs idle" if driver is not None and driver.gpus else ""
-    return f"{READY} on the CPU, with --model tiny{idle}"
+    return backend.hindrance(engine) or f"{READY}{backend.note(driver)}"
 
 
 def _image(name: str, driver: Driver | None, engine: Found) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import torch
 from engine.errors import InputError
 from engine.models.pair import TINY, Pair, load_pair
 from engine.models.widened import SHAPES
-from exps.manifest import cores, memory_bytes
+from hosting.machine import cores, memory_bytes
 
 WEIGHTS_KEPT = 2.2
 

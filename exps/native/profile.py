@@ -15,14 +15,14 @@ from engine.plan import DraftShape
 from engine.system import parse_system
 from exps.figure import Options, Platform
 from exps.local import HARDWARE, MEASURED, TINY, source
-from exps.manifest import memory_bytes
 from exps.native.measure import Bench, bandwidth_bytes_per_s, flops_per_s, launch_s, slope
 from exps.native.models import load, load_prompts
 from exps.native.serving import serve_natively
 from exps.native.tuning import tuned
 from exps.profile_store import store
-from exps.serving import NATIVE, Setup
+from exps.serving import Setup
 from exps.workload.timetable import timetable
+from hosting.machine import memory_bytes
 
 KV_TOKENS = 32_768
 DECODE_ROWS, PREFILL_TOKENS = (1, 2, 4, 8, 16, 32, 64), (128, 256, 512, 1024)
@@ -157,7 +157,7 @@ def _baseline(model: str, weights: str, folder: Path, quick: bool, gap_s: float)
             "prompt": [number for number, _ in texts],
         }
     )
-    setup = Setup(parse_system("vllm"), model, HARDWARE, MEASURED, backend=NATIVE, profiles=folder, weights=weights)
+    setup = Setup(parse_system("vllm"), model, HARDWARE, MEASURED, backend="native", profiles=folder, weights=weights)
     served = serve_natively(alone, setup).requests
     gaps = served.select((pl.col("finished_s") - pl.col("first_token_s")) / (ALONE_TOKENS - 1)).to_series()
     return float(gaps.median() or 0.0), float(np.mean([tokens for _, tokens in texts])) + ALONE_TOKENS / 2  # type: ignore[arg-type]

@@ -11,15 +11,16 @@ import polars as pl
 from engine.executors.simulated.engines import ENGINES
 from engine.executors.simulated.profiles import Deployment
 from exps.adaserve.fig8 import FIG8
+from exps.backends import NATIVE
+from exps.backends.native import check_torch
 from exps.figure import Options, Point
-from exps.local import TINY, check_torch, measured
+from exps.local import TINY, measured
 from exps.metrics.requests import summarize
 from exps.registry import options_for
 from exps.report import Reporter
 from exps.runner import setup_of
-from exps.serving import NATIVE, SIM, Outcome, Setup
+from exps.serving import Outcome, Setup
 from exps.simulation import simulate
-from exps.work import serve
 
 SYSTEMS = ("vllm", "sarathi", "vllm-spec-4", "adaserve")
 LIMITS = {"step_ms": 15.0, "attainment_pct": 5.0, "tokens_per_verification": 5.0}
@@ -73,9 +74,9 @@ def compare(timetable: pl.DataFrame, setup: Setup) -> list[Comparison]:
     from exps.validate.probe import slowness
 
     before = slowness(setup)
-    native = _measures(serve(timetable, replace(setup, backend=NATIVE)))
+    native = _measures(NATIVE.serve(timetable, replace(setup, backend=NATIVE.name)))
     slower = (before + slowness(setup)) / 2
-    simulated = _measures(simulate(timetable, replace(setup, backend=SIM), slowed(setup.deployment(), slower)))
+    simulated = _measures(simulate(timetable, setup, slowed(setup.deployment(), slower)))
     rows = []
     for metric, limit in LIMITS.items():
         if metric not in native:

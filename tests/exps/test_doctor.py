@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-import exps.local
+import exps.backends.native
 from engine.catalogue import DRAFTS, MODELS, model_bytes
 from exps.doctor import examination, examine, show
 from exps.doctor.verdicts import NO_BUILDKIT, NOT_YET
@@ -64,7 +64,6 @@ def test_a_machine_without_gpu_and_engine_simulates_and_runs_the_tiny_pair(on):
     assert found["engine"]["fault"] == NOTHING.fault
     assert verdict(found, "sim")["ok"]
     assert verdict(found, "native")["reason"] == "ready on the CPU, with --model tiny"
-    assert not verdict(found, "vllm")["ok"]
     assert {row["image"]: (row["ok"], row["reason"]) for row in found["images"]} == dict.fromkeys(
         IMAGE_BYTES, (False, NOTHING.fault)
     )
@@ -136,7 +135,7 @@ def test_an_image_needs_room_where_the_engine_keeps_it(on, mount, tmp_path):
 
 
 def test_without_torch_native_runs_name_make_and_where_there_is_an_engine_the_container(on, monkeypatch):
-    monkeypatch.setattr(exps.local, "lacking_torch", lambda: ["torch"])
+    monkeypatch.setattr(exps.backends.native, "lacking_torch", lambda: ["torch"])
     assert verdict(on(), "native")["reason"] == "needs torch: make tiny installs it"
     row = verdict(on(None, DOCKER), "native")
     assert row["reason"].endswith("or cli.py build and cli.py start, then it runs in the container")

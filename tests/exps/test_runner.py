@@ -17,10 +17,10 @@ from engine.speculation import SPECULATIONS
 from engine.speculation.chain import Chain
 from exps.commands import find, plan_figures
 from exps.figure import Options, Point, Selection, Setting
-from exps.manifest import cores
 from exps.registry import expand, find_figure
 from exps.runner import Plan, execute, make_plan, setup_of, unique_jobs, useful_workers
 from exps.work import produce
+from hosting.machine import cores
 
 ROOT = Path(__file__).parents[2]
 

@@ -19,7 +19,7 @@ from exps.local import TINY, capacity_rps, is_measured, measured
 from exps.native import acceptance, tuning
 from exps.native.models import load_prompts
 from exps.native.serving import serve_natively
-from exps.serving import NATIVE, Setup
+from exps.serving import Setup
 from exps.validate import native as against_native
 from exps.workload.adaserve import local_timetable
 from exps.workload.timetable import timetable
@@ -40,7 +40,7 @@ def few(prompt: bool = True) -> pl.DataFrame:
 @pytest.mark.parametrize("prompt", [True, False])
 def test_every_system_serves_the_timetable(system: str, prompt: bool, profiles: Path) -> None:
     rows = few(prompt)
-    outcome = serve_natively(rows, Setup(parse_system(system), "tiny", "cpu", "measured", backend=NATIVE, profiles=profiles))
+    outcome = serve_natively(rows, Setup(parse_system(system), "tiny", "cpu", "measured", backend="native", profiles=profiles))
     records = outcome.requests
     assert (records["status"] == "finished").all()
     assert records["output_tokens"].to_list() == rows["output_tokens"].to_list()
@@ -50,7 +50,7 @@ def test_every_system_serves_the_timetable(system: str, prompt: bool, profiles: 
 
 def test_a_run_that_ends_early_leaves_the_rest_unfinished(profiles: Path) -> None:
     rows = few().with_columns(arrival_s=pl.Series([0.0, 0.0, 600.0]))
-    setup = Setup(parse_system("vllm"), "tiny", "cpu", "measured", backend=NATIVE, profiles=profiles, until_s=1.5)
+    setup = Setup(parse_system("vllm"), "tiny", "cpu", "measured", backend="native", profiles=profiles, until_s=1.5)
     with_late = serve_natively(rows.with_columns(output_tokens=pl.Series([4, 4, 4])), setup)
     assert with_late.requests["status"].to_list() == ["finished", "finished", "unfinished"]
 

@@ -269,9 +269,9 @@ def fit(
 
     Example: python cli.py fit --vtc recordings/vtc --adaserve traces
     """
-    import exps.fitting
+    import exps.calibrate
 
-    exps.fitting.command(vtc, adaserve, fairserve, pair, exfairs)
+    exps.calibrate.command(vtc, adaserve, fairserve, pair, exfairs)
 
 
 @app.command()

@@ -22,10 +22,3 @@ MODELS = {
     "qwen2.5-0.5b": HubModel("Qwen/Qwen2.5-0.5B-Instruct"),
 }
 DRAFTS = {name: model.draft for name, model in MODELS.items() if model.draft}
-
-
-def model_bytes(name: str) -> int:
-    """Bytes that a model takes on the disk: two for each parameter of its profile."""
-    from engine.executors.simulated.profiles import load_model
-
-    return round(load_model(name).weight_bytes)

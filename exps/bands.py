@@ -1,7 +1,7 @@
 """How far a figure's numbers move, and how often its claims hold, when its runs are repeated under small doubts.
 
 The first run is as it is. Each other one moves every arrival by up to 20 ms, all decode steps by one factor within 1 % and
-the server's cold start by up to what was recorded (exps.validate.perturb), and draws anew which draft tokens are accepted:
+the server's cold start by up to what was recorded (exps.recorded.perturb), and draws anew which draft tokens are accepted:
 less than the simulator can claim to know.
 """
 
@@ -20,11 +20,11 @@ from exps.claims import Judgement, any_fails, judge, over_runs
 from exps.claims_page import claims_page
 from exps.commands import asked_of, coverage, judged_metrics
 from exps.figure import Figure, Options, Platform, Point, Selection
+from exps.recorded.perturb import drawn_cold_start_s, perturbed_deployment, perturbed_timetable
 from exps.records import Record
 from exps.report import Reporter, provenance
 from exps.runner import setup_of
 from exps.simulation import simulate
-from exps.validate.perturb import drawn_cold_start_s, perturbed_deployment, perturbed_timetable
 
 
 @dataclass(frozen=True)

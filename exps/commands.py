@@ -91,7 +91,7 @@ def measure_where_needed(name: str, selection: Selection, options: Options, repo
 def profile(platform: Platform, weights: str, folder: Path, quick: bool, report: Reporter) -> Path:
     """Measure this machine with a local model. InputError where torch or the model is missing."""
     check_torch()
-    from exps.native.profile import measure
+    from exps.calibrate.profile import measure
 
     with report.status(f"Measuring this machine with {platform.name}") as say:
         return measure(platform, weights, folder, quick, say)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from engine.catalogue import DRAFTS, MODELS, model_bytes
+from engine.catalogue import DRAFTS, MODELS
+from engine.executors.simulated.profiles import model_bytes
 from exps.doctor.gpu import gpus_for, usable
 from hosting.gpus import Driver, Gpu
 from hosting.storage import cached, free_bytes

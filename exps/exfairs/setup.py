@@ -42,7 +42,7 @@ BASELINES = (VTC, FCFS, ROUND_ROBIN)
 
 
 SEATS, BOUNDED_SEQUENCES = 128, 16
-"""The artifact's seats, and the fewest that cost FCFS no throughput: exps.fitting.exfairs.fit finds them."""
+"""The artifact's seats, and the fewest that cost FCFS no throughput: exps.calibrate.exfairs.fit finds them."""
 PLACES = {"dec-1": "dec-1", "early-3-bounded": "early-3", "dec-1-bounded": "dec-1"}
 """Where a sweep takes place, and the scenario it is."""
 

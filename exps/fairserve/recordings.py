@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from engine.errors import InputError
-from exps.recordings import read_table
+from exps.recorded.recordings import read_table
 from exps.workload.fairserve import APP_LIMIT
 from exps.workload.fairserve_drawn import APPLICATIONS
 from exps.workload.timetable import EXPECTED, timetable

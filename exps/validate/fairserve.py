@@ -14,10 +14,10 @@ from engine.executors.simulated.profiles import load_deployment
 from exps.fairserve.recordings import Recording, read_recordings
 from exps.fairserve.replay import replay
 from exps.fairserve.server import HARDWARE, MODEL, READS_PER_WAIT
-from exps.fitting.fairserve import CALIBRATION_RUN
 from exps.metrics.interactions import aborts
+from exps.recorded.calibration import OF_FAIRSERVE
+from exps.recorded.perturb import perturbed_cold_start, perturbed_deployment
 from exps.report import Reporter, cell
-from exps.validate.perturb import perturbed_cold_start, perturbed_deployment
 
 WITHIN = {"aborted_interactions": 0.2, "wasted_prompt_tokens": 0.2, "requests_per_s": 0.05}
 MEASURES = ("aborted_requests", *WITHIN, "throttled_clients", "mean_ttft_s")
@@ -98,7 +98,7 @@ def as_document(comparisons: list[Comparison]) -> dict[str, Any]:
     """Everything that the table shows, for `--json`. Errors are relative (0.01 is 1 %)."""
     runs = []
     for comparison in comparisons:
-        document: dict[str, Any] = {"run": comparison.run, "used_for_calibration": comparison.run == CALIBRATION_RUN}
+        document: dict[str, Any] = {"run": comparison.run, "used_for_calibration": comparison.run == OF_FAIRSERVE}
         for metric in MEASURES:
             document[metric] = {
                 "recorded": comparison.recorded[metric],
@@ -116,7 +116,7 @@ def as_document(comparisons: list[Comparison]) -> dict[str, Any]:
 def _row(comparison: Comparison, metric: str) -> dict[str, Any]:
     error, band = comparison.error(metric), comparison.band(metric)
     return {
-        "run": comparison.run + " *" * (comparison.run == CALIBRATION_RUN),
+        "run": comparison.run + " *" * (comparison.run == OF_FAIRSERVE),
         "metric": metric,
         "recorded": comparison.recorded[metric],
         "simulated": comparison.simulated[metric],

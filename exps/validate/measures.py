@@ -11,9 +11,9 @@ from joblib import Parallel, delayed
 from engine.executors.simulated.profiles import Deployment, load_deployment
 from exps.metrics.requests import summarize, summarize_by_client
 from exps.metrics.service import largest_difference, response_intervals
-from exps.recordings import Environment, Recording
-from exps.validate.perturb import perturbed_cold_start, perturbed_deployment, perturbed_timetable
-from exps.validate.replay import replay
+from exps.recorded.perturb import perturbed_cold_start, perturbed_deployment, perturbed_timetable
+from exps.recorded.recordings import Environment, Recording
+from exps.recorded.replay import replay
 
 
 @dataclass(frozen=True)

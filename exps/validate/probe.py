@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exps.native.measure import Bench
+from exps.calibrate.measure import Bench
 from exps.native.models import load, load_prompts
 from exps.serving import Setup
 

@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from engine.errors import InputError
-from exps.fitting.vtc import CALIBRATION_RUNS
-from exps.recordings import environment, read_recordings
+from exps.recorded.calibration import OF_VTC
+from exps.recorded.recordings import environment, read_recordings
 from exps.report import Reporter
 from exps.validate.measures import Comparison, compare, judgements
 
@@ -35,7 +35,7 @@ def validate(folder: Path, as_json: bool, repeats: int, report: Reporter) -> Non
 
 def is_calibration(comparison: Comparison) -> bool:
     """Whether the simulator was fitted to this run, so that it validates nothing."""
-    return comparison.run in CALIBRATION_RUNS
+    return comparison.run in OF_VTC
 
 
 def as_document(comparisons: list[Comparison], skipped: dict[str, str]) -> dict[str, Any]:

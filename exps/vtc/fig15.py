@@ -27,7 +27,7 @@ Judge = Callable[["pl.DataFrame"], Verdict]
 
 
 def _timetable(rates: tuple[float, float], length: float, options: Options) -> pl.DataFrame:
-    from exps.recordings import EXTRA_PROMPT_TOKENS
+    from exps.recorded.recordings import EXTRA_PROMPT_TOKENS
     from exps.workload.vtc import overload_timetable
 
     duration_s = QUICK_S if options.quick else DURATION_S

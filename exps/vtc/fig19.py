@@ -31,7 +31,7 @@ SCHEMA = ("model", "system", "clients", "metric", "time_s", "value")
 
 def timetable(platform: Platform, clients: float, options: Options) -> pl.DataFrame:
     """Suites ``overload`` and ``overload-multi``."""
-    from exps.recordings import EXTRA_PROMPT_TOKENS
+    from exps.recorded.recordings import EXTRA_PROMPT_TOKENS
     from exps.workload.vtc import overload_timetable
 
     duration_s = QUICK_S if options.quick else DURATION_S

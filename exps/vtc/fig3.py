@@ -29,7 +29,7 @@ def timetable(platform: Platform, duration_s: float, options: Options) -> pl.Dat
     """
     if platform.local:
         return _local(platform, duration_s, options)
-    from exps.recordings import EXTRA_PROMPT_TOKENS
+    from exps.recorded.recordings import EXTRA_PROMPT_TOKENS
     from exps.workload.vtc import overload_timetable
 
     return overload_timetable(prompt_tokens=256 + EXTRA_PROMPT_TOKENS, duration_s=duration_s, seed=options.seed)

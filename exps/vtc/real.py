@@ -38,7 +38,7 @@ def timetable(platform: Platform, duration_s: float, options: Options) -> pl.Dat
     """Suite ``real``: the recorded requests, or as many with their statistics."""
     import polars as pl
 
-    from exps.workload.vtc_real import drawn_real, recorded_real
+    from exps.vtc.real_trace import drawn_real, recorded_real
 
     made = recorded_real(options.traces) if options.traces else drawn_real(options.seed)
     return made.filter(pl.col("arrival_s") <= duration_s)

@@ -75,7 +75,7 @@ def measure_lengths(records: Sequence[Record]) -> pl.DataFrame:
     """Rows model, prompt_tokens, output_tokens: one a request, the prompt as it was sent, without what the tokenizer adds."""
     import polars as pl
 
-    from exps.recordings import EXTRA_PROMPT_TOKENS
+    from exps.recorded.recordings import EXTRA_PROMPT_TOKENS
 
     record = records[0]
     return record.requests.select(

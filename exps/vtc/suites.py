@@ -80,7 +80,7 @@ def _shift(duration_s: float, seed: int) -> pl.DataFrame:
 
 
 def _prompt(tokens: int) -> int:
-    from exps.recordings import EXTRA_PROMPT_TOKENS
+    from exps.recorded.recordings import EXTRA_PROMPT_TOKENS
 
     return tokens + EXTRA_PROMPT_TOKENS
 

@@ -103,7 +103,7 @@ SHORT = PromptLengths(224.5 / 4, 1.69, 2 / 4, 10_096 / 4)
 
 LONG = PromptLengths(4_000.0, 0.75, 500.0, 32_000.0)
 """The artifact's file of LongBench tasks is not public. The median is the one at which FCFS comes closest to the latencies
-that the artifact states (exps.fitting.exfairs); the spread is an assumption."""
+that the artifact states (exps.calibrate.exfairs); the spread is an assumption."""
 
 SHORT_ANSWERS, LONG_ANSWERS = AnswerLengths(), AnswerLengths(shortest=16, at_cap=0.3)
 """An assumption: answers to long prompts are shorter, as the artifact's remark that they take 13 s beside 17 s suggests."""

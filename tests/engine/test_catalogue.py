@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.catalogue import DRAFTS, MODELS, model_bytes
-from engine.executors.simulated.profiles import load_model
+from engine.catalogue import DRAFTS, MODELS
+from engine.executors.simulated.profiles import load_model, model_bytes
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 import exps.backends.native
-from engine.catalogue import DRAFTS, MODELS, model_bytes
+from engine.catalogue import DRAFTS, MODELS
+from engine.executors.simulated.profiles import model_bytes
 from exps.doctor import examination, examine, show
 from exps.doctor.verdicts import NO_BUILDKIT, NOT_YET
 from exps.registry import FIGURES

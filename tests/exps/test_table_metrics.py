@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exps.metrics.tables import service_differences
-from exps.recordings import read_recordings
+from exps.recorded.recordings import read_recordings
 
 SHARED = Path(__file__).parents[3] / "shared" / "reference" / "vtc"
 # Tables 2 and 5: largest, mean, variance, tokens a second.

@@ -176,6 +176,11 @@ def load_acceptance(name: str) -> MeasuredAcceptance:
     return load_measured(path)
 
 
+def model_bytes(name: str) -> int:
+    """Bytes that a model takes on the disk: two for each parameter of its profile."""
+    return round(load_model(name).weight_bytes)
+
+
 def load_deployment(model: str, hardware: str, profiles: Path | None = None) -> Deployment:
     """What is known about a model on some hardware; where nothing was measured, the roofline of their profiles.
 

@@ -16,8 +16,8 @@ import exps.native.models
 from engine.models.config import DecoderConfig
 from engine.models.loading import save_decoder
 from engine.models.weights import fresh_weights
+from exps.calibrate import profile
 from exps.local import TINY
-from exps.native import profile
 from tests.engine.models.dense import write_tokenizer
 
 TARGET = DecoderConfig(290, hidden=32, layers=2, heads=4, kv_heads=2, head_size=8, intermediate=48, context=2048)

@@ -14,9 +14,9 @@ import exps.vtc.fig3
 from engine.errors import InputError
 from engine.executors.simulated.measured import MISSED
 from engine.system import parse_system
+from exps.calibrate import acceptance, tuning
 from exps.figure import Options
 from exps.local import TINY, capacity_rps, is_measured, measured
-from exps.native import acceptance, tuning
 from exps.native.models import load_prompts
 from exps.native.serving import serve_natively
 from exps.serving import Setup

@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 
 from engine.errors import InputError
-from exps.recordings import Recording, environment, read_recordings
+from exps.recorded.recordings import Recording, environment, read_recordings
+from exps.recorded.replay import replay
 from exps.report import Reporter
 from exps.validate.measures import compare, judgements, measure
-from exps.validate.replay import replay
 from exps.validate.report import validate
 from exps.workload.vtc import overload_timetable
 

@@ -15,9 +15,9 @@ from exps.fairserve.recordings import Recording, decode_step_s, overtaking, read
 from exps.fairserve.replay import replay
 from exps.fairserve.server import CALIBRATION, HARDWARE, MODEL, READS_PER_WAIT
 from exps.profile_store import store
-from exps.validate.perturb import perturbed_cold_start, perturbed_deployment
+from exps.recorded.calibration import OF_FAIRSERVE
+from exps.recorded.perturb import perturbed_cold_start, perturbed_deployment
 
-CALIBRATION_RUN = "vtc"
 COMMAND = "cli.py fit --fairserve DIR"
 REPEATS, ROUNDS, TRIALS = 6, 3, 6
 
@@ -46,7 +46,7 @@ class Server:
             base,
             line=Line((1.0, 64.0), (self.step_s, self.step_s + 63 * sequence_s)),
             prefill=TiledPrefill(like.prefill.fixed_s, self.tile_s),
-            calibrations={CALIBRATION: Calibration(CALIBRATION_RUN, host_s=host_s)},
+            calibrations={CALIBRATION: Calibration(OF_FAIRSERVE, host_s=host_s)},
         )
 
 
@@ -56,7 +56,7 @@ def fit(folder: Path, report: Report, into: Path | None = None) -> list[Path]:
     One after the other, in rounds, since each number moves mostly its own. Returns the file of the first two; the third is
     reported, and belongs to exps.fairserve.server.
     """
-    run = next(run for run in read_recordings(folder) if run.name == CALIBRATION_RUN)
+    run = next(run for run in read_recordings(folder) if run.name == OF_FAIRSERVE)
     wanted = _landmarks(run)
     server = Server()
     for _ in range(ROUNDS):
@@ -104,7 +104,7 @@ def _table(server: Server) -> dict[str, Any]:
         "forward": {"tokens": list(fitted.line.tokens), "seconds": list(fitted.line.seconds)},
         "prefill": {"fixed_s": fitted.prefill.fixed_s, "tile_s": fitted.prefill.tile_s},
         "calibration": {
-            CALIBRATION: {"fitted_on": f"FairServe {CALIBRATION_RUN}", "host_s": fitted.calibration(CALIBRATION).host_s}
+            CALIBRATION: {"fitted_on": f"FairServe {OF_FAIRSERVE}", "host_s": fitted.calibration(CALIBRATION).host_s}
         },
     }
 

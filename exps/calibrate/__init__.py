@@ -1,4 +1,4 @@
-"""Fitting the simulator's profiles to their stated calibration sets."""
+"""The simulator's profiles: fitted to their stated calibration sets, or measured on the machine at hand."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from engine.errors import InputError
 
 def command(vtc: Path | None, adaserve: Path | None, fairserve: Path | None, pair: bool, exfairs: bool = False) -> None:
     """`cli.py fit`: fit from recorded runs, AdaServe's traces, the tiny pair; prints each trial and the files."""
-    from exps.fitting import adaserve as adaserve_fit
-    from exps.fitting import exfairs as exfairs_fit
-    from exps.fitting import fairserve as fairserve_fit
-    from exps.fitting import vtc as vtc_fit
+    from exps.calibrate import adaserve as adaserve_fit
+    from exps.calibrate import exfairs as exfairs_fit
+    from exps.calibrate import fairserve as fairserve_fit
+    from exps.calibrate import vtc as vtc_fit
 
     if not (vtc or adaserve or fairserve or pair or exfairs):
         known = "--vtc RECORDINGS, --adaserve TRACES, --fairserve RECORDINGS, --exfairs or --pair"
@@ -21,7 +21,7 @@ def command(vtc: Path | None, adaserve: Path | None, fairserve: Path | None, pai
         from exps.backends.native import check_torch
 
         check_torch()
-        from exps.native import acceptance
+        from exps.calibrate import acceptance
         from exps.report import Reporter
 
         acceptance.command(Reporter())

@@ -13,12 +13,12 @@ import cli
 from engine.configuration import read_toml
 from engine.executors.simulated import profiles
 from exps.adaserve.evaluation import PLATFORMS
+from exps.calibrate import adaserve as adaserve_fit
+from exps.calibrate import fairserve as fairserve_fit
+from exps.calibrate import vtc as vtc_fit
+from exps.calibrate.adaserve import Trees, chain_acceptance, published_rates
+from exps.calibrate.vtc import fit_decode, fit_prefill, profile_rows
 from exps.figure import Platform
-from exps.fitting import adaserve as adaserve_fit
-from exps.fitting import fairserve as fairserve_fit
-from exps.fitting import vtc as vtc_fit
-from exps.fitting.adaserve import Trees, chain_acceptance, published_rates
-from exps.fitting.vtc import fit_decode, fit_prefill, profile_rows
 from exps.profile_store import store
 
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from engine.executors.simulated.profiles import Deployment, load_deployment
 from engine.system import parse_system
-from exps.recordings import Environment, Recording
+from exps.recorded.recordings import Environment, Recording
 from exps.serving import Setup
 from exps.simulation import simulate
 

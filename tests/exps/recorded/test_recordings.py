@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import InputError
-from exps.recordings import environment, read_recordings
+from exps.recorded.recordings import environment, read_recordings
 
 INDEX = "run,duration_s,committed_on\nvtc_tiny,60,2024-06-06\n"
 HEADER = "client,prompt_tokens,output_tokens,send_time_s,first_token_latency_s,request_latency_s\n"

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from exps.recordings import EXTRA_PROMPT_TOKENS, read_workload
+from exps.recorded.recordings import EXTRA_PROMPT_TOKENS, read_workload
 from exps.workload.timetable import timetable
 
 RUNS = ("vtc_real", "fcfs_real")
@@ -18,7 +18,8 @@ DISPERSION = 3.4
 ROUNDS = 50
 LEAST_LEVEL = 1e-9
 POWERS = np.logspace(-1.5, 1.5, 61)
-CLIENTS, LENGTHS = (Path(__file__).parent / "data" / f"vtc_{name}.csv" for name in ("clients", "lengths"))
+DATA = Path(__file__).parents[1] / "workload" / "data"
+CLIENTS, LENGTHS = (DATA / f"vtc_{name}.csv" for name in ("clients", "lengths"))
 
 
 def recorded_real(folder: Path) -> pl.DataFrame:

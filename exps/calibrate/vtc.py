@@ -19,15 +19,12 @@ from engine.configuration import from_table
 from engine.executors.simulated.cost import Line, TiledPrefill
 from engine.executors.simulated.profiles import Calibration, Deployment, load_deployment
 from exps.profile_store import store
-from exps.recordings import Environment, Recording, environment, read_recordings
-from exps.validate.perturb import perturbed_cold_start, perturbed_timetable
-from exps.validate.replay import replay
+from exps.recorded.calibration import A100_RUN, FIRST_SESSION, SECOND_SESSION
+from exps.recorded.perturb import perturbed_cold_start, perturbed_timetable
+from exps.recorded.recordings import Environment, Recording, environment, read_recordings
+from exps.recorded.replay import replay
 
 PROFILE = "a10g_llama2_7b_cost_profile.json"
-FIRST_SESSION = ("fcfs_overload",)
-SECOND_SESSION = ("vtc_overload", "fcfs_real")
-A100_RUN = "vtc_s4_pool35000_len512"
-CALIBRATION_RUNS = (*FIRST_SESSION, *SECOND_SESSION, A100_RUN)
 SLICES = (0.0, 0.02, 0.1, 0.4, 0.7, 0.9, 0.98, 1.0)
 WEIGHTS = np.array([3.0, 0.3, *[1.0] * 7])
 REPEATS = 8

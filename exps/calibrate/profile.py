@@ -13,12 +13,12 @@ from engine.executors.simulated.cost import Line
 from engine.models.decoder import Decoder
 from engine.plan import DraftShape
 from engine.system import parse_system
+from exps.calibrate.measure import Bench, bandwidth_bytes_per_s, flops_per_s, launch_s, slope
+from exps.calibrate.tuning import tuned
 from exps.figure import Options, Platform
 from exps.local import HARDWARE, MEASURED, TINY, source
-from exps.native.measure import Bench, bandwidth_bytes_per_s, flops_per_s, launch_s, slope
 from exps.native.models import load, load_prompts
 from exps.native.serving import serve_natively
-from exps.native.tuning import tuned
 from exps.profile_store import store
 from exps.serving import Setup
 from exps.workload.timetable import timetable

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from engine.errors import InputError
+from exps.vtc.real_trace import drawn_real, recorded_real
 from exps.workload.arrivals import index_of_dispersion
-from exps.workload.vtc_real import drawn_real, recorded_real
 
 SHARED = Path(__file__).parents[4] / "shared" / "reference" / "vtc"
 COUNTS = [1, 2, 2, 3, 7, 11, 12, 19, 19, 22, 22, 23, 25, 26, 31, 36, 40, 43, 44, 46, 56, 66, 67, 120, 199, 262, 296]

@@ -1,0 +1,1 @@
+"""Runs of the papers' own servers, recorded request by request: read, replayed, repeated under small doubts."""

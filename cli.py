@@ -150,7 +150,7 @@ def check(
     acceptance: Acceptance = None,
     weights: Weights = "own",
     repeats: Annotated[int, typer.Option("--repeats", min=0, help="Simulate so often under small doubts, and count.")] = 0,
-    as_page: Annotated[bool, typer.Option("--markdown", help="Print a page of Markdown, as docs/claims.md is.")] = False,
+    as_page: Annotated[bool, typer.Option("--markdown", help="Print a page of Markdown, as docs/verdicts.md is.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Judge the claims of a figure on its complete points: claim, published, ours, verdict. Exit 1 when one fails.

@@ -1,4 +1,4 @@
-"""Claims as a page of Markdown: what a reviewer files, and docs/claims.md."""
+"""Claims as a page of Markdown: what a reviewer files, and docs/verdicts.md."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def test_an_interrupt_is_heard_at_once_and_says_that_all_is_kept(
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=120)
     assert not held.release.is_set()
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert "Interrupted: what arrived is kept; the same command goes on." in err
     assert "Traceback" not in err
     hub.log.clear()

@@ -1,0 +1,51 @@
+"""The documents name what is there, and the policy that README shows works as it stands."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.test_house import ROOT, fresh
+
+__all__ = ["fresh"]
+
+DOCUMENTS = sorted((*ROOT.glob("docs/*.md"), ROOT / "README.md"))
+LONGEST_README = 130
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_what_a_document_links_is_there(document: Path):
+    links = re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8"))
+    assert [link for link in links if "://" not in link and not (document.parent / link).exists()] == []
+
+
+def test_every_room_is_there():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:\w+/)+(?:\w+\.py)?|\w+\.py)`", text)
+    assert len(named) > 40 and [name for name in named if name != "__init__.py" and not (ROOT / name).exists()] == []
+
+
+def test_no_room_is_left_out():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms = [path for top in ("engine", "exps") for path in (ROOT / top).iterdir() if (path / "__init__.py").exists()]
+    assert [path.name for path in rooms if f"`{path.relative_to(ROOT)}/`" not in text] == []
+
+
+def test_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= LONGEST_README
+
+
+def test_a_policy_is_the_file_that_readme_shows_and_a_line(fresh):
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    (fresh / "engine" / "ordering" / "shortest.py").write_text(code)
+    registry = fresh / "engine" / "ordering" / "__init__.py"
+    line = '    "shortest": ShortestPrompt,\n'
+    text = registry.read_text().replace('    "fcfs": FCFS,\n', f'    "fcfs": FCFS,\n{line}')
+    registry.write_text(text.replace("\n\nORDERINGS", "\nfrom engine.ordering.shortest import ShortestPrompt\n\nORDERINGS"))
+    for words in (["check-policy", "order=shortest"], ["run", "vtc/fig3", "--quick", "--with", "order=shortest(aging=100)"]):
+        found = subprocess.run([sys.executable, "cli.py", *words], cwd=fresh, capture_output=True, text=True, check=False)
+        assert found.returncode == 0, found.stderr

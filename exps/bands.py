@@ -19,9 +19,8 @@ from exps.backends import BACKENDS
 from exps.claims import Judgement, any_fails, judge, over_runs
 from exps.claims_page import claims_page
 from exps.commands import asked_of, coverage, judged_metrics
-from exps.figure import Figure, Options, Platform, Point, Selection
+from exps.figure import Figure, Options, Platform, Point, Record, Selection
 from exps.recorded.perturb import drawn_cold_start_s, perturbed_deployment, perturbed_timetable
-from exps.records import Record
 from exps.report import Reporter, provenance
 from exps.runner import setup_of
 from exps.simulation import simulate

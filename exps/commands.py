@@ -15,11 +15,11 @@ from exps.backends.native import check_torch
 from exps.batch import Batch, execute_batch, summarise
 from exps.claims import Judgement, any_fails, judge
 from exps.claims_page import claims_page
-from exps.figure import Figure, Options, Platform, Point, Selection
+from exps.figure import Figure, Options, Platform, Point, Record, Selection
 from exps.local import is_measured
 from exps.numbers import table_of
 from exps.parts import judged_systems, part_name
-from exps.records import Record, check_writable, storage
+from exps.records import check_writable, storage
 from exps.registry import expand, find_figures, is_several, platforms_of, traces_of
 from exps.report import Reporter, provenance
 from exps.runner import (

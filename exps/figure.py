@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from exps.claims import Claim
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from exps.records import Record
 
 
 @dataclass(frozen=True)
@@ -192,3 +189,13 @@ class Point:
     @property
     def name(self) -> str:
         return f"{self.figure.sweep.axis}-{self.x:.10g}"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A complete point as read: requests (one row a request), steps where the figure asked for them, manifest."""
+
+    point: Point
+    requests: pl.DataFrame
+    steps: pl.DataFrame | None
+    manifest: Mapping[str, Any]

@@ -13,29 +13,18 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from engine.errors import InputError
-from exps.figure import Point
+from exps.figure import Point, Record
 
 REQUESTS, STEPS, SUMMARY, MANIFEST = "requests.parquet", "steps.parquet", "summary.json", "manifest.json"
 NAMES = {REQUESTS, STEPS, SUMMARY, MANIFEST}
 TEMPORARY = ".tmp-"
 ABANDONED_S = 86_400.0
-
-
-@dataclass(frozen=True)
-class Record:
-    """A complete point as read: requests (one row a request), steps where the figure asked for them, manifest."""
-
-    point: Point
-    requests: pl.DataFrame
-    steps: pl.DataFrame | None
-    manifest: Mapping[str, Any]
 
 
 def parquet_bytes(frame: pl.DataFrame) -> bytes:

@@ -22,9 +22,9 @@ from engine.configuration import merge_policies
 from engine.errors import InputError
 from engine.system import parse_system
 from exps.backends import BACKENDS
-from exps.figure import Figure, Options, Platform, Point, Selection
+from exps.figure import Figure, Options, Platform, Point, Record, Selection
 from exps.manifest import configuration, manifest
-from exps.records import Record, is_complete, read_record, remove_stale, storage, write_record
+from exps.records import is_complete, read_record, remove_stale, storage, write_record
 from exps.serving import Setup
 from exps.work import Product, produce, produce_numbered
 from hosting.machine import cores

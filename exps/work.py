@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from engine.errors import PolicyError
 
 if TYPE_CHECKING:
-    import polars as pl
 
     from exps.serving import Setup
 
@@ -56,8 +57,6 @@ def produce(timetable: pl.DataFrame, setup: Setup) -> Product:
 
 def check_totals(requests: pl.DataFrame, steps: pl.DataFrame, system: str) -> None:
     """ValueError unless every client's tokens are the same by requests and by steps."""
-    import polars as pl
-
     for of_requests, of_steps in (("prompt_served", "prompt_tokens"), ("output_tokens", "output_tokens")):
         totals = [
             dict(frame.group_by("client").agg(pl.col(name).sum()).rows())

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from exps.adaserve.claims import CLAIMS
 from exps.adaserve.evaluation import CALIBRATIONS, PLATFORMS, RATES, SYSTEMS
 from exps.figure import Figure, Options, Platform, Setting, Sweep
 from exps.local import LOCAL
 from exps.metrics.sweep import sweep_table
-
-if TYPE_CHECKING:
-    import polars as pl
 
 QUICK_S, TRACE_S = 60.0, 360.0
 LOCAL_S, LOCAL_QUICK_S = 30.0, 4.0
@@ -62,8 +60,6 @@ def draw_rates(
     top: float | None,
 ) -> list[Path]:
     """One metric over the rate, a panel a model. ``columns``: the metric's name in ours and in the published values."""
-    import polars as pl
-
     from exps.published import read_published
     from plots.curves import Axis, Panels, sweep_curves
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from exps.adaserve.fig8 import FIG8, draw_rates
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:

@@ -6,10 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from exps.figure import Figure, Platform
 
 if TYPE_CHECKING:
-    import polars as pl
 
     from exps.serving import Outcome, Setup
     from hosting.engines import Found

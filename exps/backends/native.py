@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from engine.errors import InputError
 from exps.backends.base import PACKAGES, Backend
 from exps.figure import Figure, Platform
 from hosting.machine import machine_name
 
 if TYPE_CHECKING:
-    import polars as pl
 
     from exps.serving import Outcome, Setup
     from hosting.engines import Found

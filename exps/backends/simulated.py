@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from exps.backends.base import Backend
 from exps.figure import Figure, Platform
 
 if TYPE_CHECKING:
-    import polars as pl
 
     from exps.serving import Outcome, Setup
     from hosting.engines import Found

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from exps.backends.base import PACKAGES
 
 if TYPE_CHECKING:
@@ -20,7 +22,6 @@ def show(report: Reporter, found: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         report.json(found)
         return
-    import polars as pl
 
     for title, rows in _tables(found):
         if rows:

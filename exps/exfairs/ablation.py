@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from exps.exfairs.measures import sweep_measure
 from exps.exfairs.setup import BASELINES, PLACES, SETTINGS, TESTBED, VARIANTS, scenario_timetable
 from exps.exfairs.sweep_claims import ABLATION_CLAIMS
 from exps.figure import Figure, Options, Platform, Sweep
-
-if TYPE_CHECKING:
-    import polars as pl
 
 SHOWN = {"violation_share": "Share violated", "jain_experience": "Jain's index of experience"}
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from exps.claims import Claim, Verdict, missing, verdict
 from exps.exfairs.causes import cause_of
 from exps.exfairs.setup import BASELINES, BY_SEATS, CONTINUOUS, EXFAIRS, EXFAIRS_FORMS, TITLES
-
-if TYPE_CHECKING:
-    import polars as pl
 
 POINT = 0.01
 GAIN = 0.14
@@ -20,8 +18,6 @@ Places = Sequence[tuple[float, str]]
 
 def whole_runs(metrics: pl.DataFrame, axis: str = "scenario") -> dict[tuple[float, str], dict[str, float]]:
     """The rows of whole runs by axis value and system."""
-    import polars as pl
-
     rows = metrics
     if "round" in metrics.columns:
         rows = metrics.filter(pl.col("client").is_null() & pl.col("round").is_null())

@@ -10,7 +10,7 @@ from engine.ordering.exfairs import ContinuousExFairS, ExFairS
 from engine.system import parse_system
 from exps.exfairs.replay import Policy, RoundEnd, replay
 from exps.exfairs.setup import PERIOD_S
-from exps.records import Record
+from exps.figure import Record
 
 KEY = {"client": pl.String, "round": pl.Int64}
 

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from exps.exfairs.setup import PERIOD_S
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from exps.records import Record
+from exps.figure import Record
 
 TIMEOUT_S = 30.0
 
 
 def sweep_measure(records: Sequence[Record]) -> pl.DataFrame:
     """One row a point: model, system, the axis, and the columns of ``whole_run``."""
-    import polars as pl
-
     return pl.concat([_keyed(record, whole_run(record)) for record in records], how="diagonal_relaxed")
 
 
@@ -29,8 +24,6 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
     fairness_ratio and, under ExFairS, credit and priority, after the exchange that ends the round. Of a round and of the run
     see ``of_rounds`` and ``whole_run``.
     """
-    import polars as pl
-
     frames = []
     for record in records:
         clients = of_clients(record)
@@ -39,8 +32,6 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
 
 
 def _keyed(record: Record, frame: pl.DataFrame) -> pl.DataFrame:
-    import polars as pl
-
     point = record.point
     key = {"model": point.platform.name, "setting": point.platform.setting.name, "system": point.system,
            point.figure.sweep.axis: point.x}  # fmt: skip
@@ -63,8 +54,6 @@ def of_rounds(clients: pl.DataFrame) -> pl.DataFrame:
     jain_experience is Jain's index of 1 - violation_share. Of the artifact's form: jain_violations, of the violation shares,
     jain_ratio, of fairness_ratio (its SAFI), and jain_service.
     """
-    import polars as pl
-
     from exps.metrics.jain import jain, min_max_jain
 
     means = ("success_share", "mean_e2e_s", "mean_ttft_s")
@@ -90,8 +79,6 @@ def whole_run(record: Record) -> pl.DataFrame:
     (timely_share: of the submitted), goodput_rps of what met its SLO. jain_experience and jain_violations as of rounds, over
     each client's whole run; of ExFairS exchanged and needless, as exps.exfairs.experience.exchanges tells.
     """
-    import polars as pl
-
     from exps.exfairs.experience import exchanges
     from exps.metrics.jain import jain, min_max_jain
     from exps.metrics.requests import span_s

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from exps.exfairs.claims import scenario_claims
 from exps.exfairs.measures import measure
 from exps.exfairs.setup import BY_SEATS, SYSTEMS, TESTBED, scenario_timetable
 from exps.figure import Figure, Options, Platform, Sweep
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 def _figure(generation: str, title: str, count: int) -> Figure:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from exps.exfairs.measures import sweep_measure
 from exps.exfairs.setup import (
@@ -23,9 +25,6 @@ from exps.exfairs.setup import (
     scenario_timetable,
 )
 from exps.figure import Figure, Options, Platform, Setting, Sweep
-
-if TYPE_CHECKING:
-    import polars as pl
 
 COUNTS = tuple(float(count) for count in (8, 12, BOUNDED_SEQUENCES, 24, 32, 48, 64, SEATS))
 SCENARIOS = tuple(Setting(name, name, BATCHING, ROUNDS) for name in dict.fromkeys(PLACES.values()))

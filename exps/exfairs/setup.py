@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from engine.configuration import merge_policies
 from exps.figure import Options, Platform, Setting
-
-if TYPE_CHECKING:
-    import polars as pl
 
 MODEL, HARDWARE = "qwen2.5-32b", "8xv100-32g"
 TESTBED = Platform("qwen-32b", MODEL, HARDWARE, "Qwen2.5-32B on 8 V100")

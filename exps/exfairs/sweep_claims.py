@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from exps.claims import Claim, Verdict, missing, verdict
 from exps.exfairs.causes import cause_of
@@ -20,9 +21,6 @@ from exps.exfairs.setup import (
     TITLES,
     VARIANTS,
 )
-
-if TYPE_CHECKING:
-    import polars as pl
 
 OPEN = (0.05, 0.95)
 COUNTED = {"30 s": ("timely_per_s", "within the artifact's time-out of 30 s"), "SLO": ("goodput_rps", "within their SLO")}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from exps.claims import Claim
 from exps.exfairs.measures import sweep_measure
@@ -24,9 +26,6 @@ from exps.exfairs.setup import (
 )
 from exps.exfairs.sweep_claims import ALPHA_CLAIMS, LOAD_CLAIMS, SLO_CLAIMS
 from exps.figure import Figure, Options, Platform, Sweep
-
-if TYPE_CHECKING:
-    import polars as pl
 
 SLO_SCALES = (0.5, 1.0, 2.0, 3.0)
 LOADS = (0.4, 0.6, 0.8, 1.0, 1.2)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from exps.fairserve import claims
 from exps.fairserve.measures import counters, of_points, per_client
@@ -27,9 +28,6 @@ from exps.fairserve.points import (
 from exps.fairserve.server import PACED, SETTINGS
 from exps.figure import Figure
 
-if TYPE_CHECKING:
-    import polars as pl
-
 EACH = {
     "aborted_interactions": "Aborted interactions",
     "aborted_requests": "Aborted requests",
@@ -40,8 +38,6 @@ SHOWN = {"paced": "Paced", "burst": "Burst"}
 
 def draw_aborted(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
     """Mean over the throttled clients, with the 5th and 95th percentile."""
-    import polars as pl
-
     from plots.groups import grouped_bars
 
     rows = metrics.filter(pl.col("metric").is_in(list(EACH))).rename({"metric": "panel", "system": "series"})
@@ -54,8 +50,6 @@ def draw_aborted(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str)
 
 def draw_throttled(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
     """Requests sent by a throttled client, over the limits: mean, 5th and 95th percentile; a panel a platform."""
-    import polars as pl
-
     from plots.groups import grouped_bars
 
     rows = metrics.filter(metric="sent_requests").sort("limit", maintain_order=True)
@@ -77,7 +71,6 @@ def draw_wsc(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> 
     published = read_published("fairserve", "wsc").rename({name: new for name, new in names.items() if name != "setting"})
     rows = metrics.rename(names)
     panels = {name: f"Clients ({SHOWN[name].lower()})" for name in _platforms(rows, "panel")}
-    import polars as pl
 
     return list(
         grouped_bars(rows, published.with_columns(panel=pl.lit(PACED.name)), panels=panels, labels=TITLES,

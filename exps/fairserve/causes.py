@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from exps.fairserve import cause_claims as claims
 from exps.fairserve import points
@@ -14,9 +16,6 @@ from exps.fairserve.measures import OUTPUT, UNSERVED, of_points, order_of_servic
 from exps.fairserve.points import FAIRSERVE, LIMIT, POINTS, RPM, SHARED, THROTTLING, VTC, WL, limited
 from exps.fairserve.server import BURST, PACED
 from exps.figure import Figure, Options, Platform, Setting, Sweep
-
-if TYPE_CHECKING:
-    import polars as pl
 
 TITLES = {
     **points.TITLES, NO_APPS: "FairServe, no application limits", BY_TOKEN: "FairServe by token",
@@ -34,8 +33,6 @@ HIT = {
 def timetable(platform: Platform, limit: float, options: Options) -> pl.DataFrame:
     """The workload of the other figures; all requests of one application on ``ONE_APP``, all answers of the mean length on
     ``EQUAL``."""
-    import polars as pl
-
     frame = points.timetable(platform, limit, options)
     if platform.setting == ONE_APP:
         return frame.with_columns(app=pl.lit("app-2"))
@@ -56,8 +53,6 @@ def draw_limits(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) 
 
 def draw_order(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
     """Output tokens over time, and how many clients are without service after 100 s."""
-    import polars as pl
-
     from plots.curves import Axis, Panels, time_curves
     from plots.groups import grouped_bars
 
@@ -74,8 +69,6 @@ def draw_order(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -
 
 def draw_always(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
     """Aborted requests over the limits; published values beside the set-up that they were recorded with."""
-    import polars as pl
-
     from exps.fairserve.tables import long
     from exps.published import read_published
     from plots.groups import grouped_bars

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from exps.fairserve import claims
 from exps.fairserve.measures import OUTPUT, SERVICE, TTFT, decode_distribution, of_points, over_time
 from exps.fairserve.points import AT_LIMIT, FAIRSERVE, POINTS, RPM, SHARED, TITLES, VTC, WSC, limited, timetable
 from exps.fairserve.server import SETTINGS
 from exps.figure import Figure
-
-if TYPE_CHECKING:
-    import polars as pl
 
 QUANTITIES = {SERVICE: "Normalised service per second", OUTPUT: "Output tokens per second", TTFT: "Time to first token (s)"}
 PANELS = {setting.name: setting.title for setting in SETTINGS}

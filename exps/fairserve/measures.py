@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import polars as pl
+import polars as pl
 
-    from exps.records import Record
+from exps.figure import Record
 
 TRACED = "the artifact's traces"
 WSC_AT_S = 100.0
@@ -22,8 +21,6 @@ def of_points(measure: Callable[[Record], Rows]) -> Callable[[Sequence[Record]],
     """A figure's ``measure``: the rows of each record after model, system and the axis."""
 
     def measured(records: Sequence[Record]) -> pl.DataFrame:
-        import polars as pl
-
         rows = []
         for record in records:
             point = record.point
@@ -41,8 +38,6 @@ def totals(record: Record) -> Rows:
     application, sends within a minute; of throttled clients the worst rank by requests sent; and traced, whether the workload
     is the artifact's.
     """
-    import polars as pl
-
     from exps.metrics.interactions import ABORTED, aborts, delayed_clients_pct
     from exps.metrics.requests import summarize
 
@@ -81,8 +76,6 @@ def throttling(record: Record) -> Rows:
 def order_of_service(record: Record) -> Rows:
     """Rows metric, time_s, value, traced: the output tokens a second of ``over_time``, how many clients are ``UNSERVED`` at
     ``WSC_AT_S``, and the output tokens of answers that have ended at ``PRODUCED_AT_S``."""
-    import polars as pl
-
     rates = [row for row in over_time(record) if row["metric"] == OUTPUT]
     unserved = {"metric": UNSERVED, "time_s": WSC_AT_S, "value": float(counters(record)[0]["clients"])}
     ended = ((time_s, record.requests.filter(pl.col("finished_s") <= time_s)) for time_s in PRODUCED_AT_S)
@@ -92,8 +85,6 @@ def order_of_service(record: Record) -> Rows:
 
 def _within_a_minute(requests: pl.DataFrame, of: str) -> pl.DataFrame:
     """``of`` and most: the most requests that each sends within a minute."""
-    import polars as pl
-
     times = requests.select(of, second=pl.col("arrival_s").floor().cast(pl.Int64)).sort("second")
     windows = times.rolling("second", period="60i", group_by=of).agg(most=pl.len())
     return windows.group_by(of).agg(pl.col("most").max())
@@ -124,7 +115,6 @@ def over_time(record: Record) -> Rows:
     """Rows metric, time_s, value in windows of ``WINDOW_S`` around ``TICKS`` ticks: normalised service and output tokens a
     second, answers spread over [first token, completion], and the mean TTFT of the first tokens in the window."""
     import numpy as np
-    import polars as pl
 
     from exps.metrics.interactions import ratio_intervals
     from exps.metrics.response import mean_ttft_s

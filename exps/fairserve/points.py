@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from exps.fairserve.server import CALIBRATION, PLATFORMS, POOL_TOKENS, SETTINGS
 from exps.figure import Options, Platform, Sweep
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import polars as pl
 
 LIMITS = (10.0, 50.0, 100.0, 500.0)
 LIMIT = 50.0

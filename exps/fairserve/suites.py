@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from exps.fairserve import suite_claims as claims
 from exps.fairserve.measures import Rows, of_points, totals
 from exps.fairserve.points import FAIRSERVE, LIMIT, RPM, TITLES, VTC, WL, limited, workload
 from exps.fairserve.server import CALIBRATION, PACED, PLATFORMS, SETTINGS
 from exps.fairserve.tables import COUNTS, RATES, long
-from exps.figure import Figure, Options, Platform, Sweep
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from exps.records import Record
+from exps.figure import Figure, Options, Platform, Record, Sweep
 
 RATES_OF = {1.0: (0.5, 0.5), 6.0: (3.0, 3.0), 24.0: (16.0, 8.0)}
 DURATION_S, QUICK_S = 60.0, 20.0
@@ -44,8 +41,6 @@ def limit_at(rps: float) -> Mapping[str, Mapping[str, Any]]:
 def of_two(record: Record) -> Rows:
     """One row: aborted_requests, and of each client, while both wait, weighted_1 and weighted_2 (VTC's service a second) and
     normalised_1 and normalised_2 (FairServe's counter a second), requests charged where they finish."""
-    import polars as pl
-
     from exps.metrics.interactions import aborts, whole_charge
 
     begin, end = BACKLOGGED
@@ -61,8 +56,6 @@ def of_two(record: Record) -> Rows:
 
 def draw_two(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
     """Service of the clients by both measures at the highest rate, a picture a platform."""
-    import polars as pl
-
     from plots.groups import grouped_bars
 
     panels = {"weighted": "Weighted tokens per s", "normalised": "Normalised service per s"}

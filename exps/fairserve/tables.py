@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from exps.fairserve import claims
 from exps.fairserve.measures import of_points, totals
@@ -28,9 +29,6 @@ from exps.fairserve.points import (
 from exps.fairserve.server import PACED
 from exps.figure import Figure
 
-if TYPE_CHECKING:
-    import polars as pl
-
 COUNTS = {
     "aborted_requests": "Aborted requests",
     "aborted_interactions": "Aborted interactions",
@@ -45,8 +43,6 @@ RATES = {
 
 def long(metrics: pl.DataFrame, columns: dict[str, str]) -> pl.DataFrame:
     """Rows panel, group, series, value of columns over the limits."""
-    import polars as pl
-
     of_limit = metrics.sort("limit", maintain_order=True).with_columns(group=pl.col("limit").cast(pl.Int64).cast(pl.String))
     ours = of_limit.unpivot(on=list(columns), index=["system", "group"], variable_name="panel", value_name="value")
     return ours.rename({"system": "series"})
@@ -82,8 +78,6 @@ def draw_table(metrics: pl.DataFrame, caption: str, stem: Path, published: str, 
 
 def _at_every(published: pl.DataFrame, limits: list[float]) -> pl.DataFrame:
     """A system without a limit has its value at every limit."""
-    import polars as pl
-
     everywhere = published.filter(pl.col("limit").is_null()).drop("limit")
     repeated = everywhere.join(pl.DataFrame({"limit": [int(limit) for limit in limits]}), how="cross")
     return pl.concat([published.drop_nulls("limit"), repeated.select(published.columns)])

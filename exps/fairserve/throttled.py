@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from exps.fairserve.points import FAIRSERVE, LIMITS, POINTS, RPM, SHARED, TITLES, WL, WO, WOI, W, limited, timetable
 from exps.fairserve.server import SETTINGS
-from exps.figure import Figure, Sweep
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from exps.records import Record
+from exps.figure import Figure, Record, Sweep
 
 QUANTITIES = {
     "prompt_tokens": "Prompt",
@@ -30,8 +26,6 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
     throttled client of the run. Answers that were aborted are as long as in a run of the same workload that gave them.
     Every distribution begins at (0, 0).
     """
-    import polars as pl
-
     longest = _answers(records)
     rows = [_distributions(record, longest[record.point.platform.key, record.point.x]) for record in records]
     return pl.concat(rows)
@@ -39,8 +33,6 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
 
 def _answers(records: Sequence[Record]) -> dict[tuple[str, float], pl.Series]:
     """By platform and limit the length of every answer in the runs that gave it; null where none did."""
-    import polars as pl
-
     found: dict[tuple[str, float], pl.Series] = {}
     for record in records:
         key, requests = (record.point.platform.key, record.point.x), record.requests
@@ -50,8 +42,6 @@ def _answers(records: Sequence[Record]) -> dict[tuple[str, float], pl.Series]:
 
 
 def _distributions(record: Record, answers: pl.Series) -> pl.DataFrame:
-    import polars as pl
-
     from exps.metrics.interactions import ABORTED, aborts_by_client, ratio_intervals
 
     answered = record.requests.with_columns(output_tokens=answers).filter(ABORTED).with_columns(status=pl.lit("finished"))

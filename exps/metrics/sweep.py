@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import polars as pl
 
+from exps.figure import Record
 from exps.metrics.requests import summarize
-
-if TYPE_CHECKING:
-    from exps.records import Record
 
 
 def sweep_table(records: Sequence[Record]) -> pl.DataFrame:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from exps.claims import Claim, Verdict, missing, verdict
+from exps.figure import Record
 from exps.vtc.claims import PLATFORM
 from exps.vtc.real import LIMITS, RPM, figure, is_recorded, of_recorded
 from exps.vtc.table_rows import TABLE2
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from exps.records import Record
 
 SERVED = {5: 581, 10: 900, 15: 1053, 20: 1158, 30: 1324}
 PUBLISHED = {limit: row.tokens_per_s for limit, name in RPM.items() for row in TABLE2.rows if row.system == name}
@@ -24,8 +21,6 @@ PUBLISHED_VTC = next(row.tokens_per_s for row in TABLE2.rows if row.title == "VT
 def measure(records: Sequence[Record]) -> pl.DataFrame:
     """Rows model, system, recorded, limit (null without one), served, tokens_per_s: prompt and output tokens of accepted
     requests over the whole run, the backlog's drain included."""
-    import polars as pl
-
     limits = {name: limit for limit, name in RPM.items()}
     rows = []
     for record in records:
@@ -41,8 +36,6 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
 
 def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
     """Throughput by limit; VTC's as a line."""
-    import polars as pl
-
     from plots.curves import Axis, Bound, sweep_curves
 
     without = metrics.filter(pl.col("limit").is_null()).select("system", "tokens_per_s").iter_rows()
@@ -72,8 +65,6 @@ def _of_limits(metrics: pl.DataFrame, column: str) -> dict[int, float]:
 
 
 def _rises(metrics: pl.DataFrame) -> Verdict:
-    import polars as pl
-
     vtc = metrics.filter(pl.col("system") == "vtc")["tokens_per_s"].to_list()
     speeds = [*_of_limits(metrics, "tokens_per_s").values(), *vtc]
     if len(speeds) <= len(LIMITS):
@@ -82,8 +73,6 @@ def _rises(metrics: pl.DataFrame) -> Verdict:
 
 
 def _half(metrics: pl.DataFrame) -> Verdict:
-    import polars as pl
-
     pair = [metrics.filter(pl.col("system") == system)["tokens_per_s"].to_list() for system in (RPM[LIMITS[0]], "vtc")]
     if [] in pair:
         return missing(f"VTC and {RPM[LIMITS[0]]}")

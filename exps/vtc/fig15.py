@@ -6,16 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from exps.claims import Claim, Verdict, missing, verdict
-from exps.figure import Figure, Options, Platform, Sweep
+from exps.figure import Figure, Options, Platform, Record, Sweep
 from exps.vtc.claims import SETTINGS
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from exps.records import Record
 
 S4 = Platform("llama-13b", "llama-2-13b", "a100-80g", "Llama-2-13B on A100-80G")
 DURATION_S, QUICK_S, FROM_S, TICKS = 600.0, 120.0, 120.0, 50
@@ -48,7 +44,6 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
     """Rows model, system, x, metric, time_s, value, while requests arrive: service_difference at 50 ticks; its mean and
     largest from 120 s on; mean_since and largest_since, what it moved after 120 s, when both clients have a queue."""
     import numpy as np
-    import polars as pl
 
     from exps.metrics.service import clients_of, delivered, response_intervals
 
@@ -72,8 +67,6 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
 
 def draw(name: str, label: str, metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
     """A curve a value of the axis; a panel a system where there are several."""
-    import polars as pl
-
     from plots.curves import Axis, Panels, time_curves
 
     rows = metrics.filter(pl.col("metric") == "service_difference").rename({"value": "service_difference"})
@@ -95,8 +88,6 @@ def draw(name: str, label: str, metrics: pl.DataFrame, caption: str, folder: Pat
 
 def _values(metrics: pl.DataFrame, metric: str, xs: Sequence[float]) -> list[float]:
     """VTC's at each value of the axis; empty when one is missing."""
-    import polars as pl
-
     rows = metrics.filter(
         (pl.col("system") == "vtc") & (pl.col("metric") == metric) & pl.col("x").is_in([float(x) for x in xs])
     )

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from exps.claims import Claim, Verdict, missing, verdict
-from exps.figure import Figure, Options, Platform, Sweep
+from exps.figure import Figure, Options, Platform, Record, Sweep
 from exps.vtc.claims import PLATFORM, POOL_TOKENS, SETTINGS
 from exps.vtc.fig3 import S1
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from exps.records import Record
 
 DURATION_S, QUICK_S = 360.0, 90.0
 RATES = {2.0: (1.5, 3.0), 8.0: (0.4, 0.4, 0.4, 0.6, 0.6, 0.6, 0.6, 0.6)}
@@ -42,7 +38,6 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
     """Rows model, system, clients, metric, time_s, value: the tables' largest, mean, variance and tokens_per_s, and
     service_difference at 20 ticks while requests arrive."""
     import numpy as np
-    import polars as pl
 
     from exps.metrics.service import accumulated_difference, clients_of, response_intervals
     from exps.metrics.tables import service_differences
@@ -64,8 +59,6 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
 
 def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
     """The accumulated difference over time, a panel for each number of clients."""
-    import polars as pl
-
     from plots.curves import Axis, Panels, time_curves
 
     rows = metrics.filter((pl.col("metric") == "service_difference") & ~pl.col("system").is_in(["fcfs", ARTIFACT]))
@@ -88,8 +81,6 @@ def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list
 
 
 def _value(metrics: pl.DataFrame, clients: float, system: str, metric: str) -> float | None:
-    import polars as pl
-
     rows = metrics.filter((pl.col("clients") == clients) & (pl.col("system") == system) & (pl.col("metric") == metric))
     return None if rows.is_empty() else rows["value"][0]
 

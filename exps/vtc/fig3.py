@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from exps.figure import Figure, Options, Platform, Sweep
 from exps.local import LOCAL
 from exps.vtc.claims import CLAIMS, LONGEST_INPUT, PLATFORM, POOL_TOKENS, SETTINGS, U
 from exps.vtc.measures import over_time
-
-if TYPE_CHECKING:
-    import polars as pl
 
 S1 = Platform(PLATFORM, "llama-2-7b", "a10g", "Llama-2-7B on A10G")
 WINDOWS = 10
@@ -36,8 +34,6 @@ def timetable(platform: Platform, duration_s: float, options: Options) -> pl.Dat
 
 
 def _local(platform: Platform, duration_s: float, options: Options) -> pl.DataFrame:
-    import polars as pl
-
     from exps.local import capacity_rps, measured, three_digits
     from exps.native.models import load_prompts
     from exps.workload.vtc import overload_timetable
@@ -54,8 +50,6 @@ def _local(platform: Platform, duration_s: float, options: Options) -> pl.DataFr
 
 def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
     """3a for every system; 3b for VTC where it was run. The published curves stand beside their own platform only."""
-    import polars as pl
-
     from exps.published import read_published
     from plots.curves import Axis, Bound, time_curves
 

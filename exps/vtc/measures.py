@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import polars as pl
+import polars as pl
 
-    from exps.records import Record
+from exps.figure import Record
 
 Row = tuple[Any, ...]
 
@@ -23,8 +22,6 @@ def over_time(windows: Callable[[float], float], ticks: int = 30) -> Callable[[S
     """
 
     def measure(records: Sequence[Record]) -> pl.DataFrame:
-        import polars as pl
-
         rows = [row for record in records for row in _of_one(record, windows(record.point.x), ticks)]
         schema = {"model": pl.String, "system": pl.String, "metric": pl.String, "client": pl.String,
                   "time_s": pl.Float64, "value": pl.Float64}  # fmt: skip
@@ -74,7 +71,6 @@ def response_times(
 ) -> list[Row]:
     """mean_ttft_s and response_s of a client, the TTFT of first tokens in the windows; a window without any has no row."""
     import numpy as np
-    import polars as pl
 
     from exps.metrics.response import mean_ttft_s
 

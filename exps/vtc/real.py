@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from exps.claims import NOT_JUDGED, Claim, Verdict
-from exps.figure import Figure, Options, Platform, Sweep
+from exps.figure import Figure, Options, Platform, Record, Sweep
 from exps.vtc.claims import POOL_TOKENS, SETTINGS
 from exps.vtc.fig3 import S1
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from exps.records import Record
 
 OWNER = "vtc/table2"
 DURATION_S, QUICK_S = 600.0, 120.0
@@ -36,8 +32,6 @@ TITLES = {
 
 def timetable(platform: Platform, duration_s: float, options: Options) -> pl.DataFrame:
     """Suite ``real``: the recorded requests, or as many with their statistics."""
-    import polars as pl
-
     from exps.vtc.real_trace import drawn_real, recorded_real
 
     made = recorded_real(options.traces) if options.traces else drawn_real(options.seed)
@@ -46,8 +40,6 @@ def timetable(platform: Platform, duration_s: float, options: Options) -> pl.Dat
 
 def ranks(requests: pl.DataFrame) -> pl.DataFrame:
     """client, requests, rank: rank 1 sent the fewest; equal ones by name."""
-    import polars as pl
-
     counts = requests.group_by("client").agg(requests=pl.len()).sort("requests", "client")
     return counts.with_columns(rank=pl.int_range(1, pl.len() + 1))
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from exps.claims import Claim, Verdict, missing, verdict
+from exps.figure import Record
 from exps.vtc.claims import PLATFORM
 from exps.vtc.real import LIMITS, PROFILED, RPM, TITLES, figure, is_recorded, of_recorded, ranks
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from exps.records import Record
 
 MIDDLE, HEAVIEST = (13, 14), (26, 27)
 TICKS, WINDOW_S = 100, 60.0
@@ -26,7 +23,6 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
     """Rows model, system, recorded, metric, rank, requests, time_s, value: response_s and mean_ttft_s (exps.vtc.measures)
     of four clients, by the rank of their number of requests; a client that is missing in a short run has no row."""
     import numpy as np
-    import polars as pl
 
     from exps.vtc.measures import response_times
 
@@ -45,8 +41,6 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
 
 def draw(name: str, metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
     """A panel a system, a curve a client."""
-    import polars as pl
-
     from plots.curves import Axis, Panels, time_curves
 
     client = pl.format("rank {}: {} requests", pl.col("rank"), pl.col("requests")).alias("client")
@@ -68,8 +62,6 @@ def draw(name: str, metrics: pl.DataFrame, caption: str, folder: Path, suffix: s
 
 def waits(metrics: pl.DataFrame, system: str) -> list[float]:
     """Mean TTFT of the four clients in seconds, by rank; empty when one is missing."""
-    import polars as pl
-
     rows = metrics.filter((pl.col("system") == system) & (pl.col("metric") == "mean_ttft_s")).drop_nulls("value")
     return list(rows.sort("rank")["value"]) if rows.height == len(MIDDLE + HEAVIEST) else []
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from exps.claims import Claim, Verdict, missing, verdict
+from exps.figure import Record
 from exps.vtc.claims import PLATFORM
 from exps.vtc.real import figure, ranks
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from exps.records import Record
 
 TICKS, WINDOW_S, NAMED, BINS = 100, 60.0, 3, 25
 BIN_S, MINUTE_S = 20.0, 60.0
@@ -25,7 +22,6 @@ def measure_rates(records: Sequence[Record]) -> pl.DataFrame:
     """Rows model, client, rank, requests, time_s, value, dispersion: requests a minute in the 60 s around each of 100
     ticks, of each client and of all (rank 0); dispersion of all counts in 20 s, and of a client's by the minute."""
     import numpy as np
-    import polars as pl
 
     from exps.workload.arrivals import index_of_dispersion
 
@@ -48,8 +44,6 @@ def measure_rates(records: Sequence[Record]) -> pl.DataFrame:
 
 
 def draw_rates(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
-    import polars as pl
-
     from plots.curves import Axis
     from plots.many import many_curves
 
@@ -73,8 +67,6 @@ def draw_rates(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -
 
 def measure_lengths(records: Sequence[Record]) -> pl.DataFrame:
     """Rows model, prompt_tokens, output_tokens: one a request, the prompt as it was sent, without what the tokenizer adds."""
-    import polars as pl
-
     from exps.recorded.recordings import EXTRA_PROMPT_TOKENS
 
     record = records[0]
@@ -92,8 +84,6 @@ def draw_lengths(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str)
 
 
 def _skewed(metrics: pl.DataFrame) -> Verdict:
-    import polars as pl
-
     counts = metrics.filter(pl.col("rank") > 0).select("rank", "requests").unique().sort("rank")["requests"].to_list()
     if not counts:
         return missing("a run")
@@ -102,7 +92,6 @@ def _skewed(metrics: pl.DataFrame) -> Verdict:
 
 
 def _bursty(metrics: pl.DataFrame) -> Verdict:
-
     found = metrics.select("rank", "requests", "dispersion").unique().sort("rank")
     if found.is_empty():
         return missing("a run")

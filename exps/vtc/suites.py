@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from exps.claims import Claim
 from exps.figure import Figure, Options, Platform, Sweep
@@ -13,9 +14,6 @@ from exps.vtc import suite_claims as claims
 from exps.vtc.claims import POOL_TOKENS, SETTINGS
 from exps.vtc.fig3 import S1
 from exps.vtc.measures import over_time
-
-if TYPE_CHECKING:
-    import polars as pl
 
 WINDOW_S, QUICK_S = 60.0, 120.0
 WEIGHTED = "vtc,order=vtc(weights=client-1:1;client-2:2;client-3:3;client-4:4)"
@@ -132,8 +130,6 @@ def _figure(suite: Suite) -> Figure:
 
 def _draw(suite: Suite, metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
     """A picture for each quantity: differences with a curve a system, the others with a panel a system."""
-    import polars as pl
-
     from plots.curves import Axis, Panels, time_curves
 
     paths: list[Path] = []

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import polars as pl
 
 from exps.claims import Claim, Verdict, missing, verdict
 from exps.vtc.claims import PLATFORM
 from exps.vtc.real import of_recorded
 from exps.vtc.table_rows import Row, Table
-
-if TYPE_CHECKING:
-    import polars as pl
 
 NEAR, ALIKE = 0.2, 0.02
 ISOLATED = (0.2, 0.8)
@@ -27,8 +24,6 @@ def claims_of(table: Table) -> tuple[Claim, ...]:
 
 
 def value_of(metrics: pl.DataFrame, row: Row, metric: str) -> float | None:
-    import polars as pl
-
     rows = metrics.filter((pl.col("system") == row.system) & (pl.col("metric") == metric) & (pl.col("units") == "linear"))
     return None if rows.is_empty() else rows["value"][0]
 

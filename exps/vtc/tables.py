@@ -6,19 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from exps.figure import Figure, Sweep
+import polars as pl
+
+from exps.figure import Figure, Record, Sweep
 from exps.vtc import real
 from exps.vtc.fig3 import S1
 from exps.vtc.fig19 import FIG19
 from exps.vtc.table_claims import claims_of
 from exps.vtc.table_rows import MEASURES, TABLE2, TABLE3, TABLE4, Table
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from exps.records import Record
 
 UNITS = {"linear": "this run", "profiled": "this run, both services by the profiled cost"}
 
@@ -26,8 +22,6 @@ UNITS = {"linear": "this run", "profiled": "this run, both services by the profi
 def measure(table: Table, records: Sequence[Record]) -> pl.DataFrame:
     """Rows model, system, recorded, units, metric, value: largest, mean, variance and tokens_per_s for each of the table's
     units, and isolation; ``recorded`` where the requests are those of the published run."""
-    import polars as pl
-
     from engine.ordering.mechanics.cost import profiled
     from exps.metrics.isolation import isolation
     from exps.metrics.tables import linear_cost, service_differences
@@ -48,8 +42,6 @@ def measure(table: Table, records: Sequence[Record]) -> pl.DataFrame:
 
 def draw(table: Table, metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
     """Bars by scheduler, the published values beside them, and where two units are measured ours in both."""
-    import polars as pl
-
     from plots.bars import row_bars
 
     titles = {row.system: row.title for row in table.rows}

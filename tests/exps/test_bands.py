@@ -9,8 +9,7 @@ from engine.errors import InputError
 from exps import bands
 from exps.bands import Asked, Repeats, band, command, repeat_all
 from exps.claims import FAILS, HOLDS, NOT_JUDGED, UNSURE, Claim, Verdict, any_fails, judge, over_runs
-from exps.figure import Options, Platform, Selection
-from exps.records import Record
+from exps.figure import Options, Platform, Record, Selection
 from exps.registry import expand, find_figure
 from exps.report import Reporter
 from exps.runner import setup_of

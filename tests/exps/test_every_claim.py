@@ -10,9 +10,8 @@ import polars as pl
 import pytest
 
 from exps.claims import FAILS, HOLDS, NOT_JUDGED, UNPUBLISHED, judge_one
-from exps.figure import Options, Selection
+from exps.figure import Options, Record, Selection
 from exps.numbers import table_of
-from exps.records import Record
 from exps.registry import FIGURES, expand
 from exps.runner import setup_of
 from exps.simulation import simulate

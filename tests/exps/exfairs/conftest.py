@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from exps.figure import Options, Selection
-from exps.records import Record
+from exps.figure import Options, Record, Selection
 from exps.registry import expand, find_figure
 from exps.runner import complete_records, execute, make_plan
 

@@ -8,8 +8,7 @@ import polars as pl
 import pytest
 
 from exps.fairserve.throttled import CDF_THROTTLED, measure
-from exps.figure import Point
-from exps.records import Record
+from exps.figure import Point, Record
 
 PACED = replace(CDF_THROTTLED.platforms[0], setting=CDF_THROTTLED.settings[0])
 

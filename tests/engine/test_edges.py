@@ -135,6 +135,11 @@ def test_a_prefill_fills_its_tokens_to_the_last(budget: int, chunks: int) -> Non
     assert len(served.seen[0].chunks) == chunks
 
 
+def test_the_last_token_of_a_budget_begins_a_prefill() -> None:
+    served = serve([make_request(i, prompt=30, output=3) for i in range(2)], Sarathi(token_budget=31))
+    assert [tokens for *_, tokens in served.seen[0].chunks] == [30, 1]
+
+
 def test_of_two_prefills_the_newer_gives_way() -> None:
     """One decodes, two are being prefilled in chunks; the pool runs out under the one that decodes."""
     first = make_request(0, prompt=16, output=64)

@@ -51,3 +51,8 @@ def test_ten_thousand_clients_are_one_merge_after_the_other() -> None:
     )
     assert largest_difference(intervals) == many - 1
     assert accumulated_difference(intervals, np.array([5000.0]))[0] == 4999
+
+
+def test_of_corners_at_one_time_of_one_curve_the_last_stays():
+    lines = _distinct(Polylines(np.array([0, 0, 0, 1]), np.array([0.0, 1.0, 1.0, 1.0]), np.array([1.0, 2.0, 3.0, 4.0])))
+    assert lines.owner.tolist() == [0, 0, 1] and lines.value.tolist() == [1.0, 3.0, 4.0]

@@ -51,3 +51,7 @@ def test_the_plain_index_lies_between_one_nth_and_one_and_knows_no_unit(values, 
 def test_the_artifacts_index_does_not_see_how_far_apart_values_are(values, offset):
     whole = [float(round(value)) for value in values]
     assert min_max_jain([value + round(offset) for value in whole]) == pytest.approx(min_max_jain(whole))
+
+
+def test_the_artifacts_index_of_nobody_is_0():
+    assert min_max_jain([]) == 0.0

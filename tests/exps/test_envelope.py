@@ -7,6 +7,7 @@ import polars as pl
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from exps.metrics.envelope import Polylines, _distinct
 from exps.metrics.service import accumulated_difference, delivered, largest_difference
 
 CLIENTS = [f"c{number}" for number in range(9)]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("engine", "exps", "hosting", "plots")
+PACKAGES = ("engine", "exps", "hosting", "plots", "training")
 Graph = Mapping[str, set[str]]
 
 

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from engine.models.config import DecoderConfig
 from engine.models.decoder import Decoder, Weights
-from engine.models.training.dense import row_hidden
-from engine.models.training.optimise import Optimiser, share_of
-from engine.models.training.tokens import Stream, mixed_rows
 from engine.models.weights import fresh_weights
+from training.dense import row_hidden
+from training.optimise import Optimiser, share_of
+from training.tokens import Stream, mixed_rows
 
 SHARES = {"coding": 0.45, "chat": 0.2, "summarization": 0.35}
 

@@ -1,4 +1,4 @@
-"""``python -m engine.models.training``: corpus, target, draft, evaluation."""
+"""``python -m training``: corpus, target, draft, evaluation."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from tokenizers import Tokenizer
 from engine.errors import InputError
 from engine.models.decoder import Decoder
 from engine.models.loading import load_decoder
-from engine.models.training import corpus as documents
-from engine.models.training import prompts as held_prompts
-from engine.models.training import store, tokens
-from engine.models.training.chat import pairs
-from engine.models.training.distill import Teaching, distil, write_lessons
-from engine.models.training.evaluate import evaluate
-from engine.models.training.shapes import lessons, llama
-from engine.models.training.train import Settings, moved, train_target
+from training import corpus as documents
+from training import prompts as held_prompts
+from training import store, tokens
+from training.chat import pairs
+from training.distill import Teaching, distil, write_lessons
+from training.evaluate import evaluate
+from training.shapes import lessons, llama
+from training.train import Settings, moved, train_target
 
 PROMPTS, TOKENIZER = "prompts.jsonl.gz", "tokenizer.json"
 SAMPLED = {"coding": 50, "chat": 256, "summarization": 100}
-TINY = Path(__file__).parents[1] / "tiny"
+TINY = Path(__file__).parents[1] / "engine" / "models" / "tiny"
 
 
 def corpus(options: argparse.Namespace) -> None:
@@ -106,7 +106,7 @@ def facts(settings: Settings, parameters: int, log: list[dict[str, float]], bega
 
 
 def parser() -> argparse.ArgumentParser:
-    root = argparse.ArgumentParser(prog="python -m engine.models.training", description="Train the tiny pair.")
+    root = argparse.ArgumentParser(prog="python -m training", description="Train the tiny pair.")
     commands = root.add_subparsers(required=True, metavar="corpus | train | distill | evaluate")
     gather = commands.add_parser("corpus", help=corpus.__doc__)
     gather.add_argument("--sources", type=Path, required=True, help="a folder with code/NAME/ and doc/NAME/")

@@ -11,10 +11,10 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from engine.models.decoder import Decoder
-from engine.models.training.corpus import KINDS
-from engine.models.training.dense import generate, padded, row_hidden
-from engine.models.training.prompts import Prompt
-from engine.models.training.tokens import END_ID
+from training.corpus import KINDS
+from training.dense import generate, padded, row_hidden
+from training.prompts import Prompt
+from training.tokens import END_ID
 
 CHAINS = (4, 6, 8)
 BATCH = 64

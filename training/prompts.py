@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from engine.models.training.corpus import KINDS, Document
+from training.corpus import KINDS, Document
 
 LENGTHS = {"coding": (39, 118, 392), "chat": (5, 22, 89), "summarization": (114, 700, 1827)}
 SPREAD = 0.6

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from engine.errors import InputError
 from engine.models.decoder import Decoder
 from engine.models.loading import load_decoder
-from engine.models.training.__main__ import main
-from engine.models.training.chat import pairs
-from engine.models.training.corpus import Document, gather
-from engine.models.training.dense import generate, padded, row_hidden
-from engine.models.training.evaluate import answer_agreements, verifications
-from engine.models.training.optimise import orthogonal, share_of
-from engine.models.training.pages import text_of
-from engine.models.training.prompts import read_prompts
-from engine.models.training.shapes import llama
 from engine.models.weights import fresh_weights
+from training.__main__ import main
+from training.chat import pairs
+from training.corpus import Document, gather
+from training.dense import generate, padded, row_hidden
+from training.evaluate import answer_agreements, verifications
+from training.optimise import orthogonal, share_of
+from training.pages import text_of
+from training.prompts import read_prompts
+from training.shapes import llama
 
 WORDS = "value name table index queue batch token cache".split()
 

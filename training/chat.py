@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from engine.models.training.corpus import Document, digest
+from training.corpus import Document, digest
 
 FORM = "Question: {question}\nAnswer:"
 SHORTEST, LONGEST = 30, 500

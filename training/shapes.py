@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from engine.models.config import DecoderConfig
-from engine.models.training.distill import Lesson
-from engine.models.training.tokens import END_ID
+from training.distill import Lesson
+from training.tokens import END_ID
 
 
 def llama(vocabulary: int, hidden: int, layers: int, heads: int, intermediate: int, context: int = 2048) -> DecoderConfig:

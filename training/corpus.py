@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import InputError
-from engine.models.training.pages import text_of
+from training.pages import text_of
 
 KINDS = ("coding", "chat", "summarization")
 HELD_OUT_OF_256 = 8

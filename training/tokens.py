@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 
 from engine.errors import InputError
-from engine.models.training.corpus import KINDS, Document
+from training.corpus import KINDS, Document
 
 END = "<|endoftext|>"
 END_ID = 0
@@ -90,7 +90,7 @@ def read_streams(folder: Path, split: str, device: str = "cpu") -> dict[str, Str
     def read(kind: str) -> Stream:
         path = folder / f"{kind}-{split}.xz"
         if not path.is_file():
-            raise InputError(f"{path} is missing; make it with `python -m engine.models.training corpus`.")
+            raise InputError(f"{path} is missing; make it with `python -m training corpus`.")
         return stream_of(np.frombuffer(lzma.decompress(path.read_bytes()), dtype="<u2"), device)
 
     with ThreadPoolExecutor(len(KINDS)) as pool:

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from engine.models.config import DecoderConfig
 from engine.models.decoder import Decoder, Weights
-from engine.models.training.dense import generate, row_hidden
-from engine.models.training.optimise import Optimiser, share_of
-from engine.models.training.tokens import END_ID, Stream, mixed_rows
-from engine.models.training.train import SHARES, Settings, moved
 from engine.models.weights import fresh_weights
+from training.dense import generate, row_hidden
+from training.optimise import Optimiser, share_of
+from training.tokens import END_ID, Stream, mixed_rows
+from training.train import SHARES, Settings, moved
 
 
 @dataclass(frozen=True)

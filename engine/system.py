@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.configuration import nearest
 from engine.errors import InputError
-from engine.ordering.fs_family import FS_FAMILY
+from engine.ordering.fairserve.family import FS_FAMILY
 from engine.roles import ROLES, Choice, Parameters, Policies, build
 
 BY_KEY = {role.key: role for role in ROLES}

@@ -22,7 +22,7 @@ UNITS = {"linear": "this run", "profiled": "this run, both services by the profi
 def measure(table: Table, records: Sequence[Record]) -> pl.DataFrame:
     """Rows model, system, recorded, units, metric, value: largest, mean, variance and tokens_per_s for each of the table's
     units, and isolation; ``recorded`` where the requests are those of the published run."""
-    from engine.ordering.mechanics.cost import profiled
+    from engine.ordering.vtc.cost import profiled
     from exps.metrics.isolation import isolation
     from exps.metrics.tables import linear_cost, service_differences
 

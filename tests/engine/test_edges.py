@@ -13,9 +13,9 @@ from engine.batching.sarathi import Sarathi
 from engine.batching.slora import SLoRA
 from engine.batching.vllm import VLLM
 from engine.kv_cache import BlockPool
+from engine.ordering.fairserve.normalised import CLIENT_TABLE
+from engine.ordering.fairserve.throttle import MinuteToLast
 from engine.ordering.fcfs import FCFS
-from engine.ordering.mechanics.normalised import CLIENT_TABLE
-from engine.ordering.mechanics.throttle import MinuteToLast
 from engine.ordering.mechanics.windows import WINDOW_S
 from engine.ordering.vtc import VTC
 from engine.plan import Candidates

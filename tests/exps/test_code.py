@@ -38,7 +38,7 @@ def touch(path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "changed"),
     [
-        ("engine/ordering/vtc.py", {"vtc", "vtc-predict"}),
+        ("engine/ordering/vtc/policy.py", {"vtc", "vtc-predict"}),
         ("engine/ordering/mechanics/least.py", {"vtc", "vtc-predict"}),
         ("engine/batching/slora.py", {"vtc", "vtc-predict"}),
         ("engine/speculation/adaserve.py", {"adaserve"}),

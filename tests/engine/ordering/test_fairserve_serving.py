@@ -15,7 +15,7 @@ from engine.batching.sarathi import Sarathi
 from engine.batching.slora import SLoRA
 from engine.batching.vllm import VLLM
 from engine.ordering.fairserve import FairServe
-from engine.ordering.fs_family import ARTIFACT_FLAWS, FS_FAMILY
+from engine.ordering.fairserve.family import ARTIFACT_FLAWS, FS_FAMILY
 from engine.request import ABORTED, FINISHED, REJECTED, Expected, Request
 from engine.speculation.adaserve import AdaServe
 from tests.engine.strategies import Served, make_request, serve

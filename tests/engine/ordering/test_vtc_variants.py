@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 
 from engine.batching.slora import SLoRA
-from engine.ordering.mechanics.cost import profiled
 from engine.ordering.mechanics.lines import Line, Lines
 from engine.ordering.vtc import VTC
+from engine.ordering.vtc.cost import profiled
 from engine.request import Request
 from tests.engine.strategies import make_request, serve, workloads
 

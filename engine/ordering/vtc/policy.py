@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from engine.ordering.base import Ordering
-from engine.ordering.mechanics.cost import Cost, linear, profiled
 from engine.ordering.mechanics.giving_way import newest_of_last
 from engine.ordering.mechanics.lines import Lines
-from engine.ordering.mechanics.predicting import Oracle, Predictor, RunningMean
 from engine.ordering.mechanics.weights import check_token_weights, shares
+from engine.ordering.vtc.cost import Cost, linear, profiled
+from engine.ordering.vtc.predicting import Oracle, Predictor, RunningMean
 from engine.request import Request
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from math import ceil, floor, inf
 from statistics import pstdev
 
+from engine.ordering.exfairs.exchange import blend, service_shares, widest_pairs
 from engine.ordering.mechanics.by_rounds import ByRounds
-from engine.ordering.mechanics.exchange import blend, service_shares, widest_pairs
 from engine.ordering.mechanics.insertion import by_rank, by_size
 from engine.ordering.mechanics.recent import DAY_S
 from engine.ordering.mechanics.rounds import Tally

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.ordering.mechanics.exchange import widest_pairs
+from engine.ordering.exfairs.exchange import widest_pairs
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=9), st.integers(1, 3), st.floats(0, 0.5))

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from engine.ordering.base import Ordering
-from engine.ordering.mechanics.fs_rules import Rules
+from engine.ordering.fairserve.normalised import CHARGES, TokenWeights, of_client, of_request
+from engine.ordering.fairserve.rules import Rules
+from engine.ordering.fairserve.throttle import Debts, Gate, Limits, Throttle
 from engine.ordering.mechanics.giving_way import newest_of_last
 from engine.ordering.mechanics.interactions import Interactions, UnderWay, goes_on, opens
 from engine.ordering.mechanics.lines import Lines
-from engine.ordering.mechanics.normalised import CHARGES, TokenWeights, of_client, of_request
-from engine.ordering.mechanics.throttle import Debts, Gate, Limits, Throttle
 from engine.request import Request
 
 EXPECTED = ("expected_input", "expected_system", "expected_output")

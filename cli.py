@@ -11,30 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import cli_containers
-from cli_options import (
-    Acceptance,
-    Added,
-    At,
-    Backend,
-    Calibration,
-    FigureName,
-    Here,
-    Jobs,
-    Models,
-    OneByOne,
-    Quick,
-    Rates,
-    Results,
-    Seed,
-    Settings,
-    Systems,
-    Traces,
-    Weights,
-    selection_of,
-)
+from cli_options import RESULTS, Asked, Here, Jobs, OneByOne, Quick, Results, Seed, Weights, about_figures
 
 if TYPE_CHECKING:
-    from exps.figure import Options
+    pass
 
 app = typer.Typer(
     name="cli.py",
@@ -47,7 +27,6 @@ app = typer.Typer(
 )
 
 AsJson = cli_containers.AsJson
-RESULTS = Path("results")
 TRACE_HELP = (
     "CSV: arrival_s, client, prompt_tokens, output_tokens; optional request, app, category, slo_tpot_s, slo_s, patience_s,"
     " interaction with call and calls, expected_input with expected_system and expected_output, system_tokens, app_limit."
@@ -66,26 +45,9 @@ def list_(as_json: AsJson = False) -> None:
 
 
 @app.command()
+@about_figures
 def run(
-    context: typer.Context,
-    figure: FigureName,
-    model: Models = None,
-    setting: Settings = None,
-    system: Systems = None,
-    added: Added = None,
-    backend: Backend = "auto",
-    calibration: Calibration = None,
-    traces: Traces = None,
-    seed: Seed = 0,
-    results: Results = RESULTS,
-    jobs: Jobs = None,
-    quick: Quick = False,
-    rps: Rates = None,
-    at: At = None,
-    acceptance: Acceptance = None,
-    weights: Weights = "own",
-    one_by_one: OneByOne = False,
-    here: Here = False,
+    asked: Asked, context: typer.Context, jobs: Jobs = None, one_by_one: OneByOne = False, here: Here = False
 ) -> None:
     """Run what is missing of a figure, then judge its claims and draw it. Interrupted, the same command goes on.
 
@@ -96,59 +58,27 @@ def run(
     """
     from exps import commands
 
-    options = _options(results, backend, calibration, traces, seed, quick, acceptance, weights)
     cli_containers.in_container(context, here)
-    if not commands.run(
-        figure, selection_of(model, setting, system, added, rps, at), options, results, jobs, _reporter(), one_by_one
-    ):
+    if not commands.run(asked.figure, asked.selection, asked.options, asked.results, jobs, _reporter(), one_by_one):
         raise typer.Exit(1)
 
 
 @app.command()
-def plot(
-    figure: FigureName,
-    model: Models = None,
-    setting: Settings = None,
-    system: Systems = None,
-    added: Added = None,
-    backend: Backend = "auto",
-    calibration: Calibration = None,
-    traces: Traces = None,
-    seed: Seed = 0,
-    results: Results = RESULTS,
-    quick: Quick = False,
-    rps: Rates = None,
-    at: At = None,
-    acceptance: Acceptance = None,
-    weights: Weights = "own",
-) -> None:
+@about_figures
+def plot(asked: Asked) -> None:
     """Draw a figure again from its complete points.
 
     Example: python cli.py plot fig9 --model llama
     """
     from exps import commands
 
-    options = _options(results, backend, calibration, traces, seed, quick, acceptance, weights)
-    commands.plot(figure, selection_of(model, setting, system, added, rps, at), options, results, _reporter())
+    commands.plot(asked.figure, asked.selection, asked.options, asked.results, _reporter())
 
 
 @app.command()
+@about_figures
 def check(
-    figure: FigureName,
-    model: Models = None,
-    setting: Settings = None,
-    system: Systems = None,
-    added: Added = None,
-    backend: Backend = "auto",
-    calibration: Calibration = None,
-    traces: Traces = None,
-    seed: Seed = 0,
-    results: Results = RESULTS,
-    quick: Quick = False,
-    rps: Rates = None,
-    at: At = None,
-    acceptance: Acceptance = None,
-    weights: Weights = "own",
+    asked: Asked,
     repeats: Annotated[int, typer.Option("--repeats", min=0, help="Simulate so often under small doubts, and count.")] = 0,
     as_page: Annotated[bool, typer.Option("--markdown", help="Print a page of Markdown, as docs/verdicts.md is.")] = False,
     as_json: AsJson = False,
@@ -163,12 +93,10 @@ def check(
     """
     from exps import bands, commands
 
-    options = _options(results, backend, calibration, traces, seed, quick, acceptance, weights)
-    selection = selection_of(model, setting, system, added, rps, at)
     if repeats:
-        held = bands.command(figure, selection, options, repeats, _reporter(), as_json, as_page)
+        held = bands.command(asked.figure, asked.selection, asked.options, repeats, _reporter(), as_json, as_page)
     else:
-        held = commands.check(figure, selection, options, results, _reporter(), as_json, as_page)
+        held = commands.check(asked.figure, asked.selection, asked.options, asked.results, _reporter(), as_json, as_page)
     if not held:
         raise typer.Exit(1)
 
@@ -322,27 +250,6 @@ def _reporter() -> Any:
     from exps.report import Reporter
 
     return Reporter()
-
-
-def _options(
-    results: Path,
-    backend: str,
-    calibration: str | None,
-    traces: Path | None,
-    seed: int,
-    quick: bool,
-    acceptance: str | None,
-    weights: str,
-) -> Options:
-    from exps.backends import check_backend
-    from exps.figure import Options
-    from exps.registry import check_choice
-
-    check_choice("--acceptance", acceptance, ("measured",))
-    check_choice("--weights", weights, ("own", "widened"))
-    return Options(
-        check_backend(backend), calibration, seed, traces, quick, acceptance, weights, profiles=results / "profiles"
-    )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 if TYPE_CHECKING:
-    from exps.figure import Selection
+    from exps.figure import Options, Selection
 
 FigureName = Annotated[str, typer.Argument(metavar="FIGURE", help="fig8, adaserve/fig8, vtc/fig3, ..., vtc/all, or all.")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="Models of the figure, as in llama,qwen.")]
@@ -20,7 +24,7 @@ Systems = Annotated[
 Added = Annotated[list[str] | None, typer.Option("--with", help="Systems beside the figure's own, as in order=mine.")]
 Backend = Annotated[
     str,
-    typer.Option("--backend", help="sim, native, or auto: native for models of this machine. vllm and http are to come."),
+    typer.Option("--backend", help="sim, native, or auto: native for models of this machine."),
 ]
 Acceptance = Annotated[
     str | None,
@@ -51,17 +55,66 @@ At = Annotated[str | None, typer.Option("--at", help="Of the figure's axis only 
 Here = Annotated[bool, typer.Option("--here", help="Here, even while the container runs.")]
 
 
-def selection_of(
-    models: list[str] | None,
-    settings: list[str] | None,
-    systems: list[str] | None,
-    added: list[str] | None,
-    rps: str | None,
-    at: str | None,
-) -> Selection:
-    from exps.figure import Selection
-    from exps.registry import parse_axis, parse_values, split_names, split_systems
+RESULTS = Path("results")
 
-    rates, values = parse_values(rps) if rps else (), parse_axis(at) if at else ()
-    names, places = split_names(models or []), split_names(settings or [])
-    return Selection(names, split_systems(systems or []), rates, values, places, split_systems(added or []))
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person asks of figures: which points, how they are served, and the folder of their results."""
+
+    figure: str
+    selection: Selection
+    options: Options
+    results: Path
+
+
+def about_figures(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the options of ``_asked``, which it gets as its parameter ``asked``."""
+    shared = signature(_asked, eval_str=True).parameters
+    own = {name: one for name, one in signature(command).parameters.items() if name != "asked"}
+    kinds = get_type_hints(command, localns={"Asked": Asked}, include_extras=True)
+
+    @wraps(command)
+    def typed(**given: Any) -> None:
+        command(_asked(**{name: given.pop(name) for name in shared}), **given)
+
+    both = [*shared.values(), *(one.replace(annotation=kinds[name]) for name, one in own.items())]
+    typed.__signature__ = Signature([one.replace(kind=Parameter.KEYWORD_ONLY) for one in both])  # type: ignore[attr-defined]
+    typed.__annotations__ = {one.name: one.annotation for one in both}
+    return typed
+
+
+def _asked(
+    figure: FigureName,
+    model: Models = None,
+    setting: Settings = None,
+    system: Systems = None,
+    added: Added = None,
+    rps: Rates = None,
+    at: At = None,
+    backend: Backend = "auto",
+    calibration: Calibration = None,
+    acceptance: Acceptance = None,
+    weights: Weights = "own",
+    traces: Traces = None,
+    seed: Seed = 0,
+    quick: Quick = False,
+    results: Results = RESULTS,
+) -> Asked:
+    from exps.backends import check_backend
+    from exps.figure import Options, Selection
+    from exps.registry import check_choice, parse_axis, parse_values, split_names, split_systems
+
+    check_choice("--acceptance", acceptance, ("measured",))
+    check_choice("--weights", weights, ("own", "widened"))
+    selection = Selection(
+        models=split_names(model or []),
+        systems=split_systems(system or []),
+        rps=parse_values(rps) if rps else (),
+        at=parse_axis(at) if at else (),
+        settings=split_names(setting or []),
+        added=split_systems(added or []),
+    )
+    named = check_backend(backend)
+    options = Options(named, calibration, seed, traces, quick, acceptance, weights, profiles=results / "profiles")
+    return Asked(figure, selection, options, results)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import cli_containers
-from cli_options import RESULTS, Asked, Here, Jobs, OneByOne, Quick, Results, Seed, Weights, about_figures
+from cli_options import RESULTS, Asked, Here, Jobs, OneByOne, Quick, Results, Seed, Weights, about_figures, refuse_both
 
 if TYPE_CHECKING:
     pass
@@ -93,6 +93,7 @@ def check(
     """
     from exps import bands, commands
 
+    refuse_both("--json", as_json, "--markdown", as_page)
     if repeats:
         held = bands.command(asked.figure, asked.selection, asked.options, repeats, _reporter(), as_json, as_page)
     else:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
 if TYPE_CHECKING:
     from exps.figure import Options, Selection
 
+T = TypeVar("T")
+R = TypeVar("R")
 FigureName = Annotated[str, typer.Argument(metavar="FIGURE", help="fig8, adaserve/fig8, vtc/fig3, ..., vtc/all, or all.")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="Models of the figure, as in llama,qwen.")]
 Settings = Annotated[list[str] | None, typer.Option("--setting", help="Settings of the figure, as in paced,burst.")]
@@ -108,13 +110,33 @@ def _asked(
     check_choice("--acceptance", acceptance, ("measured",))
     check_choice("--weights", weights, ("own", "widened"))
     selection = Selection(
-        models=split_names(model or []),
-        systems=split_systems(system or []),
-        rps=parse_values(rps) if rps else (),
-        at=parse_axis(at) if at else (),
-        settings=split_names(setting or []),
-        added=split_systems(added or []),
+        models=_given("--model", model, split_names),
+        systems=_given("--system", system, split_systems),
+        rps=_given("--rps", rps, parse_values, or_none=rps == "auto"),
+        at=_given("--at", at, parse_axis),
+        settings=_given("--setting", setting, split_names),
+        added=_given("--with", added, split_systems),
     )
     named = check_backend(backend)
     options = Options(named, calibration, seed, traces, quick, acceptance, weights, profiles=results / "profiles")
     return Asked(figure, selection, options, results)
+
+
+def _given(option: str, typed: T | None, parse: Callable[[T], tuple[R, ...]], or_none: bool = False) -> tuple[R, ...]:
+    """What was typed after an option, empty where it was left out. InputError for nothing after it."""
+    from engine.errors import InputError
+
+    if typed is None:
+        return ()
+    values = parse(typed) if typed else ()
+    if not values and not or_none:
+        raise InputError(f"{option} names nothing; name something after it, or leave it out.")
+    return values
+
+
+def refuse_both(one: str, first: bool, other: str, second: bool) -> None:
+    """InputError where both of two options are given that exclude each other."""
+    from engine.errors import InputError
+
+    if first and second:
+        raise InputError(f"{one} and {other} exclude each other; give one of the two.")

@@ -1,8 +1,16 @@
-"""Policies from outside the package are watched while they run: what they answer is held against their contract."""
+"""Policies that do not come with the kit are watched while they run: what they do is held against their contract."""
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
+from operator import attrgetter
+from types import FrameType, MappingProxyType
+from typing import Any
+
+import numpy as np
 
 from engine.contract import ContractError, check_hooks, is_foreign, named
 from engine.ordering.base import Ordering
@@ -11,128 +19,185 @@ from engine.progress import Progress
 from engine.request import Request
 from engine.speculation.base import Speculation
 
+LATE_S = 30.0
+FACTS = tuple(field.name for field in fields(Request) if field.name != "rows")
+facts_of = attrgetter(*FACTS)
 
-def watched_ordering(ordering: Ordering) -> Ordering:
-    """The ordering, watched if it is none of the package's own. ContractError when a hook cannot be called."""
-    if not is_foreign(ordering):
+
+def watched_ordering(ordering: Ordering, always: bool = False) -> Ordering:
+    """The ordering, watched if it does not come with the kit, or ``always``. ContractError when a hook cannot be called."""
+    if isinstance(ordering, WatchedOrdering) or not (always or is_foreign(ordering)):
         return ordering
     check_hooks(ordering, Ordering)
     return WatchedOrdering(ordering)
 
 
-def watched_speculation(speculation: Speculation | None) -> Speculation | None:
-    """The speculation, watched if it is none of the package's own. ContractError when a hook cannot be called."""
-    if speculation is None or not is_foreign(speculation):
+def watched_speculation(speculation: Speculation | None, always: bool = False) -> Speculation | None:
+    """The speculation, watched as an ordering is."""
+    if speculation is None or isinstance(speculation, WatchedSpeculation) or not (always or is_foreign(speculation)):
         return speculation
     check_hooks(speculation, Speculation)
     return WatchedSpeculation(speculation)
 
 
-class WatchedOrdering(Ordering):
-    """Raises ContractError when the inner policy names a request that does not wait, another one when it is asked again, or
-    does not know how many wait."""
+class _Watch:
+    """Calls the hooks of ``inner``: ContractError for one that does not answer in time, or that changes a request.
+
+    The time is that of the wall, and only told in a process's main thread.
+    """
+
+    inner: Any
+
+    def _call(self, hook: str, *given: Any) -> Any:
+        handed = [thing for thing in given if isinstance(thing, Request)]
+        before = [facts_of(request) for request in handed]
+        answer = self._in_time(hook, given)
+        for request, facts in zip(handed, before, strict=True):
+            self._unchanged(hook, request, facts)
+        return answer
+
+    def _in_time(self, hook: str, given: tuple[Any, ...]) -> Any:
+        if threading.current_thread() is not threading.main_thread():
+            return getattr(self.inner, hook)(*given)
+
+        def late(number: int, frame: FrameType | None) -> None:
+            raise ContractError(self.inner, hook, f"has not answered for {LATE_S:g} s")
+
+        before = signal.signal(signal.SIGALRM, late)
+        signal.setitimer(signal.ITIMER_REAL, LATE_S)
+        try:
+            return getattr(self.inner, hook)(*given)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+    def _unchanged(self, hook: str, request: Request, before: tuple[Any, ...]) -> None:
+        for name, was, now in zip(FACTS, before, facts_of(request), strict=True):
+            if was is not now and was != now:
+                raise ContractError(self.inner, hook, f"changed {name} of {named(request)} from {was} to {now}")
+
+
+class WatchedOrdering(_Watch, Ordering):
+    """ContractError also when the inner policy names a request that does not wait, another one when it is asked again, or does
+    not know how many wait."""
 
     def __init__(self, inner: Ordering):
         self.inner, self.by_request = inner, inner.by_request
-        self._waiting: set[int] = set()
+        self._waiting: dict[int, tuple[Any, ...]] = {}
 
     @property
     def needs(self) -> tuple[str, ...]:
         return self.inner.needs
 
     def on_arrival(self, request: Request, now: float) -> str | None:
-        reason = self.inner.on_arrival(request, now)
-        if reason is not None and not isinstance(reason, str):
+        reason = self._call("on_arrival", request, now)
+        if reason is not None and not (isinstance(reason, str) and reason):
             raise ContractError(self.inner, "on_arrival", f"answered {reason!r}, which is neither None nor a sentence,")
         if reason is None:
-            self._waiting.add(request.id)
+            self._waits(request)
         self._count("on_arrival")
         return reason
 
     def enqueue(self, request: Request) -> None:
-        self.inner.enqueue(request)
-        self._waiting.add(request.id)
+        self._call("enqueue", request)
+        self._waits(request)
 
     def requeue(self, request: Request) -> None:
-        self.inner.requeue(request)
-        self._waiting.add(request.id)
+        self._call("requeue", request)
+        self._waits(request)
         self._count("requeue")
 
     def next(self, now: float) -> Request | None:
-        request, again = self.inner.next(now), self.inner.next(now)
+        request, again = self._call("next", now), self._call("next", now)
         if request is not again:
             raise ContractError(self.inner, "next", f"named {named(request)} and, asked again, {named(again)},")
-        if request is not None and getattr(request, "id", None) not in self._waiting:
-            raise ContractError(self.inner, "next", f"named {named(request)}, which does not wait,")
+        if request is not None:
+            if not isinstance(request, Request) or request.id not in self._waiting:
+                raise ContractError(self.inner, "next", f"named {named(request)}, which does not wait,")
+            self._unchanged("next", request, self._waiting[request.id])
         return request
 
     def on_admit(self, request: Request, now: float) -> None:
-        self.inner.on_admit(request, now)
-        self._waiting.discard(request.id)
+        self._call("on_admit", request, now)
+        del self._waiting[request.id]
         self._count("on_admit")
 
     def withdraw(self, request: Request, now: float) -> None:
-        self.inner.withdraw(request, now)
-        self._waiting.discard(request.id)
+        self._call("withdraw", request, now)
+        del self._waiting[request.id]
         self._count("withdraw")
 
     def take_dropped(self) -> Sequence[tuple[Request, str]]:
-        dropped = self.inner.take_dropped()
-        for request, _ in dropped:
-            if request.id not in self._waiting:
-                raise ContractError(self.inner, "take_dropped", f"gave up {named(request)}, which does not wait,")
-            self._waiting.discard(request.id)
+        dropped = self._call("take_dropped")
+        for pair in _pairs(dropped):
+            if pair is None:
+                what = f"answered {dropped!r:.100}, which are no requests with reasons,"
+                raise ContractError(self.inner, "take_dropped", what)
+            if pair[0].id not in self._waiting:
+                raise ContractError(self.inner, "take_dropped", f"gave up {named(pair[0])}, which does not wait,")
+            del self._waiting[pair[0].id]
         self._count("take_dropped", exactly=True)
         return dropped
 
     def victim(self, running: Sequence[Request], waiting: Request | None, now: float) -> Request | None:
-        return self.inner.victim(running, waiting, now)
+        return self._call("victim", tuple(running), waiting, now)
 
     def on_pool(self, tokens: int) -> None:
-        self.inner.on_pool(tokens)
+        self._call("on_pool", tokens)
 
     def on_refused(self, request: Request) -> None:
-        self.inner.on_refused(request)
+        self._call("on_refused", request)
 
     def on_pass(self, now: float) -> None:
-        self.inner.on_pass(now)
+        self._call("on_pass", now)
 
     def on_blocked(self, request: Request, now: float) -> None:
-        self.inner.on_blocked(request, now)
+        self._call("on_blocked", request, now)
 
     def on_tokens(self, by_client: Mapping[str, int], first: bool, finished: int) -> None:
-        self.inner.on_tokens(by_client, first, finished)
+        self._call("on_tokens", MappingProxyType(by_client), first, finished)
 
     def on_request_tokens(self, produced: Iterable[tuple[Request, int, int]], first: bool, finished: int) -> None:
-        self.inner.on_request_tokens(produced, first, finished)
+        self._call("on_request_tokens", produced, first, finished)
 
     def on_finish(self, request: Request, now: float) -> None:
-        self.inner.on_finish(request, now)
+        self._call("on_finish", request, now)
 
     def __len__(self) -> int:
-        return len(self.inner)
+        try:
+            return len(self.inner)
+        except (TypeError, ValueError) as error:
+            raise ContractError(self.inner, "__len__", f"counts no requests ({error})") from None
+
+    def _waits(self, request: Request) -> None:
+        self._waiting[request.id] = facts_of(request)
 
     def _count(self, hook: str, exactly: bool = False) -> None:
         """Between two calls of ``take_dropped`` what the policy dropped is no longer in its count."""
-        told, true = len(self.inner), len(self._waiting)
+        told, true = len(self), len(self._waiting)
         if told > true or (exactly and told != true):
             raise ContractError(self.inner, "__len__", f"counts {told} waiting requests where {true} wait after {hook},")
 
 
-class WatchedSpeculation(Speculation):
-    """Raises ContractError when the inner policy selects nodes that are none, hang on nothing, or exceed its own budget."""
+class WatchedSpeculation(_Watch, Speculation):
+    """ContractError also when the inner policy answers with no shape, or selects nodes that are none, hang on nothing, or
+    exceed its own budget."""
 
     def __init__(self, inner: Speculation):
         self.inner = inner
         self._shape: DraftShape | None = None
 
     def shape(self, progress: Progress) -> DraftShape | None:
-        self._shape = self.inner.shape(progress)
-        return self._shape
+        self._shape = shape = self._call("shape", _sealed(progress))
+        if shape is not None:
+            sizes = [shape.depth, shape.width, shape.max_tokens] if isinstance(shape, DraftShape) else [None]
+            if not all(isinstance(size, int | np.integer) for size in sizes):
+                raise ContractError(self.inner, "shape", f"answered {shape!r:.100}, which is no shape of a draft,")
+        return shape
 
     def select(self, candidates: Candidates, progress: Progress) -> TokenTrees:
-        trees, n = self.inner.select(candidates, progress), len(progress)
-        if getattr(trees, "selected", candidates.parent).shape != candidates.probability.shape:
+        trees, n = self._call("select", candidates, _sealed(progress)), len(progress)
+        if not isinstance(trees, TokenTrees) or trees.selected.shape != candidates.probability.shape:
             raise ContractError(self.inner, "select", "answered no selection over the candidates,")
         try:
             trees.check()
@@ -144,3 +209,23 @@ class WatchedSpeculation(Speculation):
             most = self._shape.max_tokens
             raise ContractError(self.inner, "select", f"selected {nodes} tokens where its shape allows {most},")
         return trees
+
+
+def _pairs(dropped: object) -> list[tuple[Request, str] | None]:
+    """What ``take_dropped`` answered; None for what is no request with a reason."""
+    if not isinstance(dropped, list | tuple):
+        return [None]
+    return [pair if _is_pair(pair) else None for pair in dropped]
+
+
+def _is_pair(pair: object) -> bool:
+    return isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], Request) and isinstance(pair[1], str)
+
+
+def _sealed(progress: Progress) -> Progress:
+    """The same, whose arrays cannot be written to."""
+    names = (field.name for field in fields(Progress) if field.name != "requests")
+    sealed = {name: getattr(progress, name).view() for name in names}
+    for array in sealed.values():
+        array.flags.writeable = False
+    return replace(progress, requests=tuple(progress.requests), **sealed)

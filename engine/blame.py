@@ -11,6 +11,7 @@ from engine.request import Request
 from engine.speculation import Speculation
 
 KINDS = ((Ordering, "ordering"), (Batching, "batching"), (Speculation, "speculation"))
+MOST_LETTERS = 160
 ADVICE = "correct the policy and type the same command again."
 
 
@@ -28,7 +29,7 @@ def blame(error: BaseException) -> str | None:
         for base, kind in KINDS:
             policy = frame.f_locals.get("self")
             if isinstance(policy, base) and not hasattr(policy, "inner"):
-                what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+                what = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])[:MOST_LETTERS]
                 where = f"{short_path(frame.f_code.co_filename)}, line {line}"
                 return (
                     f"the {kind} policy {type(policy).__name__} raised {what} in {frame.f_code.co_name} ({where})"

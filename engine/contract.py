@@ -10,6 +10,16 @@ from typing import Any
 from engine.request import Request
 
 ROOT = Path(__file__).parent.parent
+SHIPPED = frozenset(
+    f"engine.{name}"
+    for name in (
+        "ordering.drr", "ordering.exfairs.policy", "ordering.fairserve.policy", "ordering.fcfs", "ordering.justitia",
+        "ordering.mlfq", "ordering.priority", "ordering.que", "ordering.round_robin", "ordering.rpm", "ordering.slo_greedy",
+        "ordering.vtc.policy", "ordering.vtc_artifact", "batching.sarathi", "batching.slora", "batching.vllm",
+        "speculation.adaserve", "speculation.chain", "speculation.specinfer",
+    )
+)
+"""Where the policies that come with the kit are; any other, in the same folders too, is watched while it runs."""
 
 
 class ContractError(Exception):
@@ -42,8 +52,8 @@ def short_path(file: str) -> str:
 
 
 def is_foreign(policy: object) -> bool:
-    """Whether a policy is none of the package's own."""
-    return not type(policy).__module__.startswith("engine.")
+    """Whether a policy does not come with the kit."""
+    return type(policy).__module__ not in SHIPPED
 
 
 def check_hooks(policy: object, contract: type[Any]) -> None:

@@ -34,13 +34,14 @@ class Choice:
 class Role:
     """``name`` is the field of ``Policies``, ``key`` what a person types, as in order=vtc.
 
-    ``registry``: its policies by name; one that maps to None stands for having none.
+    ``registry``: its policies by name; one that maps to None stands for having none. ``contract``: what each of them is.
     """
 
     name: str
     key: str
     registry: Mapping[str, Callable[..., Any] | None]
     default: Choice
+    contract: type[Any] = object
 
     def build(self, choice: Choice, parameters: Parameters) -> Any:
         """A fresh policy. InputError for parameters that it does not take."""
@@ -50,9 +51,13 @@ class Role:
         try:
             known, offered = signature(make).parameters, self._offered(make, parameters)
             asked = {name: value for name, value in offered.items() if name in known}
-            return make(**{**asked, **parameters.get(choice.name, {}), **choice.parameters})
+            made = make(**{**asked, **parameters.get(choice.name, {}), **choice.parameters})
         except (TypeError, ValueError) as error:
             raise InputError(f"{self.key}={choice}: {str(error).split('__init__() ')[-1]}; correct the parameter.") from error
+        if not isinstance(made, self.contract):
+            wanted = f"{self.contract.__module__}.{self.contract.__name__}"
+            raise InputError(f"{self.key}={choice}: {type(made).__name__} is no {self.name} policy; derive it from {wanted}.")
+        return made
 
     def _offered(self, make: Callable[..., Any], parameters: Parameters) -> dict[str, Any]:
         """What ``parameters`` hold beside what stands under the policy's own name: for its role, then for its kin."""
@@ -73,9 +78,9 @@ class Policies:
 
 
 ROLES = (
-    Role("ordering", "order", ORDERINGS, Choice("fcfs")),
-    Role("batching", "batch", BATCHINGS, Choice("vllm")),
-    Role("speculation", "spec", SPECULATIONS, Choice("off")),
+    Role("ordering", "order", ORDERINGS, Choice("fcfs"), Ordering),
+    Role("batching", "batch", BATCHINGS, Choice("vllm"), Batching),
+    Role("speculation", "spec", SPECULATIONS, Choice("off"), Speculation),
     Role("adapters", "adapters", ADAPTERS, Choice("none")),
     Role("placement", "place", PLACEMENTS, Choice("none")),
 )

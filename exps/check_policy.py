@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from engine.audit import WatchedOrdering, WatchedSpeculation
+from engine.audit import watched_ordering, watched_speculation
 from engine.blame import blame
 from engine.core import Engine
 from engine.errors import PolicyError
@@ -12,13 +14,14 @@ from engine.executors.simulated.acceptance import AcceptanceModel
 from engine.executors.simulated.cost import DraftCost, Line, StepCost
 from engine.executors.simulated.executor import SimulatedExecutor
 from engine.kv_cache import BlockPool
-from engine.request import Expected, Request
+from engine.request import FINISHED, Expected, Request
 from engine.roles import Choice
 from engine.system import System, parse_system
 from exps.recorder import Recorder
 from exps.report import Reporter
+from exps.runner import columns_of
 
-WORKLOADS, REQUESTS = 60, 40
+WORKLOADS, REQUESTS, TOO_LONG = 60, 40, 500
 BATCHINGS = (
     Choice("slora", {"longest_request": 60, "adapter_tokens": 0}),
     Choice("vllm", {"max_sequences": 4, "watermark": 0.0, "block_size": 4}),
@@ -36,29 +39,34 @@ def command(text: str, report: Reporter, workloads: int = WORKLOADS) -> None:
     """
     system = parse_system(text)
     chosen = "batch=" in text
-    steps = 0
+    steps = served = 0
     for seed in range(workloads):
         under = system if chosen else system.under(BATCHINGS[seed % len(BATCHINGS)])
-        steps += _serve(under, seed)
+        requests = random_requests(seed)
+        steps += _serve(under, seed, requests)
+        served += sum(request.status == FINISHED for request in requests)
+    if not served:
+        raise PolicyError(f"{text} served nobody: it rejected or dropped every request of {workloads} random workloads.")
     own = f"batch={system.choices['batching']}" if chosen else "slora, vllm and sarathi"
     report.say(f"{text} keeps its contract: {workloads} random workloads, {steps:,} steps, under {own}.")
 
 
-def _serve(system: System, seed: int) -> int:
+def _serve(system: System, seed: int, requests: Sequence[Request]) -> int:
     """Steps of one workload."""
     try:
         policies = system.build({})
-        policies.ordering = WatchedOrdering(policies.ordering)
-        policies.speculation = policies.speculation and WatchedSpeculation(policies.speculation)
+        policies.ordering = watched_ordering(policies.ordering, always=True)
+        policies.speculation = watched_speculation(policies.speculation, always=True)
         engine = Engine(
             policies,
             SimulatedExecutor(COST, ACCEPTANCE, seed),
             BlockPool(160, policies.batching.block_size),
             Recorder(REQUESTS, record_steps=False),
         )
-        engine.run(random_requests(seed))
+        columns_of(policies.ordering)
+        engine.run(requests)
         engine.check()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         sentence = blame(error)
         if sentence is None:
             raise
@@ -67,12 +75,13 @@ def _serve(system: System, seed: int) -> int:
 
 
 def random_requests(seed: int) -> list[Request]:
-    """Requests of four clients in order of arrival, some of which lose patience; calls of interactions among them."""
+    """Requests of four clients in order of arrival, some of which lose patience and some of which no pool here can hold."""
     rng = np.random.default_rng(seed)
     arrivals = np.cumsum(rng.exponential(0.02, REQUESTS) * (rng.random(REQUESTS) < 0.6))
     requests = []
     for id, arrival in enumerate(arrivals.tolist()):
         prompt, output = (int(tokens) for tokens in rng.integers(1, (50, 25)))
+        prompt = TOO_LONG if rng.random() < 0.04 else prompt
         request = Request(id, f"client-{rng.integers(4)}", prompt, output, arrival, slo_tpot_s=0.02, category="chat")
         request.slo_s, request.expected = 0.5, Expected(20.0, 10.0, 10.0)
         request.patience_s = 0.3 if rng.random() < 0.2 else None

@@ -179,7 +179,7 @@ def parse_values(text: str) -> tuple[float, ...]:
             values = tuple(float(part) for part in text.split(","))
         else:
             first, last, step = (float(part) for part in text.split(":"))
-            count = min(int((last - first) / step + 1e-9) + 1, MOST_VALUES + 1)
+            count = min(int((last - first) / step + 1e-9) + 1, MOST_VALUES + 1) if step > 0 else 0
             values = tuple(round(first + i * step, 9) for i in range(count))
     except (ValueError, ZeroDivisionError, OverflowError):
         raise wrong from None

@@ -18,8 +18,11 @@ import polars as pl
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from engine.blame import blame
 from engine.configuration import merge_policies
+from engine.contract import ContractError
 from engine.errors import InputError
+from engine.ordering import Ordering
 from engine.system import parse_system
 from exps.backends import BACKENDS
 from exps.figure import Figure, Options, Platform, Point, Record, Selection
@@ -27,6 +30,7 @@ from exps.manifest import configuration, manifest
 from exps.records import is_complete, read_record, remove_stale, storage, write_record
 from exps.serving import Setup
 from exps.work import Product, produce, produce_numbered
+from exps.workload.timetable import SCHEMA
 from hosting.machine import cores
 
 POOL_START_S = 2.0
@@ -139,12 +143,23 @@ def check_setup(setup: Setup) -> None:
 def check_needs(timetable: pl.DataFrame, setup: Setup) -> None:
     """InputError when the ordering goes by something that the trace does not tell of every request."""
     ordering = setup.system.build(setup.parameters(setup.deployment())).ordering
-    lacking = [name for name in ordering.needs if timetable[name].null_count()]
+    try:
+        lacking = [name for name in columns_of(ordering) if timetable[name].null_count()]
+    except Exception as error:
+        raise InputError(f"{setup.system.name}: {blame(error) or error}") from error
     if lacking:
         raise InputError(
-            f"{setup.system.name} goes by {', '.join(lacking)}, which the workload lacks for some of its requests; add the"
-            " columns, or choose another --system."
+            f"{setup.system.name} goes by {', '.join(lacking)}, which the workload lacks for some of its requests; choose"
+            " another --system, or add the columns to a trace of your own."
         )
+
+
+def columns_of(ordering: Ordering) -> tuple[str, ...]:
+    """What the ordering needs of a timetable. ContractError when it names something else than columns."""
+    needs = ordering.needs
+    if not isinstance(needs, tuple | list) or not set(needs) <= set(SCHEMA):
+        raise ContractError(ordering, "needs", f"answered {needs!r}, which are no columns of a timetable,")
+    return tuple(needs)
 
 
 def folder_of(point: Point, options: Options, root: Path) -> Path:

@@ -86,7 +86,7 @@ def serve(
         engine = Engine(policies, make_executor(), pool, recorder)
         engine.run(requests, inf if setup.until_s is None else setup.until_s)
         engine.check()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         sentence = None if isinstance(error, InputError) else blame(error)
         if sentence is None:
             raise

@@ -59,6 +59,13 @@ SIMULATE = ("--system", "vtc", "--model", "llama-2-7b", "--hardware", "a10g")
         (["run", "fig8", "--backend", "nativ"], "did you mean native or auto?"),
         (["run", "fig8", "--model", "llama", "--backend", "native"], "this engine runs on the processor alone; use"),
         (["run", "fig8", "--model", "llama,tiny"], "a command of its own"),
+        *(
+            (["run", "vtc/fig3", option, ""], f"{option} names nothing")
+            for option in ("--model", "--system", "--with", "--setting", "--at", "--rps")
+        ),
+        (["run", "vtc/fig3", "--system", ","], "--system names nothing"),
+        (["run", "fig8", "--rps", "3:4:-1"], "is no range of rates above 0"),
+        (["check", "fig8", "--json", "--markdown"], "--json and --markdown exclude each other"),
         (["run", "fig8", "--weights", "widend"], "own or widened"),
         (["run", "fig8", "--acceptance", "x"], "measured"),
         (["check", "fig8", "--model", "tiny", "--results", "nowhere"], "cli.py profile --model tiny"),

@@ -85,7 +85,10 @@ def _parse(path: Path, data: bytes, columns: Columns) -> pl.DataFrame:
     if data.startswith((b"{", b"[")):
         raise InputError(f"{path}, line 1: this is JSON; write a CSV whose first line names {columns.describe()}.")
     try:
-        return pl.read_csv(io.BytesIO(data), infer_schema=False)
+        frame = pl.read_csv(io.BytesIO(data), infer_schema=False)
+        if twice := next((name for name in frame.columns if name.endswith("_duplicated_0")), None):
+            raise InputError(f"{path}, line 1: the column {twice.removesuffix('_duplicated_0')!r} is there twice; keep one.")
+        return frame
     except pl.exceptions.PolarsError:
         raise InputError(_why_not_csv(path, data)) from None
 

@@ -8,22 +8,24 @@ import numpy as np
 import polars as pl
 import pytest
 
-from engine.audit import WatchedOrdering, WatchedSpeculation
+from engine.audit import WatchedOrdering, WatchedSpeculation, watched_ordering
 from engine.batching import Batching
 from engine.batching.sarathi import Sarathi
 from engine.batching.vllm import VLLM
 from engine.blame import blame
-from engine.contract import ContractError
+from engine.contract import SHIPPED, ContractError
 from engine.core import Engine
+from engine.errors import InputError
 from engine.executors.simulated.executor import SimulatedExecutor
 from engine.kv_cache import BlockPool
-from engine.ordering import Ordering
+from engine.ordering import ORDERINGS, Ordering
 from engine.ordering.fcfs import FCFS
 from engine.plan import DraftShape, StepPlan, TokenTrees
 from engine.request import FINISHED
-from engine.roles import Policies
+from engine.roles import ROLES, Policies
 from engine.speculation.base import Speculation
 from engine.speculation.chain import Chain
+from engine.system import parse_system
 from tests.engine.strategies import ACCEPTANCE, COST, Log, make_request, serve
 
 
@@ -95,6 +97,69 @@ class BeyondItsBudget(Chain):
         return DraftShape(4, 1, len(progress) + 1, whole=True)
 
 
+class Shortens(FCFS):
+    """Makes the answer of whoever is next a token long."""
+
+    def next(self, now):
+        request = super().next(now)
+        if request is not None:
+            request.output_tokens = 1
+        return request
+
+
+class Relabels(FCFS):
+    def on_admit(self, request, now):
+        super().on_admit(request, now)
+        request.client = "nobody"
+
+
+class CountsBelowNothing(FCFS):
+    def __len__(self):
+        return -1
+
+
+class DropsWithoutReason(FCFS):
+    def take_dropped(self):
+        return list(self._line)
+
+
+class DropsNothingAtAll(FCFS):
+    def take_dropped(self):
+        return None
+
+
+class RejectsWithoutReason(FCFS):
+    def on_arrival(self, request, now):
+        return ""
+
+
+class TakesTheCountsAway(FCFS):
+    def on_tokens(self, by_client, first, finished):
+        by_client.clear()
+
+
+class NeverAnswers(FCFS):
+    def next(self, now):
+        while True:
+            pass
+
+
+class NoShape(Chain):
+    def shape(self, progress):
+        return 4
+
+
+class NoSelection(Chain):
+    def select(self, candidates, progress):
+        return None
+
+
+class WritesIntoProgress(Chain):
+    def shape(self, progress):
+        progress.generated[:] = 0
+        return super().shape(progress)
+
+
 def crowd():
     return [make_request(i, "ab"[i % 2], prompt=40, output=30) for i in range(6)]
 
@@ -128,12 +193,41 @@ def broken(policy: type[Ordering] | type[Batching] | type[Speculation]) -> str:
         (Orphans, "select", "selected an orphan"),
         (Shallow, "shape", "has no token"),
         (BeyondItsBudget, "select", "where its shape allows"),
+        (Shortens, "next", "changed output_tokens of request 0 of client a from 30 to 1"),
+        (Relabels, "on_admit", "changed client of request 0 of client nobody from a to nobody"),
+        (CountsBelowNothing, "__len__", "counts no requests"),
+        (DropsWithoutReason, "take_dropped", "which are no requests with reasons"),
+        (DropsNothingAtAll, "take_dropped", "answered None, which are no requests with reasons"),
+        (RejectsWithoutReason, "on_arrival", "answered '', which is neither None nor a sentence"),
+        (TakesTheCountsAway, "on_tokens", "raised AttributeError"),
+        (NeverAnswers, "next", "has not answered for 0.2 s"),
+        (NoShape, "shape", "answered 4, which is no shape of a draft"),
+        (NoSelection, "select", "answered no selection over the candidates"),
+        (WritesIntoProgress, "shape", "raised ValueError: assignment destination is read-only"),
     ],
 )
-def test_a_broken_contract_names_policy_hook_and_place(policy, hook, what) -> None:
+def test_a_broken_contract_names_policy_hook_and_place(policy, hook, what, monkeypatch) -> None:
+    monkeypatch.setattr("engine.audit.LATE_S", 0.2 if policy is NeverAnswers else 30.0)
     sentence = broken(policy)
     assert policy.__name__ in sentence and re.search(what, sentence) and re.search(hook, sentence)
     assert re.search(r"\([\w/.]+\.py, line \d+\)", sentence) and sentence.endswith("type the same command again.")
+
+
+def test_what_comes_with_the_kit_is_what_the_registries_hold() -> None:
+    made = {make for role in ROLES for make in role.registry.values() if make is not None}
+    assert {make.__module__ for make in made} == SHIPPED
+
+
+def test_a_policy_beside_those_of_the_kit_is_watched() -> None:
+    mine = type("Mine", (FCFS,), {"__module__": "engine.ordering.mine"})()
+    assert isinstance(watched_ordering(mine), WatchedOrdering)
+    assert type(watched_ordering(FCFS())) is FCFS and type(watched_ordering(FCFS(), always=True)) is WatchedOrdering
+
+
+def test_what_is_no_policy_of_its_role_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ORDERINGS, "stranger", Chain)
+    with pytest.raises(InputError, match=r"Chain is no ordering policy; derive it from engine\.ordering\.base\.Ordering"):
+        parse_system("order=stranger").build({})
 
 
 @pytest.mark.parametrize("batching", [VLLM, Sarathi])

@@ -66,6 +66,16 @@ def test_room_for_the_last_token_is_enough(batching: type, pool: int, preempted:
     assert sum(request.preemptions for request in requests) == preempted
 
 
+def test_who_gave_way_stays_at_the_head_of_one_line() -> None:
+    class Generous(FCFS):
+        def victim(self, running, waiting, now):
+            return running[0] if waiting is None or not waiting.preemptions else None
+
+    requests = [make_request(i, output=8, arrival_s=0.01 * i) for i in range(3)]
+    assert_served(serve(requests, VLLM(max_sequences=1), Generous()))
+    assert sum(request.preemptions for request in requests) > 0
+
+
 def test_an_equal_takes_nothing() -> None:
     first, second = make_request(0, "lo", output=50), make_request(1, "lo", output=5, arrival_s=0.1)
     assert_served(serve([first, second], VLLM(max_sequences=1), Priority(LEVELS)))

@@ -35,6 +35,46 @@ def test_a_broken_one_is_named_with_its_file_and_exit_1(monkeypatch, capsys):
     assert "the ordering policy Forgetful" in said and "test_check_policy.py, line" in said
 
 
+class Rejects(FCFS):
+    def on_arrival(self, request, now):
+        return "not today"
+
+
+class Leaves(FCFS):
+    def next(self, now):
+        raise SystemExit(0)
+
+
+class RaisesAtTheRefused(FCFS):
+    def on_refused(self, request):
+        raise KeyError(request.client)
+
+
+class NeedsNonsense(FCFS):
+    needs = ("nonsense",)
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        (Rejects, "served nobody: it rejected or dropped every request of 60 random workloads"),
+        (Leaves, "the ordering policy Leaves raised SystemExit: 0 in next"),
+        (RaisesAtTheRefused, "the ordering policy RaisesAtTheRefused raised KeyError"),
+        (NeedsNonsense, "NeedsNonsense answered ('nonsense',), which are no columns of a timetable, in needs"),
+    ],
+)
+def test_what_errs_seldom_or_quietly_is_named_too(policy, words, monkeypatch, capsys):
+    monkeypatch.setitem(ORDERINGS, "odd", policy)
+    assert cli.main(["check-policy", "order=odd"]) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_needs_that_are_no_columns_end_a_run_before_it_begins(monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(ORDERINGS, "odd", NeedsNonsense)
+    assert cli.main(["run", "vtc/fig3", "--quick", "--with", "order=odd", "--results", str(tmp_path)]) == 2
+    assert "which are no columns of a timetable, in needs" in capsys.readouterr().err
+
+
 def test_an_unknown_one_is_exit_2(capsys):
     assert cli.main(["check-policy", "order=vtx"]) == 2
     assert "did you mean vtc" in capsys.readouterr().err

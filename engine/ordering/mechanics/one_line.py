@@ -24,7 +24,7 @@ class OneLine(Ordering):
         return self._line[0] if self._line else None
 
     def on_admit(self, request: Request, now: float) -> None:
-        self._line.popleft()
+        self._line.remove(request)
 
     def withdraw(self, request: Request, now: float) -> None:
         self._line.remove(request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.batch import Batch
+from engine.executors.native.capacity import Capacity
 from engine.executors.native.clock import WallClock
 from engine.executors.native.executor import NativeExecutor
 from engine.plan import Chunk, DraftShape, StepPlan
@@ -34,7 +35,7 @@ def test_the_wall_clock_moves_by_itself_and_only_forward() -> None:
 
 
 def test_drafting_without_a_draft_model_is_an_error() -> None:
-    executor = NativeExecutor(PAIR.target, None, 400)
+    executor = NativeExecutor(PAIR.target, None, Capacity(400, 1))
     batch = Batch()
     batch.add(prefilled(executor, make_request()))
     with pytest.raises(RuntimeError, match="needs a draft model"):

@@ -13,10 +13,11 @@ from torch import Tensor
 class AttentionMetadata:
     """Who attends to what in one forward of b sequences, whose t new tokens stand one sequence after another.
 
-    On the device, int64: ``slot_mapping`` [t], ``block_tables`` [b, n], ``tree_mask`` [t, words], and ``lens`` [3, b], which
-    are the tokens of each sequence in the cache already, its new ones, and those at its end that are a tree. ``lens_cpu``
-    is the same on the host, for what is launched in shapes that depend on it. A new token sees every token of its sequence
-    up to itself, in a tree those whose bits are set and all before the tree.
+    On the device, int64: ``slot_mapping`` [t] where new keys and values are kept, ``block_tables`` [b, n], and ``lens``
+    [3, b]: how many tokens of each sequence are in the cache already, how many there are with the new ones, and how many
+    stand before its tree, which is all of them where it has none. A new token sees every token up to itself, but in a tree
+    those before the tree and the nodes j whose bit ``tree_mask`` [t, words] has. The last bit is never set.
+    ``lens_cpu``: ``lens`` on the host, for what is launched in shapes that depend on it.
     """
 
     slot_mapping: Tensor

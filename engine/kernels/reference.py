@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby
+from operator import sub
 
 import numpy as np
 import torch
@@ -92,56 +93,61 @@ def _causal(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 def segments(kv: PagedKV, metadata: AttentionMetadata) -> Iterator[Segment]:
     """The forward cut into sequences that attend together."""
     start = 0
-    for group in _groups(kv, metadata.lens_cpu):
+    for group in _groups(kv, *metadata.lens_cpu.tolist()):
         segment = _segment(kv, metadata, group, start)
         yield segment
         start = segment.stop
 
 
-def _groups(kv: PagedKV, lens: Ints) -> Iterator[slice]:
+def _groups(kv: PagedKV, context: list[int], whole: list[int], tree: list[int]) -> Iterator[slice]:
     """Runs of sequences of one kind: single tokens, a few tokens, trees; of longer ones each is alone.
 
     On a CPU a run is cut into about as many sequences as have ``GATHERED`` bytes of keys and values in a layer, so that they
     stay in its cache and a long sequence does not pad all the others.
     """
-    context, new, tree = lens
-    if len(context) == 1:
+
+    def kind(i: int) -> int:
+        new = whole[i] - context[i]
+        return -1 if tree[i] < whole[i] else 2 + i if new > SHORT else int(new > 1)
+
+    if len(whole) == 1:
         yield slice(0, 1)
         return
-    kind = np.where(tree > 0, -1, np.where(new <= SHORT, new > 1, 2 + np.arange(len(new))))
-    edges = [0, *(np.flatnonzero(np.diff(kind)) + 1).tolist(), len(kind)]
-    for first, last in pairwise(edges):
-        tokens = (last - first) * int((context + np.where(tree > 0, new - tree, 0))[first:last].max())
+    first = 0
+    for _, run in groupby(range(len(whole)), kind):
+        last = first + len(list(run))
+        tokens = (last - first) * max(context[first:last])
         count = max(1, round(tokens * kv.token_bytes / GATHERED)) if kv.device.type == "cpu" else 1
         size = -(-(last - first) // count)
         yield from (slice(begin, min(begin + size, last)) for begin in range(first, last, size))
+        first = last
 
 
 def _segment(kv: PagedKV, metadata: AttentionMetadata, group: slice, start: int) -> Segment:
-    context, new, tree = metadata.lens_cpu[:, group]
-    n, longest, stop = len(new), int(new.max()), start + int(new.sum())
-    if n == 1 and context[0] == 0 and tree[0] == 0:
+    context, whole, tree = metadata.lens_cpu[:, group].tolist()
+    new = list(map(sub, whole, context))
+    n, longest, seen, stop = len(new), max(new), max(whole), start + sum(new)
+    in_tree = tree[0] < whole[0]
+    if n == 1 and context[0] == 0 and not in_tree:
         return Segment(start, stop, n, longest)
-    padded, flat = _rectangle(new, longest, kv.device)
-    seen = int((context + new).max())
+    padded, flat = (None, None) if min(new) == longest else _rectangle(np.array(new), longest, kv.device)
     window = kv.window(metadata.block_tables[group, : -(-seen // kv.block_size)])
-    mask = None
-    if n > 1 or longest > 1 or tree[0] > 1:
-        width, lens = window.keys.shape[2], metadata.lens[:, group]
-        if tree[0]:
-            words = metadata.tree_mask[start:stop]
-            words = words if padded is None else words.index_select(0, padded)
-            hidden = ~seen_in_tree(lens, words.view(n, longest, -1), width)
-        else:
-            hidden = ~seen_causally(lens, longest, width)
-        mask = torch.zeros(hidden.shape, dtype=kv.data.dtype, device=kv.device).masked_fill_(hidden, -torch.inf)[:, None]
+    width, mask = window.keys.shape[2], None
+    if in_tree:
+        words = metadata.tree_mask[start:stop]
+        words = words if padded is None else words.index_select(0, padded)
+        mask = _mask(hidden_in_tree(metadata.lens[2, group], words.view(n, longest, -1), width), kv.data.dtype)
+    elif n > 1 or longest > 1:
+        mask = _mask(hidden_causally(metadata.lens[0, group], longest, width), kv.data.dtype)
     return Segment(start, stop, n, longest, padded, flat, window, seen, mask)
 
 
-def _rectangle(counts: Ints, longest: int, device: torch.device) -> tuple[Tensor | None, Tensor | None]:
+def _mask(hidden: Tensor, dtype: torch.dtype) -> Tensor:
+    return torch.zeros(hidden.shape, dtype=dtype, device=hidden.device).masked_fill_(hidden, -torch.inf).unsqueeze(1)
+
+
+def _rectangle(counts: Ints, longest: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Indices that place uneven sequences in a rectangle, filled with their last token, and out of it again."""
-    if (counts == longest).all():
-        return None, None
     places = np.arange(longest)
     begin = np.cumsum(counts) - counts
     padded = begin[:, None] + np.minimum(places, counts[:, None] - 1)
@@ -149,18 +155,19 @@ def _rectangle(counts: Ints, longest: int, device: torch.device) -> tuple[Tensor
     return torch.from_numpy(padded.ravel()).to(device), torch.from_numpy(flat).to(device)
 
 
-def seen_causally(lens: Tensor, longest: int, width: int) -> Tensor:
-    """[n, longest, width]: which of the first ``width`` tokens of its sequence each new token sees; ``lens`` [3, n]."""
-    new = torch.arange(longest, device=lens.device)
-    return torch.arange(width, device=lens.device) <= (lens[0, :, None] + new)[:, :, None]
+def hidden_causally(context_lens: Tensor, longest: int, width: int) -> Tensor:
+    """[n, longest, width]: which of the first ``width`` tokens of its sequence each new token does not see."""
+    places = torch.arange(max(longest, width), device=context_lens.device)
+    return places[:width] > (context_lens.unsqueeze(1) + places[:longest]).unsqueeze(2)
 
 
-def seen_in_tree(lens: Tensor, tree_mask: Tensor, width: int) -> Tensor:
+def hidden_in_tree(tree_starts: Tensor, tree_mask: Tensor, width: int) -> Tensor:
     """[n, longest, width] as above, where bits of ``tree_mask`` [n, longest, words] say what is seen of a tree."""
-    context, new, tree = lens[:, :, None]
-    node = torch.arange(width, device=lens.device) - (context + new - tree)
+    node = torch.arange(width, device=tree_mask.device) - tree_starts.unsqueeze(1)
     n, longest, words = tree_mask.shape
-    inside = node.clamp(0, WORD * words - 1)
-    word = tree_mask.gather(2, (inside // WORD)[:, None].expand(n, longest, width))
-    bit = (word >> (inside % WORD)[:, None]) & 1
-    return (node < 0)[:, None] | (bit.bool() & (node < tree)[:, None])
+    bit = node.clamp(0, WORD * words - 1)
+    if words > 1:
+        tree_mask = tree_mask.gather(2, (bit // WORD).unsqueeze(1).expand(n, longest, width))
+        bit = bit % WORD
+    seen = (tree_mask >> bit.unsqueeze(1)) & 1
+    return (seen == 0) & (node >= 0).unsqueeze(1)

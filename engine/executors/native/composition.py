@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.batch import Batch
-from engine.executors.native.forward_input import ForwardInput, join, words_for
+from engine.executors.native.forward_input import ForwardInput, join
 from engine.executors.native.sequences import Sequences
 from engine.executors.native.trees import TreeRows
 from engine.plan import Chunk, StepPlan
@@ -96,7 +96,7 @@ def compose(
         slots = sequences.slots(np.repeat(rows, query_lens), np.repeat(context_lens, query_lens) + places_in(query_lens))
     tables = sequences.tables(rows, int(seq_lens.max()))
     if tree_lens is None or tree_mask is None:
-        tree_lens, tree_mask = np.zeros_like(rows), np.zeros((len(tokens), words_for(0)), np.int64)
+        tree_lens, tree_mask = np.zeros_like(rows), np.zeros((len(tokens), 0), np.int64)
     return ForwardInput(tokens, positions, slots, tables, context_lens, query_lens, tree_lens, tree_mask, wanted)
 
 

@@ -58,7 +58,7 @@ class Drafter:
         logits = self._catch_up(rows, roots)
         for layer in range(shape.depth):
             if layer:
-                mask = _below(mask, parent[:, layer - 1], layer)
+                mask = _below(mask, parent[:, layer - 1], layer) if shape.width > 1 else mask
                 step = looking_ahead(self._sequences, rows, roots, layer, tokens[:, layer - 1], mask)
                 logits = self.runner.forward(step)
             ranked, chance = _likeliest(logits, shape.width)

@@ -141,18 +141,15 @@ class NativeExecutor(Executor):
     ) -> Ints:
         """Keep ``counts[i]`` of tokens [n, most] of each row, or those up to a stop token. Returns how many."""
         for i, (request, said, count) in enumerate(zip(requests, tokens.tolist(), counts.tolist(), strict=True)):
+            if not request.sampling.ignore_stop and (stop := self._stop(request, said[:count])) is not None:
+                counts[i] = count = stop + 1
+                committed.ended[request.id] = None
             committed.tokens[request.id] = said[:count]
-            stop = self._stop(request, said[:count])
-            if stop is not None:
-                committed.tokens[request.id] = said[: stop + 1]
-                counts[i], committed.ended[request.id] = stop + 1, None
         self.sequences.append(rows, tokens, counts)
         return counts
 
     def _stop(self, request: Request, tokens: list[int]) -> int | None:
         """The place of the first token that ends the answer."""
-        if request.sampling.ignore_stop:
-            return None
         stops = self._stops.union(request.sampling.stop_ids) if request.sampling.stop_ids else self._stops
         return next((place for place, token in enumerate(tokens) if token in stops), None)
 

@@ -21,7 +21,7 @@ class ForwardInput:
     sequence that are in the cache already, ``query_lens`` [b] new ones, at least one each.
     ``tree_lens`` [b] how many of the sequence's last tokens are a tree, 0 for none. ``tree_mask`` [t, words]: where bit j is
     set the new token sees token j of its sequence's tree; no words where there is no tree.
-    ``wanted`` [m] the new tokens after which logits are wanted.
+    ``wanted`` [m] the new tokens after which logits are wanted: some of them in any order, or all in their own.
 
     A new token sees every token of its sequence up to itself; in a sequence that ends in a tree it sees all that is before
     the tree, and of the tree what its mask says. The first layers of a draft's tree are in the cache already.
@@ -44,8 +44,8 @@ def see(tree_mask: Ints, tokens: Ints, nodes: Ints) -> None:
 
 
 def words_for(nodes: int) -> int:
-    """Words of a mask over a tree of so many nodes."""
-    return -(-nodes // WORD)
+    """Words of a mask over a tree of so many nodes; the last bit stays free, so that it stands for all behind the tree."""
+    return nodes // WORD + 1
 
 
 def join(first: ForwardInput, second: ForwardInput) -> ForwardInput:

@@ -40,7 +40,7 @@ class ModelRunner:
         positions = np.minimum(step.positions, self._decoder.config.context - 1)
         attention = self._attention(self.kv, self._metadata(step))
         hidden = self._decoder.hidden(self._on_device(step.tokens), self._on_device(positions), attention)
-        if not np.array_equal(step.wanted, np.arange(len(step.tokens))):
+        if len(step.wanted) < len(step.tokens):
             hidden = hidden.index_select(0, self._on_device(step.wanted))
         return self._decoder.logits(hidden)
 
@@ -60,7 +60,8 @@ class ModelRunner:
         self.kv.clear_slots(slots)
 
     def _metadata(self, step: ForwardInput) -> AttentionMetadata:
-        lens = np.stack([step.context_lens, step.query_lens, step.tree_lens])
+        seq_lens = step.context_lens + step.query_lens
+        lens = np.array([step.context_lens, seq_lens, seq_lens - step.tree_lens])
         return AttentionMetadata(
             slot_mapping=self._on_device(step.slot_mapping),
             block_tables=self._on_device(step.block_tables),

@@ -39,12 +39,12 @@ class TreeRows:
         """The tree mask [nodes, words], trees one after another: a node sees its path down from the root, itself included."""
         begin = np.cumsum(self.counts) - self.counts
         node, parent = begin[self.row] + self.place, begin[self.row] + self.parent[self.number != NOWHERE]
-        mask = np.zeros((int(self.counts.sum()), words_for(self.longest)), np.int64)
-        see(mask, begin, np.zeros_like(begin))
+        itself = np.arange(int(self.counts.sum()))
+        mask = np.zeros((len(itself), words_for(self.longest)), np.int64)
+        see(mask, itself, itself - np.repeat(begin, self.counts))
         for depth in range(1, self.number.shape[1] + 1):
             layer = self.depth == depth
-            mask[node[layer]] = mask[parent[layer]]
-            see(mask, node[layer], self.place[layer])
+            mask[node[layer]] |= mask[parent[layer]]
         return mask
 
 

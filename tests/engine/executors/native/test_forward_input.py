@@ -21,7 +21,7 @@ from engine.executors.native.forward_input import ForwardInput, see, words_for
 from engine.executors.native.model_runner import ModelRunner
 from engine.executors.native.sequences import Sequences
 from engine.executors.native.trees import lay_out
-from engine.kernels.reference import seen_causally, seen_in_tree
+from engine.kernels.reference import hidden_causally, hidden_in_tree
 from engine.plan import Chunk, StepPlan, TokenTrees
 from tests.engine.executors.native.pairs import CONFIG, ask, make_pair
 from tests.engine.executors.native.trees import token_trees
@@ -64,16 +64,15 @@ def test_bits_expand_to_the_dense_mask(parents: list[int], before: int, data: st
     wanted = np.zeros((new, width), bool)
     wanted[:, :before] = True
     wanted[:, before : before + len(parents)] = dense(parents, new)
-    lens = torch.tensor([[before + len(parents) - new], [new], [len(parents)]])
-    got = seen_in_tree(lens, torch.from_numpy(packed(dense(parents, new)))[None], width)
-    assert (got[0].numpy() == wanted).all()
+    hidden = hidden_in_tree(torch.tensor([before]), torch.from_numpy(packed(dense(parents, new)))[None], width)
+    assert (hidden[0].numpy() == ~wanted).all()
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=4), st.integers(1, 9), st.integers(1, 50))
 def test_without_a_tree_a_token_sees_up_to_itself(contexts: list[int], new: int, width: int) -> None:
-    got = seen_causally(torch.tensor([contexts, contexts, contexts]), new, width)
-    for context, mask in zip(contexts, got.tolist(), strict=True):
-        assert mask == [[place <= context + token for place in range(width)] for token in range(new)]
+    hidden = hidden_causally(torch.tensor(contexts), new, width)
+    for context, mask in zip(contexts, hidden.tolist(), strict=True):
+        assert mask == [[place > context + token for place in range(width)] for token in range(new)]
 
 
 def test_it_needs_no_torch() -> None:

@@ -23,4 +23,4 @@ class Speculation(ABC):
 
     @abstractmethod
     def select(self, candidates: Candidates, progress: Progress) -> TokenTrees:
-        """The nodes to verify. Roots are always verified and are not part of the candidates."""
+        """The nodes of these candidates to verify. Roots are always verified and are not part of the candidates."""

@@ -20,7 +20,7 @@ def compose_step(sequences: Sequences, plan: StepPlan, batch: Batch, nodes: Tree
     """The target's whole step: what decodes or is verified, of which all logits are wanted, then the chunks."""
     if not (plan.decode and batch.requests):
         return prefilling(sequences, plan.prefill)
-    rows, context_lens = sequences.rows(batch.requests), batch.context
+    rows, context_lens = sequences.rows(batch.requests), batch.context.copy()
     if nodes is None:
         step = decoding(sequences, rows, context_lens)
     else:

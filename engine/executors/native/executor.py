@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.batch import Batch
+from engine.errors import InputError
 from engine.executors.base import Executor
 from engine.executors.native.capacity import BLOCK_SIZE, Capacity
 from engine.executors.native.choosing import choose, likeliest, verify
@@ -157,5 +158,5 @@ class NativeExecutor(Executor):
 def _drafts_of(trees: TokenTrees) -> Drafts:
     """The drafts that the trees were selected from, which carry their tokens."""
     if not isinstance(trees.candidates, Drafts):
-        raise TypeError("the trees to verify are not over the candidates that draft returned")
+        raise InputError("the trees to verify are over other candidates than were drafted; select nodes of those given.")
     return trees.candidates

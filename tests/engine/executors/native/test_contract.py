@@ -6,6 +6,7 @@ import pytest
 
 from engine.batch import Batch
 from engine.core import Engine
+from engine.errors import InputError
 from engine.executors.native.capacity import Capacity
 from engine.executors.native.clock import WallClock
 from engine.executors.native.executor import NativeExecutor
@@ -50,7 +51,7 @@ def test_trees_over_other_candidates_than_the_drafts_are_an_error() -> None:
     batch.add(prefilled(executor, make_request()))
     drafts = executor.draft(batch, shape)
     trees = TokenTrees(Candidates(drafts.probability, drafts.parent), drafts.probability > 0)
-    with pytest.raises(TypeError, match="not over the candidates that draft returned"):
+    with pytest.raises(InputError, match="over other candidates than were drafted"):
         executor.forward(StepPlan(decode=True, draft=shape, trees=trees), batch)
 
 

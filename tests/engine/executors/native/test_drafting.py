@@ -77,6 +77,14 @@ def test_drafts_are_the_beam_of_a_dense_search(prompts: list[list[int]], depth: 
                 assert drafts.tokens[row, layer].tolist() == [node[1][-1] for node in nodes]
 
 
+def test_a_beam_of_more_nodes_than_a_word_has_bits() -> None:
+    executor, request = PAIR.executor(draft_tokens=72), ask(0, [5, 7, 9], 60)
+    drafts = executor.draft(started(executor, [request]), DraftShape(6, 12, 99))
+    nodes = beam(PAIR.draft, known(executor, request), 6, 12)
+    assert drafts.probability[0] == pytest.approx(np.array([[n[0] for n in layer] for layer in nodes]), rel=1e-3)
+    assert drafts.tokens[0].tolist() == [[n[1][-1] for n in layer] for layer in nodes]
+
+
 def test_a_beam_after_accepted_nodes_sees_them() -> None:
     executor = PAIR.executor()
     requests = [ask(i, [5 * i + 1, 7, 9], 60) for i in range(4)]

@@ -32,8 +32,8 @@ class Segment:
     Their new tokens are ``start`` to ``stop`` of the forward's. ``padded`` [n * longest] places each sequence's tokens in a
     rectangle (indices from ``start``), ``flat`` takes them out again; None where all sequences have the same number.
     ``window``: their blocks, of which ``seen`` tokens are theirs. ``mask`` [n, 1, longest, tokens of the window] is 0 where
-    a new token may look and -inf elsewhere; None where it sees all that is theirs. No window: one sequence that begins here,
-    so that plain causal attention over its new tokens is all there is.
+    a new token may look and -inf elsewhere; None where each sees all ``seen`` tokens. No window: one sequence that begins
+    here, so that plain causal attention over its new tokens is all there is.
     """
 
     start: int
@@ -137,7 +137,7 @@ def _segment(kv: PagedKV, metadata: AttentionMetadata, group: slice, start: int)
         words = metadata.tree_mask[start:stop]
         words = words if padded is None else words.index_select(0, padded)
         mask = _mask(hidden_in_tree(metadata.lens[2, group], words.view(n, longest, -1), width), kv.data.dtype)
-    elif n > 1 or longest > 1:
+    elif longest > 1 or min(whole) < seen:
         mask = _mask(hidden_causally(metadata.lens[0, group], longest, width), kv.data.dtype)
     return Segment(start, stop, n, longest, padded, flat, window, seen, mask)
 

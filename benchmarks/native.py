@@ -28,6 +28,7 @@ from torch import Tensor
 from benchmarks.bare import BareDecoder
 from engine.batch import Batch
 from engine.core import Engine
+from engine.executors.native.capacity import Capacity
 from engine.executors.native.executor import NativeExecutor
 from engine.kv_cache import BlockPool
 from engine.models.config import DecoderConfig, to_huggingface
@@ -141,12 +142,12 @@ def ratio(seconds: dict[str, list[float]], above: str, below: str) -> float:
 
 def decode_step(target: Decoder, n: int, repeats: int) -> dict[str, float]:
     """One token for each of ``n`` requests of ``CONTEXT`` tokens: the executor's step and a bare forward."""
-    executor = NativeExecutor(target, None, n * (CONTEXT + 32))
+    executor = NativeExecutor(target, None, Capacity(n * (CONTEXT + 32), n))
     batch = Batch()
     for i in range(n):
         request = asked(i, [(7 * i + place) % target.config.vocabulary for place in range(CONTEXT)], 99)
         executor.forward(StepPlan(prefill=[Chunk(request, 0, CONTEXT)]), Batch())
-        request.generated, request.first_token_s = 1, 0.0
+        request.produced, request.first_token_s = 1, 0.0
         batch.add(request)
     rows = executor.sequences.rows(batch.requests)
     lengths = executor.sequences.length[rows].copy()
@@ -230,7 +231,8 @@ def transformers_generate(target: Decoder, answer: int) -> Callable[[Sequence[in
 
 def an_engine(target: Decoder, draft: Decoder | None, system: str, kv_tokens: int) -> Engine:
     policies = parse_system(system).build({})
-    executor = NativeExecutor(target, draft if policies.speculation else None, kv_tokens)
+    capacity = Capacity.of(kv_tokens, policies)
+    executor = NativeExecutor(target, draft if policies.speculation else None, capacity)
     return Engine(policies, executor, BlockPool(kv_tokens, policies.batching.block_size), Silent())
 
 

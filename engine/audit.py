@@ -184,7 +184,7 @@ class WatchedSpeculation(_Watch, Speculation):
     exceed its own budget."""
 
     def __init__(self, inner: Speculation):
-        self.inner = inner
+        self.inner, self.most_draft_tokens = inner, inner.most_draft_tokens
         self._shape: DraftShape | None = None
 
     def shape(self, progress: Progress) -> DraftShape | None:
@@ -193,6 +193,9 @@ class WatchedSpeculation(_Watch, Speculation):
             sizes = [shape.depth, shape.width, shape.max_tokens] if isinstance(shape, DraftShape) else [None]
             if not all(isinstance(size, int | np.integer) for size in sizes):
                 raise ContractError(self.inner, "shape", f"answered {shape!r:.100}, which is no shape of a draft,")
+            if (nodes := shape.depth * shape.width) > self.most_draft_tokens:
+                what = f"drafts {nodes} tokens a request where its most_draft_tokens is {self.most_draft_tokens},"
+                raise ContractError(self.inner, "shape", what)
         return shape
 
     def select(self, candidates: Candidates, progress: Progress) -> TokenTrees:

@@ -40,7 +40,8 @@ class Executor(ABC):
     def draft(self, batch: Batch, shape: DraftShape) -> Candidates:
         """A beam of draft tokens for every row of the batch: exactly ``shape.depth`` layers of ``shape.width`` places.
 
-        Its time counts into the next ``forward``.
+        The trees of the next ``forward`` hold what this returned: candidates may carry more than the contract knows, such
+        as their tokens. Its time counts into that ``forward``.
         """
 
     @abstractmethod

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.models.config import DecoderConfig
-
-PADDING_BLOCK = 0
 Ints = NDArray[np.int64]
 
 
@@ -29,24 +27,34 @@ class Window:
     values: Tensor
 
 
+class Cached(Protocol):
+    """What of a decoder's configuration decides the size of its cache."""
+
+    @property
+    def layers(self) -> int: ...
+
+    @property
+    def kv_heads(self) -> int: ...
+
+    @property
+    def head_size(self) -> int: ...
+
+
 class PagedKV:
     """Keys and values, [layers, blocks * block_size, 2 * kv_heads * h]: a row is a token's keys, then its values.
 
-    Block 0 is never written: short block tables are padded with it. A token's slot, which is its row, is
-    block * block_size + place.
+    Its size never changes. Block 0 is never written: short block tables are padded with it. A token's slot, which is its
+    row, is block * block_size + place.
     """
 
-    def __init__(self, config: DecoderConfig, blocks: int, block_size: int, dtype: torch.dtype, device: torch.device):
+    def __init__(self, config: Cached, blocks: int, block_size: int, dtype: torch.dtype, device: torch.device):
         self.kv_heads, self.head_size, self.block_size = config.kv_heads, config.head_size, block_size
         shape = (config.layers, blocks * block_size, 2 * config.kv_heads * config.head_size)
-        self._store(torch.zeros(shape, dtype=dtype, device=device))
+        self.data, self.blocks = torch.zeros(shape, dtype=dtype, device=device), blocks
+        self._slots = list(self.data.unbind(0))
+        self._blocks = [layer.view(blocks, -1) for layer in self._slots]
         self._gathered = self.data.new_empty(0)
         self._shape, self._views = (1, 1), self._view(1, 1)
-
-    def _store(self, data: Tensor) -> None:
-        self.data, self.blocks = data, data.shape[1] // self.block_size
-        self._slots = list(data.unbind(0))
-        self._blocks = [layer.view(self.blocks, -1) for layer in self._slots]
 
     @property
     def device(self) -> torch.device:
@@ -57,24 +65,20 @@ class PagedKV:
         """Bytes that a token takes in a layer."""
         return self.data.shape[2] * self.data.element_size()
 
-    def grow(self, blocks: int) -> None:
-        """Add ``blocks`` empty blocks."""
-        layers, _, width = self.data.shape
-        self._store(torch.cat([self.data, self.data.new_zeros((layers, blocks * self.block_size, width))], dim=1))
-
     def index(self, numbers: Ints) -> Tensor:
-        """Slots or blocks in the form that ``write`` takes."""
+        """Slots or blocks as a row on the device."""
         return torch.from_numpy(numbers.reshape(-1)).to(self.device)
 
     def write(self, layer: int, slots: Tensor, k: Tensor, v: Tensor) -> None:
         """Keep k and v [t, kv_heads, h] of one layer at ``slots`` [t]."""
         self._slots[layer].index_copy_(0, slots, torch.cat([k, v], 1).flatten(1))
 
-    def window(self, blocks: Ints) -> Window:
+    def window(self, blocks: Tensor) -> Window:
         """A window on ``blocks`` [sequences, n]."""
-        if blocks.shape != self._shape:
-            self._shape, self._views = blocks.shape, self._view(*blocks.shape)
-        return Window(self.index(blocks), *self._views)
+        sequences, n = blocks.shape
+        if (sequences, n) != self._shape:
+            self._shape, self._views = (sequences, n), self._view(sequences, n)
+        return Window(blocks.reshape(-1), *self._views)
 
     def _view(self, sequences: int, n: int) -> tuple[Tensor, Tensor, Tensor]:
         size = sequences * n * self._blocks[0].shape[1]

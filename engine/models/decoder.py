@@ -8,20 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from engine.kernels.attention import Attention
 from engine.kernels.linear import Linear
 from engine.models.config import DecoderConfig, RopeScaling
-
-
-class Attention(Protocol):
-    """Keeps keys and values, and attends. q [t, heads, h], k and v [t, kv_heads, h] of one layer -> [t, heads * h]."""
-
-    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor: ...
 
 
 @dataclass

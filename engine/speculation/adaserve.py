@@ -42,6 +42,7 @@ class AdaServe(Speculation):
             raise ValueError(f"budgets must be above 0 and c1 at least 0, not {budget}, {depth_budget}, {width_budget}, {c1}")
         self.budget, self.depth_budget, self.width_budget = budget, depth_budget, width_budget
         self.depth, self.width, self.c1, self.c2 = tuple(depth), tuple(width), c1, c2
+        self.most_draft_tokens = max(depth) * max(width)
         self.n_max_share = n_max_share
         self.draft_s, self.verify_tokens, self.verify_s = draft_s, tuple(verify_tokens), tuple(verify_s)
         self.slo_selection, self.throughput_selection = slo_selection, throughput_selection

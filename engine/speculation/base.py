@@ -9,7 +9,13 @@ from engine.progress import Progress
 
 
 class Speculation(ABC):
-    """Chooses the shape of the draft before a step, and the nodes to verify after it."""
+    """Chooses the shape of the draft before a step, and the nodes to verify after it.
+
+    ``most_draft_tokens`` is the most that depth times width of a shape may be; an executor keeps room for so many drafts of
+    each request.
+    """
+
+    most_draft_tokens: int = 64
 
     @abstractmethod
     def shape(self, progress: Progress) -> DraftShape | None:
@@ -17,4 +23,4 @@ class Speculation(ABC):
 
     @abstractmethod
     def select(self, candidates: Candidates, progress: Progress) -> TokenTrees:
-        """The nodes to verify. Roots are always verified and are not part of the candidates."""
+        """The nodes of these candidates to verify. Roots are always verified and are not part of the candidates."""

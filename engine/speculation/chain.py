@@ -15,7 +15,7 @@ class Chain(Speculation):
     def __init__(self, tokens: int = 4):
         if tokens < 1:
             raise ValueError(f"a chain of {tokens} draft tokens is not a chain")
-        self.tokens = tokens
+        self.tokens = self.most_draft_tokens = tokens
 
     def shape(self, progress: Progress) -> DraftShape:
         return DraftShape(self.tokens, 1, len(progress) * (self.tokens + 1), whole=True)

@@ -22,6 +22,7 @@ class SpecInfer(Speculation):
             raise ValueError(f"branching is one number of at least 1 a layer, as in 1;1;3, not {branching}")
         layers = [prod(self.branching[: layer + 1]) for layer in range(len(self.branching))]
         self.width, self.tokens = layers[-1], 1 + sum(layers)
+        self.most_draft_tokens = len(self.branching) * self.width
 
     def shape(self, progress: Progress) -> DraftShape:
         return DraftShape(len(self.branching), self.width, len(progress) * self.tokens, branching=self.branching)

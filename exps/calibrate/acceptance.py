@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.batch import Batch
+from engine.executors.native.capacity import Capacity
+from engine.executors.native.drafting import Drafts
 from engine.executors.native.executor import NativeExecutor
 from engine.executors.simulated.measured import MISSED, Beams, MeasuredAcceptance, save_measured
 from engine.executors.simulated.profiles import ROOT
-from engine.plan import Candidates, Chunk, DraftShape, StepPlan, TokenTrees
+from engine.plan import Chunk, DraftShape, StepPlan, TokenTrees
 from engine.request import Request
 from exps.native.models import load, load_prompts
 from exps.native.serving import TO_THE_END
@@ -52,9 +54,10 @@ def measure_acceptance(model: str, say: Callable[[str], None]) -> MeasuredAccept
             say(f"width {width}, {list(lengths)[number]}")
             fitting = [text for text, tokens in texts if tokens <= room][:TEXTS]
             for begin in range(0, len(fitting), TOGETHER):
-                executor = NativeExecutor(pair.target, pair.draft, kv_tokens=TOGETHER * 1024)
                 group = [prompts.ids[text] for text in fitting[begin : begin + TOGETHER]]
                 answers = AnswerLengths().draw(len(group), np.random.default_rng((SEED, number))).tolist()
+                capacity = Capacity(sum(map(len, group)) + sum(answers), len(group), DEPTH * width)
+                executor = NativeExecutor(pair.target, pair.draft, capacity)
                 found = _answer(executor, group, answers, DraftShape(DEPTH, width, 1 << 20))
                 beams[width] += [(part, number) for part in found]
     return MeasuredAcceptance(tuple(lengths), {width: _stacked(found) for width, found in beams.items()})
@@ -71,26 +74,27 @@ def _answer(
         request.produced, request.first_token_s = 1, 0.0
         batch.add(request)
     while batch.requests:
-        candidates = executor.draft(batch, shape)
-        trees = TokenTrees(candidates, candidates.probability > 0)
-        rows, before = executor.sequences.rows(batch.requests), batch.context + 1
-        accepted = executor.forward(StepPlan(decode=True, draft=shape, trees=trees), batch).accepted
-        assert accepted is not None and executor.drafts is not None
-        said = executor.sequences.tokens[rows[:, None], before[:, None] + np.arange(DEPTH)]
-        said = np.where(np.arange(DEPTH) < accepted[:, None], said, MISSED)
-        whole, hits = batch.left > DEPTH + 1, _hits(candidates, executor.drafts.tokens, said)
-        yield candidates.probability[whole], candidates.parent[whole], hits[whole]
-        for request in batch.remove(batch.advance_by(accepted, trees.selected.sum(axis=(1, 2)))):
+        drafts = executor.draft(batch, shape)
+        trees = TokenTrees(drafts, drafts.probability > 0)
+        result = executor.forward(StepPlan(decode=True, draft=shape, trees=trees), batch)
+        assert result.accepted is not None and result.tokens is not None
+        said = np.full((len(batch), DEPTH), MISSED)
+        for row, request in enumerate(batch.requests):
+            new = result.tokens[request.id][:DEPTH]
+            said[row, : len(new)] = new
+        whole, hits = batch.left > DEPTH + 1, _hits(drafts, said)
+        yield drafts.probability[whole], drafts.parent[whole], hits[whole]
+        for request in batch.remove(batch.advance_by(result.accepted, trees.selected.sum(axis=(1, 2)))):
             executor.release(request)
 
 
-def _hits(candidates: Candidates, drafts: NDArray[np.int64], said: NDArray[np.int64]) -> NDArray[np.int64]:
+def _hits(drafts: Drafts, said: NDArray[np.int64]) -> NDArray[np.int64]:
     """[n, depth]: the place in each layer of what the target ``said`` [n, depth], MISSED from where it left the beam."""
-    n, depth, _ = drafts.shape
+    n, depth, _ = drafts.tokens.shape
     hits = np.full((n, depth), MISSED)
     at, alive = np.zeros(n, np.int64), np.ones(n, bool)
     for layer in range(depth):
-        fits = (drafts[:, layer] == said[:, layer, None]) & (candidates.parent[:, layer] == at[:, None]) & alive[:, None]
+        fits = (drafts.tokens[:, layer] == said[:, layer, None]) & (drafts.parent[:, layer] == at[:, None]) & alive[:, None]
         alive = fits.any(axis=1)
         at = fits.argmax(axis=1)
         hits[alive, layer] = at[alive]

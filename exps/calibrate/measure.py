@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from engine.batch import Batch
+from engine.executors.native.capacity import Capacity
 from engine.executors.native.executor import NativeExecutor
 from engine.models.pair import Pair
 from engine.plan import DECODE, Chunk, DraftShape, StepPlan, TokenTrees
@@ -30,13 +31,13 @@ class Bench:
 
     def decode_s(self, rows: int, context: int) -> float:
         """A decode step of ``rows`` sequences that hold ``context`` tokens on average."""
-        executor = self._executor(draft=False)
+        executor = self._executor(rows)
         batch = self._rows(executor, rows, context)
         return typical(self._decode(executor, batch) for _ in range(self.repeats + 2))
 
     def speculate_s(self, rows: int, context: int, shape: DraftShape) -> tuple[float, float]:
         """Drafting whole beams for ``rows`` sequences, catching up with the accepted tokens included, and verifying them."""
-        executor, drafting, verifying = self._executor(draft=True), [], []
+        executor, drafting, verifying = self._executor(rows, shape), [], []
         batch = self._rows(executor, rows, context)
         for _ in range(self.repeats + 2):
             begin = time.perf_counter()
@@ -52,7 +53,7 @@ class Bench:
 
     def prefill_s(self, tokens: int) -> float:
         """A prompt of ``tokens`` tokens in one chunk."""
-        executor, times = self._executor(draft=False), []
+        executor, times = self._executor(1), []
         for number in range(max(3, self.repeats // 2)):
             request = self._request(number, tokens)
             times.append(executor.forward(StepPlan(prefill=[Chunk(request, 0, tokens)]), Batch()).elapsed_s)
@@ -61,17 +62,19 @@ class Bench:
 
     def draft_prefill_s(self, tokens: int) -> float:
         """The draft's catching up with one prompt of ``tokens`` tokens, beyond what drafting takes anyway."""
-        times = []
+        times, shape = [], DraftShape(1, 1, 2)
         for _ in range(max(3, self.repeats // 3)):
-            executor = self._executor(draft=True)
+            executor = self._executor(1, shape)
             batch = self._rows(executor, 1, tokens)
             begin = time.perf_counter()
-            executor.draft(batch, DraftShape(1, 1, 2))
+            executor.draft(batch, shape)
             times.append(time.perf_counter() - begin)
-        return max(0.0, typical(times) - self.speculate_s(1, 1, DraftShape(1, 1, 2))[0])
+        return max(0.0, typical(times) - self.speculate_s(1, 1, shape)[0])
 
-    def _executor(self, draft: bool) -> NativeExecutor:
-        return NativeExecutor(self._pair.target, self._pair.draft if draft else None, self._kv_tokens)
+    def _executor(self, rows: int, shape: DraftShape | None = None) -> NativeExecutor:
+        """For so many sequences, which draft where there is a shape."""
+        capacity = Capacity(self._kv_tokens, rows, shape.depth * shape.width if shape else 0)
+        return NativeExecutor(self._pair.target, self._pair.draft if shape else None, capacity)
 
     def _request(self, number: int, tokens: int) -> Request:
         longest = max(self._prompts.ids, key=len)

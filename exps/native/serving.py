@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from engine.executors.native.capacity import Capacity
 from engine.executors.native.executor import NativeExecutor
 from engine.executors.simulated.profiles import Deployment
 from engine.request import Request
@@ -37,9 +38,10 @@ def serve_natively(timetable: pl.DataFrame, setup: Setup) -> Outcome:
 def make_executor(setup: Setup, deployment: Deployment) -> NativeExecutor:
     """An executor for the setup's system; the draft is left out where nobody speculates."""
     pair = load(setup.model, setup.weights)
-    speculates = setup.system.build(setup.parameters(deployment)).speculation is not None
+    policies = setup.system.build(setup.parameters(deployment))
     kv_tokens = deployment.kv_tokens if setup.kv_tokens is None else setup.kv_tokens
-    return NativeExecutor(pair.target, pair.draft if speculates else None, kv_tokens)
+    capacity = Capacity.of(kv_tokens, policies)
+    return NativeExecutor(pair.target, pair.draft if policies.speculation else None, capacity)
 
 
 def with_prompts(timetable: pl.DataFrame, prompts: Prompts) -> Iterator[Request]:

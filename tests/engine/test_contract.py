@@ -149,6 +149,11 @@ class NoShape(Chain):
         return 4
 
 
+class DraftsMoreThanItSays(Chain):
+    def shape(self, progress):
+        return DraftShape(40, 2, 10_000)
+
+
 class NoSelection(Chain):
     def select(self, candidates, progress):
         return None
@@ -202,6 +207,7 @@ def broken(policy: type[Ordering] | type[Batching] | type[Speculation]) -> str:
         (TakesTheCountsAway, "on_tokens", "raised AttributeError"),
         (NeverAnswers, "next", "has not answered for 0.2 s"),
         (NoShape, "shape", "answered 4, which is no shape of a draft"),
+        (DraftsMoreThanItSays, "shape", "drafts 80 tokens a request where its most_draft_tokens is"),
         (NoSelection, "select", "answered no selection over the candidates"),
         (WritesIntoProgress, "shape", "raised ValueError: assignment destination is read-only"),
     ],

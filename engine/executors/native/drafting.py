@@ -7,46 +7,42 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.executors.native.composition import Part, known_tokens, run
+from engine.executors.native.composition import known_tokens, looking_ahead
+from engine.executors.native.forward_input import see, words_for
+from engine.executors.native.model_runner import ModelRunner
 from engine.executors.native.sampling import DRAFTING, Probabilities, distributions, lucks, pick
 from engine.executors.native.sequences import Sequences
-from engine.kernels.paged_kv import PagedKV
-from engine.models.decoder import Decoder
 from engine.plan import Candidates, DraftShape
 from engine.request import Request
 from engine.sampling import Sampling
 
 Ints = NDArray[np.int64]
-LONG = 16
 
 
-@dataclass(slots=True)
-class Drafts:
-    """A beam for each of n requests: ``candidates`` and their ``tokens`` [n, d, w].
+@dataclass(frozen=True, slots=True)
+class Drafts(Candidates):
+    """Candidates with their ``tokens`` [n, d, w].
 
     ``drawn_from``: by row, where a chain was drawn and not ranked, the distributions [vocabulary] of each depth; None for
     a depth where there was none to draw from.
     """
 
-    candidates: Candidates
     tokens: Ints
     drawn_from: dict[int, list[Probabilities | None]]
 
 
 class Drafter:
-    """The draft model with its own KV cache, in the same blocks as the target's.
+    """The draft model, which keeps a token in the same slot of its own KV cache as the target.
 
     Before it looks ahead it catches up with what was committed since the last time: a new request's prompt, the last
     step's accepted tokens. Draft tokens are kept after the root and overwritten by the next step.
     """
 
-    def __init__(self, decoder: Decoder, kv: PagedKV, sequences: Sequences, kernel: str):
-        self.decoder, self.kv = decoder, kv
-        self._sequences, self._kernel = sequences, kernel
+    def __init__(self, runner: ModelRunner, sequences: Sequences):
+        self.runner, self._sequences = runner, sequences
 
     def draft(self, requests: Sequence[Request], rows: Ints, roots: Ints, shape: DraftShape) -> Drafts:
         """``shape.depth`` layers of ``shape.width`` draft tokens after the roots, which stand at positions ``roots``."""
@@ -58,12 +54,13 @@ class Drafter:
             for row, request in enumerate(requests)
             if shape.whole and shape.width == 1 and request.sampling.temperature > 0
         }
-        seen: NDArray[np.bool_] = np.zeros((len(rows), 1, 0), bool)
+        mask = np.zeros((len(rows), shape.width, words_for(shape.depth * shape.width)), np.int64)
         logits = self._catch_up(rows, roots)
         for layer in range(shape.depth):
             if layer:
-                seen = _seen(seen, parent[:, layer - 1]) if shape.width > 1 else seen
-                logits = self._look_ahead(rows, roots, tokens[:, layer - 1], layer, seen)
+                mask = _below(mask, parent[:, layer - 1], layer) if shape.width > 1 else mask
+                step = looking_ahead(self._sequences, rows, roots, layer, tokens[:, layer - 1], mask)
+                logits = self.runner.forward(step)
             ranked, chance = _likeliest(logits, shape.width)
             for row, distributions_so_far in drawn.items():
                 place = int(roots[row]) + 1 - requests[row].prompt_tokens + layer
@@ -77,39 +74,29 @@ class Drafter:
                 every = _every(ranked, above, chance, nodes, shape.branching[layer])
                 for kept, layers in zip(every, (tokens, paths, parent), strict=True):
                     layers[:, layer, : kept.shape[1]] = kept
-        return Drafts(Candidates(paths, parent), tokens, drawn)
+        return Drafts(paths, parent, tokens, drawn)
 
     def _catch_up(self, rows: Ints, roots: Ints) -> Tensor:
-        """Feed what was committed since the last time, the root included: logits [n, vocabulary] after the roots."""
+        """Feed what was committed since the last time, the root included: logits [n, vocabulary] after the roots.
+
+        Sequences with equally many tokens stand together, since they can attend together.
+        """
         first = np.minimum(self._sequences.drafted[rows], roots)
         counts = roots + 1 - first
-        short, long = np.flatnonzero(counts <= LONG), np.flatnonzero(counts > LONG)
-        groups = [short] * bool(len(short)) + [long[i : i + 1] for i in range(len(long))]
-        parts = [known_tokens(self._sequences, rows[group], first[group], counts[group]) for group in groups]
-        hidden = run(self.decoder, self.kv, self._sequences, parts, self._kernel)
-        order = np.concatenate(groups)
+        order = np.argsort(counts, kind="stable")
         last = np.empty_like(order)
         last[order] = np.cumsum(counts[order]) - 1
         self._sequences.drafted[rows] = roots + 1
-        return self.decoder.logits(hidden.index_select(0, torch.from_numpy(last).to(hidden.device)))
-
-    def _look_ahead(self, rows: Ints, roots: Ints, tokens: Ints, layer: int, seen: NDArray[np.bool_]) -> Tensor:
-        """Feed ``tokens`` [n, w], the layer before: logits [n * w, vocabulary]."""
-        n, width = tokens.shape
-        counts, positions = np.full(n, width), np.repeat(roots + layer, width)
-        if width == 1:
-            part = Part(rows, roots + layer, counts, tokens.ravel(), positions)
-        else:
-            part = Part(rows, roots + 1, counts, tokens.ravel(), positions, seen, drafted=(layer - 1) * width)
-        return self.decoder.logits(run(self.decoder, self.kv, self._sequences, [part], self._kernel))
+        return self.runner.forward(known_tokens(self._sequences, rows[order], first[order], counts[order], last))
 
 
-def _seen(before: NDArray[np.bool_], parent: Ints) -> NDArray[np.bool_]:
-    """The ancestor mask [n, w, l * w] of a layer from that of the layer above and the places of the parents [n, w]."""
+def _below(mask: Ints, parent: Ints, layer: int) -> Ints:
+    """The tree mask [n, w, words] of the nodes of layer ``layer``, counted from 1, whose parents are at places ``parent``
+    [n, w] of the layer above."""
     n, width = parent.shape
-    above = before[np.arange(n)[:, None], parent]
-    itself = np.broadcast_to(np.eye(width, dtype=bool), (n, width, width))
-    return np.concatenate([above, itself], axis=2)
+    below = mask[np.arange(n)[:, None], parent].reshape(n * width, -1)
+    see(below, np.arange(n * width), np.tile((layer - 1) * width + np.arange(width), n))
+    return below.reshape(mask.shape)
 
 
 def _likeliest(logits: Tensor, width: int) -> tuple[Ints, NDArray[np.float64]]:

@@ -7,27 +7,27 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.kernels.paged_kv import PADDING_BLOCK
+from engine.errors import InputError
 from engine.request import Request
 
 Ints = NDArray[np.int64]
-GROWTH = 64
+PADDING_BLOCK = 0
+MORE_ROWS = 64
 
 
 class Sequences:
-    """Tokens and block tables of the requests in an executor, a row each.
+    """Tokens and block tables of the requests in an executor, a row each; the one owner of the KV cache's blocks.
 
     ``tokens`` [rows, context] prompt and answer; ``length`` of them, ``prompt`` of the prompt alone; ``drafted`` tokens in
-    the draft's KV cache;
-    ``table`` [rows, blocks a sequence] physical blocks; ``held`` of them. Blocks are handed out as they are needed and
-    come back when the request leaves.
+    the draft's KV cache; ``table`` [rows, blocks of the longest sequence and its drafts] physical blocks; ``held`` of them.
+    Of ``blocks`` blocks the first is the padding; the others are handed out as they are needed and come back when the
+    request leaves. Both models keep a token in the same slot, each of its own cache.
     """
 
-    def __init__(self, context: int, blocks: int, block_size: int):
+    def __init__(self, context: int, blocks: int, block_size: int, draft_tokens: int = 0):
         self.block_size = block_size
-        self.context = context
-        self.capacity = blocks
-        width = -(-context // block_size) + GROWTH
+        self.blocks, self.draft_tokens = blocks, draft_tokens
+        width = -(-(context + draft_tokens) // block_size)
         self.tokens: Ints = np.zeros((0, context), np.int64)
         self.table: Ints = np.zeros((0, width), np.int64)
         self.length: Ints = np.zeros(0, np.int64)
@@ -82,23 +82,34 @@ class Sequences:
         self.tokens[rows[which], self.length[rows[which]] + column] = tokens[which, column]
         self.length[rows] += counts
 
-    def reserve(self, rows: Ints, tokens: Ints) -> int:
-        """Blocks for ``tokens[i]`` tokens of each sequence. Returns by how many blocks the cache has to grow."""
+    def reserve(self, rows: Ints, tokens: Ints) -> None:
+        """Blocks for ``tokens[i]`` tokens of each sequence. InputError when there are not enough."""
         if (tokens <= self.held[rows] * self.block_size).all():
-            return 0
+            return
         needed = -(-tokens // self.block_size)
-        grown = 0
-        for i in np.flatnonzero(needed > self.held[rows]):
-            row, want = rows[i], int(needed[i])
+        short = np.flatnonzero(needed > self.held[rows])
+        self._check_room(int((needed[short] - self.held[rows[short]]).sum()), int(needed.max()))
+        for row, want in zip(rows[short].tolist(), needed[short].tolist(), strict=True):
             have = int(self.held[row])
-            if want - have > len(self._free_blocks):
-                more = max(GROWTH, want - have)
-                self._free_blocks.extend(range(self.capacity + more - 1, self.capacity - 1, -1))
-                self.capacity += more
-                grown += more
             self.table[row, have:want] = [self._free_blocks.pop() for _ in range(want - have)]
             self.held[row] = want
-        return grown
+
+    def _check_room(self, missing: int, longest: int) -> None:
+        if longest > self.table.shape[1]:
+            raise InputError(
+                f"a sequence needs {longest} KV blocks and has {self.table.shape[1]}, of which drafts may take"
+                f" {self.draft_tokens} tokens; set most_draft_tokens of the speculation to the depth times the width of its"
+                " largest draft."
+            )
+        if missing > len(self._free_blocks):
+            raise InputError(
+                f"the KV cache is full: {missing} blocks are needed and {len(self._free_blocks)} of {self.blocks - 1} are"
+                " free; size it for all that the batching admits and the speculation drafts."
+            )
+
+    def tables(self, rows: Ints, tokens: int) -> Ints:
+        """The block tables [rows, n] as far as ``tokens`` tokens."""
+        return self.table[rows, : -(-tokens // self.block_size)]
 
     def slots(self, rows: Ints, positions: Ints) -> Ints:
         """Where the tokens at ``positions`` of sequences ``rows`` are kept: block * block_size + place."""
@@ -109,11 +120,11 @@ class Sequences:
         """Raise AssertionError unless every block is the padding, free or in exactly one table."""
         held = [self.table[row, : self.held[row]] for row in self._row.values()]
         everything = [PADDING_BLOCK, *self._free_blocks, *(np.concatenate(held).tolist() if held else [])]
-        assert sorted(everything) == list(range(self.capacity)), "a KV block is lost or held twice"
+        assert sorted(everything) == list(range(self.blocks)), "a KV block is lost or held twice"
 
     def _more_rows(self) -> None:
         old = len(self.length)
         for name in ("tokens", "table", "length", "prompt", "drafted", "held"):
             column = getattr(self, name)
-            setattr(self, name, np.concatenate([column, np.zeros((GROWTH, *column.shape[1:]), np.int64)]))
-        self._free_rows.extend(range(old + GROWTH - 1, old - 1, -1))
+            setattr(self, name, np.concatenate([column, np.zeros((MORE_ROWS, *column.shape[1:]), np.int64)]))
+        self._free_rows.extend(range(old + MORE_ROWS - 1, old - 1, -1))

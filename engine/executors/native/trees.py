@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.executors.native.forward_input import see, words_for
 from engine.plan import TokenTrees
 
 Ints = NDArray[np.int64]
@@ -34,17 +35,16 @@ class TreeRows:
     def longest(self) -> int:
         return int(self.counts.max())
 
-    def seen(self) -> NDArray[np.bool_]:
-        """The ancestor mask [n, longest, longest]: node i sees node j on its path, itself included."""
-        n, longest = len(self.counts), self.longest
-        above = np.zeros((n, longest), np.int64)
-        above[self.row, self.place] = self.parent[self.number != NOWHERE]
-        mask = np.zeros((n, longest, longest), bool)
-        mask[:, 0, 0] = True
-        rows = np.arange(n)
-        for node in range(1, longest):
-            mask[:, node] = mask[rows, above[:, node]]
-            mask[:, node, node] = True
+    def ancestors(self) -> Ints:
+        """The tree mask [nodes, words], trees one after another: a node sees its path down from the root, itself included."""
+        begin = np.cumsum(self.counts) - self.counts
+        node, parent = begin[self.row] + self.place, begin[self.row] + self.parent[self.number != NOWHERE]
+        itself = np.arange(int(self.counts.sum()))
+        mask = np.zeros((len(itself), words_for(self.longest)), np.int64)
+        see(mask, itself, itself - np.repeat(begin, self.counts))
+        for depth in range(1, self.number.shape[1] + 1):
+            layer = self.depth == depth
+            mask[node[layer]] |= mask[parent[layer]]
         return mask
 
 

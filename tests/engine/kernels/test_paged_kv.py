@@ -47,7 +47,7 @@ def test_what_is_written_is_gathered_and_nothing_else_changes() -> None:
 @given(st.lists(st.lists(st.integers(0, BLOCKS - 1), min_size=3, max_size=3), min_size=1, max_size=4))
 def test_gather_takes_blocks_in_the_order_of_the_table(table: list[list[int]]) -> None:
     kv, k, v = filled()
-    window = kv.window(np.array(table))
+    window = kv.window(torch.tensor(table))
     for layer in range(2):
         keys, values = kv.gather(layer, window)
         assert keys.shape == values.shape == (len(table), 3, 3 * SIZE, 4)
@@ -82,12 +82,3 @@ def test_clear_slots_zeroes_its_tokens_alone() -> None:
     kv.clear_slots(np.array([5, 19]))
     k[:, [5, 19]] = v[:, [5, 19]] = 0
     assert same(kv, k, v)
-
-
-def test_growing_keeps_what_is_there() -> None:
-    kv, k, v = filled()
-    kv.grow(3)
-    assert kv.blocks == BLOCKS + 3
-    got = everything(kv)
-    assert (got[0][:, : BLOCKS * SIZE] == k).all() and (got[1][:, : BLOCKS * SIZE] == v).all()
-    assert not got[0][:, BLOCKS * SIZE :].any()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from engine.core import Engine
+from engine.executors.native.capacity import Capacity
 from engine.executors.native.executor import NativeExecutor
 from engine.kv_cache import BlockPool
 from engine.models.config import DecoderConfig
@@ -35,8 +36,11 @@ class Pair:
     target: Decoder
     draft: Decoder
 
-    def executor(self, kv_tokens: int = 4000) -> NativeExecutor:
-        return NativeExecutor(self.target, self.draft, kv_tokens)
+    def executor(self, kv_tokens: int = 4000, max_sequences: int = 100, draft_tokens: int = 24) -> NativeExecutor:
+        return NativeExecutor(self.target, self.draft, Capacity(kv_tokens, max_sequences, draft_tokens))
+
+    def executor_for(self, kv_tokens: int, policies: Policies) -> NativeExecutor:
+        return NativeExecutor(self.target, self.draft, Capacity.of(kv_tokens, policies))
 
 
 def make_pair(config: DecoderConfig = CONFIG, noise: float = NOISE, seed: int = 0, scale: float = 0.3) -> Pair:
@@ -76,7 +80,7 @@ def serve(
     """Serve ``requests`` to the end, each heard of once."""
     made = policies(make) if isinstance(make, str) else make
     log = Log()
-    executor = pair.executor(pool_tokens)
+    executor = pair.executor_for(pool_tokens, made)
     engine = CheckedEngine(made, executor, BlockPool(pool_tokens, made.batching.block_size), log)
     prepare(engine)
     engine.run(requests)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.batch import Batch
+from engine.executors.native.capacity import Capacity
 from engine.executors.native.executor import NativeExecutor
 from engine.models.decoder import Decoder
 from engine.plan import DECODE, DraftShape, StepPlan, TokenTrees
@@ -67,14 +68,21 @@ def test_drafts_are_the_beam_of_a_dense_search(prompts: list[list[int]], depth: 
         for _ in range(steps):
             executor.forward(DECODE, batch)
             batch.advance()
-        candidates = executor.draft(batch, DraftShape(depth, width, 99))
-        assert_valid_beam(candidates)
-        assert executor.drafts is not None
+        drafts = executor.draft(batch, DraftShape(depth, width, 99))
+        assert_valid_beam(drafts)
         for row, request in enumerate(requests):
             for layer, nodes in enumerate(beam(PAIR.draft, known(executor, request), depth, width)):
-                assert candidates.probability[row, layer] == pytest.approx([node[0] for node in nodes], rel=1e-3)
-                assert candidates.parent[row, layer].tolist() == [node[2] for node in nodes]
-                assert executor.drafts.tokens[row, layer].tolist() == [node[1][-1] for node in nodes]
+                assert drafts.probability[row, layer] == pytest.approx([node[0] for node in nodes], rel=1e-3)
+                assert drafts.parent[row, layer].tolist() == [node[2] for node in nodes]
+                assert drafts.tokens[row, layer].tolist() == [node[1][-1] for node in nodes]
+
+
+def test_a_beam_of_more_nodes_than_a_word_has_bits() -> None:
+    executor, request = PAIR.executor(draft_tokens=72), ask(0, [5, 7, 9], 60)
+    drafts = executor.draft(started(executor, [request]), DraftShape(6, 12, 99))
+    nodes = beam(PAIR.draft, known(executor, request), 6, 12)
+    assert drafts.probability[0] == pytest.approx(np.array([[n[0] for n in layer] for layer in nodes]), rel=1e-3)
+    assert drafts.tokens[0].tolist() == [[n[1][-1] for n in layer] for layer in nodes]
 
 
 def test_a_beam_after_accepted_nodes_sees_them() -> None:
@@ -100,29 +108,28 @@ def test_a_chain_is_drawn_only_where_everything_will_be_verified(whole: bool, dr
     requests = [ask(i, [5, 7, 9], 60, Sampling(1.0, seed=i % 40, ignore_stop=True)) for i in range(80)]
     batch = started(executor, requests)
     executor.sequences.tokens[executor.sequences.rows(requests), 3] = 11
-    executor.draft(batch, DraftShape(2, 1, 999, whole=whole))
-    assert executor.drafts is not None
-    tokens, sources = executor.drafts.tokens[:, 0, 0], executor.drafts.drawn_from
+    drafts = executor.draft(batch, DraftShape(2, 1, 999, whole=whole))
+    tokens, sources = drafts.tokens[:, 0, 0], drafts.drawn_from
     assert (len(set(tokens.tolist())) > 5) == drawn and (tokens[:40] == tokens[40:]).all()
     assert len(sources) == (80 if drawn else 0)
     after = logits(PAIR.draft, [5, 7, 9, 11])[-1].double().softmax(-1).numpy()
     for row, (first, second) in sources.items():
         assert first == pytest.approx(after, abs=1e-5)
         assert second is not None and second.sum() == pytest.approx(1)
-        assert executor.drafts.candidates.probability[row, 0, 0] == pytest.approx(after[tokens[row]], rel=1e-3)
+        assert drafts.probability[row, 0, 0] == pytest.approx(after[tokens[row]], rel=1e-3)
 
 
 def test_greedy_requests_beside_sampled_ones_are_ranked() -> None:
     executor = PAIR.executor()
     requests = [ask(i, [5, 7, 9], 60, Sampling(float(i % 2), seed=i, ignore_stop=True)) for i in range(6)]
-    executor.draft(started(executor, requests), DraftShape(2, 1, 999, whole=True))
-    assert executor.drafts is not None and sorted(executor.drafts.drawn_from) == [1, 3, 5]
+    drafts = executor.draft(started(executor, requests), DraftShape(2, 1, 999, whole=True))
+    assert sorted(drafts.drawn_from) == [1, 3, 5]
 
 
 def test_a_draft_of_a_shorter_context_still_drafts() -> None:
     """Beyond it the last position is used again: worse drafts, no error."""
     short = Decoder(type(PAIR.draft.config)(**{**vars(PAIR.draft.config), "context": 16}), PAIR.draft.weights)
-    executor = NativeExecutor(PAIR.target, short, 400)
+    executor = NativeExecutor(PAIR.target, short, Capacity(400, 1, 6))
     batch = started(executor, [ask(0, list(range(30)), 20)])
     assert_valid_beam(executor.draft(batch, DraftShape(3, 2, 99)))
 

@@ -233,7 +233,8 @@ def test_a_released_request_leaves_no_trace_in_its_blocks(spoil: float) -> None:
         engine.step()
     row = executor.sequences.rows([first])[0]
     held = executor.sequences.table[row, : executor.sequences.held[row]]
-    for kv in executor._caches():
+    for runner in executor.runners():
+        kv = runner.kv
         kv.data.unflatten(1, (kv.blocks, -1))[:, torch.from_numpy(held)] = spoil
     engine.run([second])
     assert first.status == FAILED

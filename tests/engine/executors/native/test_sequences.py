@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from engine.executors.native.sequences import GROWTH, Sequences
+from engine.errors import InputError
+from engine.executors.native.sequences import MORE_ROWS, Sequences
 from engine.request import Request
 from tests.engine.strategies import make_request
 
-BLOCK = 4
+BLOCK, BLOCKS = 4, 40
 
 
 class Machine(RuleBasedStateMachine):
@@ -20,10 +21,9 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.sequences = Sequences(context=40, blocks=6, block_size=BLOCK)
+        self.sequences = Sequences(context=40, blocks=BLOCKS, block_size=BLOCK, draft_tokens=20)
         self.known: dict[int, tuple[Request, list[int]]] = {}
         self.reserved: dict[int, int] = {}
-        self.blocks = 6
         self.next = 0
 
     @rule(prompt=st.integers(1, 20))
@@ -38,11 +38,15 @@ class Machine(RuleBasedStateMachine):
     def reserve(self, data: st.DataObject) -> None:
         some = self.some(data)
         tokens = np.array([data.draw(st.integers(0, 60)) for _ in some], np.int64)
-        before = self.sequences.capacity
-        grown = self.sequences.reserve(self.rows(some), tokens)
-        assert self.sequences.capacity == before + grown
-        for request, count in zip(some, tokens.tolist(), strict=True):
-            self.reserved[request.id] = max(self.reserved[request.id], count)
+        after = self.reserved | {
+            request.id: max(self.reserved[request.id], count) for request, count in zip(some, tokens.tolist(), strict=True)
+        }
+        if sum(-(-count // BLOCK) for count in after.values()) > BLOCKS - 1:
+            with pytest.raises(InputError, match=r"the KV cache is full: \d+ blocks are needed and \d+ of 39 are free"):
+                self.sequences.reserve(self.rows(some), tokens)
+            return
+        self.sequences.reserve(self.rows(some), tokens)
+        self.reserved = after
 
     @rule(data=st.data())
     def append(self, data: st.DataObject) -> None:
@@ -82,14 +86,14 @@ class Machine(RuleBasedStateMachine):
             places = np.arange(self.reserved[request.id])
             slots += self.sequences.slots(np.repeat(row, len(places)), places).tolist()
         assert len(set(slots)) == len(slots)
-        assert all(BLOCK <= slot < self.sequences.capacity * BLOCK for slot in slots)
+        assert all(BLOCK <= slot < BLOCKS * BLOCK for slot in slots)
 
 
 Machine.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 TestSequences = Machine.TestCase
 
 
-@given(st.integers(1, 3 * GROWTH))
+@given(st.integers(1, 3 * MORE_ROWS))
 def test_rows_grow_with_the_requests(count: int) -> None:
     sequences = Sequences(context=8, blocks=2, block_size=BLOCK)
     requests = [make_request(i, prompt=3) for i in range(count)]
@@ -112,6 +116,15 @@ def test_a_request_comes_back_with_its_answer() -> None:
     rows = sequences.rows([request])
     assert sequences.length[rows] == 7 and sequences.drafted[rows] == 0
     assert sequences.tokens[rows[0], 5:7].tolist() == [8, 9]
+
+
+def test_a_draft_larger_than_announced_is_an_error_that_says_so() -> None:
+    sequences = Sequences(context=20, blocks=99, block_size=BLOCK, draft_tokens=8)
+    sequences.join(request := make_request(0))
+    with pytest.raises(InputError, match=r"needs 8 KV blocks and has 7, of which drafts may take 8 tokens; set most_dr"):
+        sequences.reserve(sequences.rows([request]), np.array([29]))
+    sequences.reserve(sequences.rows([request]), np.array([28]))
+    sequences.check()
 
 
 def test_check_notices_a_block_held_twice() -> None:

@@ -32,13 +32,13 @@ def test_the_layout_is_the_plain_one(drawn: tuple) -> None:  # type: ignore[type
 def test_a_node_sees_its_ancestors_and_itself(drawn: tuple) -> None:  # type: ignore[type-arg]
     trees, tokens = drawn
     nodes = lay_out(trees, tokens)
-    seen = nodes.seen()
-    assert seen.shape == (len(tokens), nodes.longest, nodes.longest)
-    for row in range(len(tokens)):
+    bits = nodes.ancestors()
+    assert len(bits) == nodes.counts.sum()
+    for row, mask in enumerate(np.split(bits, np.cumsum(nodes.counts)[:-1])):
         above = {number: parent for parent, some in plain_tree(trees, tokens, row).items() for number, _ in some}
         for node in range(nodes.counts[row]):
             path, at = {node}, node
             while at:
                 at = above[at]
                 path.add(at)
-            assert set(np.flatnonzero(seen[row, node]).tolist()) == path
+            assert {j for j in range(64 * mask.shape[1]) if mask[node, j // 64] >> (j % 64) & 1} == path

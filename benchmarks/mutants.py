@@ -126,10 +126,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--skip", type=int, default=0, help="So many of them were tried before.")
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
-    drawn, copies = mutants(asked.count, asked.seed), SimpleQueue[Path]()
-    kept: Counter[str] = Counter()
+    drawn, copies = mutants(asked.count, asked.seed)[asked.skip :], SimpleQueue[Path]()
+    kept, tried_so_far = Counter[str](), Counter[str]()
     with tempfile.TemporaryDirectory() as folder:
         for number in range(asked.workers):
             copy = Path(folder) / str(number)
@@ -146,12 +147,13 @@ def main() -> None:
         with ThreadPoolExecutor(asked.workers) as pool:
             for mutant, lives in zip(drawn, pool.map(tried, drawn), strict=True):
                 kept[mutant.room] += lives
+                tried_so_far[mutant.room] += 1
                 if lives:
                     print(f"survives: {mutant.file}, {mutant.words}", flush=True)
-    of = Counter(mutant.room for mutant in drawn)
+                print(f"{tried_so_far.total()} tried, {kept.total()} survive", end="\r", file=sys.stderr, flush=True)
     for room in ROOMS:
-        print(f"{room}: {of[room] - kept[room]} of {of[room]} noticed")
-    print(f"all: {len(drawn) - sum(kept.values())} of {len(drawn)} noticed, seed {asked.seed}")
+        print(f"{room}: {tried_so_far[room] - kept[room]} of {tried_so_far[room]} noticed")
+    print(f"all: {len(drawn) - kept.total()} of {len(drawn)} noticed, seed {asked.seed}")
 
 
 if __name__ == "__main__":

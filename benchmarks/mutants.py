@@ -83,7 +83,7 @@ def _of(node: ast.AST) -> Iterator[tuple[str, Callable[[], None]]]:
                 yield f"{type(op).__name__} to {other.__name__}", _setter(node.ops, place, other())
     elif isinstance(node, ast.BinOp | ast.AugAssign | ast.BoolOp) and (other := SWAPS.get(type(node.op))):
         yield f"{type(node.op).__name__} to {other.__name__}", _attribute(node, "op", other())
-    elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
+    elif isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
         yield f"{node.value} to {node.value + 1}", _attribute(node, "value", node.value + 1)
     elif isinstance(node, ast.Name) and node.id in NAMES:
         yield f"{node.id} to {NAMES[node.id]}", _attribute(node, "id", NAMES[node.id])

@@ -13,7 +13,7 @@ from exps.work import Product
 
 
 @dataclass
-class Batch:
+class BatchRun:
     """The points of one command. ``before`` were complete when it began; ``failed`` has the sentence of each that failed."""
 
     jobs: Sequence[Job]
@@ -38,7 +38,7 @@ class Batch:
         return len(self.done) + len(self.failed)
 
 
-def execute_batch(batch: Batch, root: Path, workers: int, report: Reporter, one_by_one: bool) -> None:
+def execute_batch(batch: BatchRun, root: Path, workers: int, report: Reporter, one_by_one: bool) -> None:
     """Run the jobs of a batch: one by one with a line at the start and the end of each, or together under a bar.
 
     A point whose policy raises is counted as failed and the others go on. An interrupt passes on after a word about what
@@ -57,7 +57,7 @@ def execute_batch(batch: Batch, root: Path, workers: int, report: Reporter, one_
         batch.seconds = time.perf_counter() - begin
 
 
-def summarise(batch: Batch, report: Reporter) -> None:
+def summarise(batch: BatchRun, report: Reporter) -> None:
     """Counts, then every point that was completed and every one that failed, with its reason."""
     report.values(
         "Summary",
@@ -81,7 +81,7 @@ def title(job: Job) -> str:
     return f"{point.figure.id} {point.platform.place} {point.name} {point.system}"
 
 
-def _under_a_bar(batch: Batch, root: Path, workers: int, report: Reporter) -> None:
+def _under_a_bar(batch: BatchRun, root: Path, workers: int, report: Reporter) -> None:
     with report.progress(len(batch.jobs)) as advance:
 
         def on_done(job: Job, product: Product) -> None:
@@ -91,14 +91,14 @@ def _under_a_bar(batch: Batch, root: Path, workers: int, report: Reporter) -> No
         execute(batch.jobs, root, workers, on_done)
 
 
-def _started(batch: Batch, report: Reporter) -> Callable[[Job], None]:
+def _started(batch: BatchRun, report: Reporter) -> Callable[[Job], None]:
     def say(job: Job) -> None:
         report.note(f"{batch.ended + 1}/{len(batch.jobs)} {title(job)}: started")
 
     return say
 
 
-def _ended(batch: Batch, report: Reporter) -> Callable[[Job, Product], None]:
+def _ended(batch: BatchRun, report: Reporter) -> Callable[[Job, Product], None]:
     def say(job: Job, product: Product) -> None:
         batch.add(job, product)
         what = f"failed: {product.failure}" if product.failure else f"complete in {product.wall_s:.1f} s"

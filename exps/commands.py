@@ -12,7 +12,7 @@ import polars as pl
 from engine.configuration import read_toml
 from engine.errors import InputError
 from exps.backends.native import check_torch
-from exps.batch import Batch, execute_batch, summarise
+from exps.batch import BatchRun, execute_batch, summarise
 from exps.claims import Judgement, any_fails, judge
 from exps.claims_page import claims_page
 from exps.figure import Figure, Options, Platform, Point, Record, Selection
@@ -65,7 +65,7 @@ def run(
     jobs = unique_jobs(plans)
     workers = 1 if one_by_one else workers or useful_workers(jobs)
     report.plans(plans, estimate_s(jobs, workers))
-    batch = Batch(jobs, before=len({job.folder for plan in plans for job in plan.jobs if job.done}))
+    batch = BatchRun(jobs, before=len({job.folder for plan in plans for job in plan.jobs if job.done}))
     execute_batch(batch, root, workers, report, one_by_one)
     for plan in plans:
         done = tuple(replace(job, done=job.done or job.folder in batch.folders) for job in plan.jobs)

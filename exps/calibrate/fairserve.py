@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.executors.simulated.cost import Line, TiledPrefill
 from engine.executors.simulated.profiles import Calibration, Deployment, load_deployment
-from exps.fairserve.recordings import Recording, decode_step_s, overtaking, read_recordings
+from exps.fairserve.recordings import FairServeRun, decode_step_s, overtaking, read_recordings
 from exps.fairserve.replay import replay
 from exps.fairserve.server import CALIBRATION, HARDWARE, MODEL, READS_PER_WAIT
 from exps.profile_store import store
@@ -69,11 +69,11 @@ def fit(folder: Path, report: Report, into: Path | None = None) -> list[Path]:
     return [store(f"{MODEL}@{HARDWARE}", _table(server), into)]
 
 
-def _landmarks(run: Recording) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _landmarks(run: FairServeRun) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.array([decode_step_s(run.requests), run.total_s, overtaking(run.requests)])
 
 
-def _replayed(server: Server, run: Recording) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _replayed(server: Server, run: FairServeRun) -> np.ndarray[Any, np.dtype[np.float64]]:
     """The landmarks of small perturbations of the replay, the same for every trial: their mean."""
     marks = []
     for seed in range(REPEATS):
@@ -85,7 +85,7 @@ def _replayed(server: Server, run: Recording) -> np.ndarray[Any, np.dtype[np.flo
 
 
 def _solve(
-    server: Server, name: str, run: Recording, place: int, wanted: np.ndarray[Any, np.dtype[np.float64]], span: float
+    server: Server, name: str, run: FairServeRun, place: int, wanted: np.ndarray[Any, np.dtype[np.float64]], span: float
 ) -> Server:
     """The value at which the landmark's logarithm, a line through trials within ``span`` of the present value, is met."""
     start = getattr(server, name)

@@ -28,7 +28,7 @@ SYSTEMS = {
 
 
 @dataclass(frozen=True)
-class Recording:
+class FairServeRun:
     """One recorded run: the ``system`` that ran, with the artifact's flaws, and the limit of requests a minute.
 
     ``requests`` are in the columns of records (exps.recorder); an aborted request has status "aborted". Requests of one
@@ -53,7 +53,7 @@ class Recording:
         return timetable({**{name: rows[name] for name in names}, "system_tokens": [0] * rows.height,
                           "app_limit": [APP_LIMIT] * rows.height})  # fmt: skip
 
-    def served_as(self, requests: pl.DataFrame) -> Recording:
+    def served_as(self, requests: pl.DataFrame) -> FairServeRun:
         """The run with other outcomes of the requests that were sent."""
         return replace(self, requests=requests.with_columns(output_tokens=self.requests["output_tokens"]))
 
@@ -67,7 +67,7 @@ def is_recorded_here(folder: Path) -> bool:
         return False
 
 
-def read_recordings(folder: Path) -> list[Recording]:
+def read_recordings(folder: Path) -> list[FairServeRun]:
     """Every run of the folder's index, in its order. InputError names the file that is missing or malformed.
 
     The ablation's runs recorded one application for all requests and calls of an older numbering, in which two calls of an
@@ -86,7 +86,7 @@ def read_recordings(folder: Path) -> list[Recording]:
         if rows.height != first.height or first["expected_input"].null_count():
             raise InputError(f"{folder}: the runs are not of the same {first.height} requests; name a whole folder.")
         limit = None if row["user_limit"] < 0 else int(row["user_limit"])
-        found.append(Recording(row["run"], row["scheduler"], SYSTEMS[row["scheduler"]], limit, _records(rows, first)))
+        found.append(FairServeRun(row["run"], row["scheduler"], SYSTEMS[row["scheduler"]], limit, _records(rows, first)))
     return found
 
 

@@ -9,19 +9,19 @@ import polars as pl
 
 from engine.executors.simulated.profiles import Deployment, load_deployment
 from engine.system import parse_system
-from exps.fairserve.recordings import Recording
+from exps.fairserve.recordings import FairServeRun
 from exps.fairserve.server import CALIBRATION, HARDWARE, MODEL, POOL_TOKENS, READS_PER_WAIT
 from exps.serving import Setup
 from exps.simulation import simulate
 
 
 def replay(
-    run: Recording,
+    run: FairServeRun,
     deployment: Deployment | None = None,
     reads_per_wait: float | None = READS_PER_WAIT,
     cold_start_factor: float = 1.0,
     system: str | None = None,
-) -> Recording:
+) -> FairServeRun:
     """The run with the outcomes of the simulator in place of the recorded ones.
 
     ``reads_per_wait`` None lets the scheduler see every request as it is sent. The cold start of a fresh server is an input,

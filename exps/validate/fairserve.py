@@ -11,7 +11,7 @@ import polars as pl
 from joblib import Parallel, delayed
 
 from engine.executors.simulated.profiles import load_deployment
-from exps.fairserve.recordings import Recording, read_recordings
+from exps.fairserve.recordings import FairServeRun, read_recordings
 from exps.fairserve.replay import replay
 from exps.fairserve.server import HARDWARE, MODEL, READS_PER_WAIT
 from exps.metrics.interactions import aborts
@@ -25,7 +25,7 @@ Measures = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class FairServeCheck:
     """A recorded run beside its replay and beside the same replayed by a server that sees every request as it is sent.
 
     ``repeats`` are replays with decode steps up to 1 % longer or shorter, and a cold start up to 5 %.
@@ -53,7 +53,7 @@ class Comparison:
         return (min(found), max(found)) if found else None
 
 
-def measure(run: Recording) -> Measures:
+def measure(run: FairServeRun) -> Measures:
     """The measures of a run, recorded or replayed."""
     served = run.requests.filter(pl.col("status") == "finished")
     counts = aborts(run.requests)
@@ -64,14 +64,14 @@ def measure(run: Recording) -> Measures:
     }
 
 
-def compare(run: Recording, repeats: int) -> Comparison:
+def compare(run: FairServeRun, repeats: int) -> FairServeCheck:
     """Replay ``run`` as recorded, once as a burst, and ``repeats`` times perturbed."""
     calls = (delayed(_perturbed)(run, seed) for seed in range(1, repeats + 1))
     perturbed = tuple(Parallel(n_jobs=-1)(calls)) if repeats else ()
-    return Comparison(run.name, measure(run), measure(replay(run)), measure(replay(run, reads_per_wait=None)), perturbed)
+    return FairServeCheck(run.name, measure(run), measure(replay(run)), measure(replay(run, reads_per_wait=None)), perturbed)
 
 
-def _perturbed(run: Recording, seed: int) -> Measures:
+def _perturbed(run: FairServeRun, seed: int) -> Measures:
     rng = np.random.default_rng(seed)
     deployment = perturbed_deployment(load_deployment(MODEL, HARDWARE), rng)
     return measure(replay(run, deployment, cold_start_factor=perturbed_cold_start(rng)))
@@ -94,7 +94,7 @@ def validate(folder: Path, as_json: bool, repeats: int, report: Reporter) -> Non
     report.frame("Recorded and simulated", pl.DataFrame(rows, infer_schema_length=None), caption + " requests/s 5 %.")
 
 
-def as_document(comparisons: list[Comparison]) -> dict[str, Any]:
+def as_document(comparisons: list[FairServeCheck]) -> dict[str, Any]:
     """Everything that the table shows, for `--json`. Errors are relative (0.01 is 1 %)."""
     runs = []
     for comparison in comparisons:
@@ -113,7 +113,7 @@ def as_document(comparisons: list[Comparison]) -> dict[str, Any]:
     return {"runs": runs}
 
 
-def _row(comparison: Comparison, metric: str) -> dict[str, Any]:
+def _row(comparison: FairServeCheck, metric: str) -> dict[str, Any]:
     error, band = comparison.error(metric), comparison.band(metric)
     return {
         "run": comparison.run + " *" * (comparison.run == OF_FAIRSERVE),

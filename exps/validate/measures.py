@@ -31,7 +31,7 @@ class Measures:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RecordingCheck:
     """A recorded run beside its replay. ``band``: least and most of the largest difference over perturbed repeats."""
 
     run: str
@@ -71,12 +71,12 @@ def measure(run: Recording) -> Measures:
     )
 
 
-def compare(run: Recording, place: Environment, repeats: int, seed: int = 0) -> Comparison:
+def compare(run: Recording, place: Environment, repeats: int, seed: int = 0) -> RecordingCheck:
     """Replay ``run`` once as recorded and ``repeats`` times perturbed."""
     simulated = measure(replay(run, place, seed=seed))
     differences = _perturbed_differences(run, place, repeats)
     band = (min(differences), max(differences)) if differences else None
-    return Comparison(run.name, place.label, place.calibration, measure(run), simulated, band)
+    return RecordingCheck(run.name, place.label, place.calibration, measure(run), simulated, band)
 
 
 def _perturbed_differences(run: Recording, place: Environment, repeats: int) -> list[float]:
@@ -92,7 +92,7 @@ def _perturbed_difference(run: Recording, place: Environment, deployment: Deploy
     return measure(served).largest_difference
 
 
-def judgements(comparisons: list[Comparison]) -> pl.DataFrame:
+def judgements(comparisons: list[RecordingCheck]) -> pl.DataFrame:
     """One row a comparison: the errors that the medians are taken over. ``client_ttft``: of the worst client."""
     return pl.DataFrame(
         {

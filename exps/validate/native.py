@@ -27,7 +27,7 @@ LIMITS = {"step_ms": 15.0, "attainment_pct": 5.0, "tokens_per_verification": 5.0
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Agreement:
     """A metric of one system on both. ``error``: percent, or points for a percentage; at most ``limit`` is agreement.
 
     ``slower``: how long a decode step took just before and after the native run, against the profile: machines drift.
@@ -54,7 +54,7 @@ def command(results: Path, seed: int, quick: bool, as_json: bool, report: Report
     rates = FIG8.values(TINY, options)
     rate = rates[len(rates) // 2]
     timetable = FIG8.timetable(TINY, rate, options)
-    found: list[Comparison] = []
+    found: list[Agreement] = []
     with report.progress(len(SYSTEMS)) as advance:
         for system in SYSTEMS:
             found += compare(timetable, setup_of(Point(FIG8, TINY, system, rate), options))
@@ -69,7 +69,7 @@ def command(results: Path, seed: int, quick: bool, as_json: bool, report: Report
     return all(row.agrees for row in found)
 
 
-def compare(timetable: pl.DataFrame, setup: Setup) -> list[Comparison]:
+def compare(timetable: pl.DataFrame, setup: Setup) -> list[Agreement]:
     """The same workload and system on both executors, the simulator at the speed that the machine had meanwhile."""
     from exps.validate.probe import slowness
 
@@ -83,7 +83,7 @@ def compare(timetable: pl.DataFrame, setup: Setup) -> list[Comparison]:
             continue
         ours, theirs = simulated[metric], native[metric]
         error = ours - theirs if metric.endswith("_pct") else 100 * (ours / theirs - 1)
-        rows.append(Comparison(setup.system.name, metric, theirs, ours, error, limit, slower))
+        rows.append(Agreement(setup.system.name, metric, theirs, ours, error, limit, slower))
     return rows
 
 
@@ -107,7 +107,7 @@ def _measures(outcome: Outcome) -> dict[str, float]:
     return measures
 
 
-def _row(row: Comparison) -> dict[str, Any]:
+def _row(row: Agreement) -> dict[str, Any]:
     return {
         "system": row.system,
         "metric": row.metric,

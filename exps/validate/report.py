@@ -11,7 +11,7 @@ from engine.errors import InputError
 from exps.recorded.calibration import OF_VTC
 from exps.recorded.recordings import environment, read_recordings
 from exps.report import Reporter
-from exps.validate.measures import Comparison, compare, judgements
+from exps.validate.measures import RecordingCheck, compare, judgements
 
 
 def validate(folder: Path, as_json: bool, repeats: int, report: Reporter) -> None:
@@ -33,12 +33,12 @@ def validate(folder: Path, as_json: bool, repeats: int, report: Reporter) -> Non
         _print(comparisons, skipped, report)
 
 
-def is_calibration(comparison: Comparison) -> bool:
+def is_calibration(comparison: RecordingCheck) -> bool:
     """Whether the simulator was fitted to this run, so that it validates nothing."""
     return comparison.run in OF_VTC
 
 
-def as_document(comparisons: list[Comparison], skipped: dict[str, str]) -> dict[str, Any]:
+def as_document(comparisons: list[RecordingCheck], skipped: dict[str, str]) -> dict[str, Any]:
     """Everything that the table shows, for `--json`. Errors are relative (0.01 is 1 %)."""
     return {
         "runs": [_run_document(comparison) for comparison in comparisons],
@@ -47,7 +47,7 @@ def as_document(comparisons: list[Comparison], skipped: dict[str, str]) -> dict[
     }
 
 
-def _run_document(comparison: Comparison) -> dict[str, Any]:
+def _run_document(comparison: RecordingCheck) -> dict[str, Any]:
     recorded, simulated = comparison.recorded, comparison.simulated
     document: dict[str, Any] = {
         "run": comparison.run,
@@ -69,14 +69,14 @@ def _run_document(comparison: Comparison) -> dict[str, Any]:
     return document
 
 
-def _spread(comparisons: list[Comparison]) -> dict[str, dict[str, float]]:
+def _spread(comparisons: list[RecordingCheck]) -> dict[str, dict[str, float]]:
     if not comparisons:
         return {}
     errors = judgements(comparisons).drop("run")
     return {name: {"median": errors[name].median(), "worst": errors[name].max()} for name in errors.columns}  # type: ignore[dict-item]
 
 
-def _print(comparisons: list[Comparison], skipped: dict[str, str], report: Reporter) -> None:
+def _print(comparisons: list[RecordingCheck], skipped: dict[str, str], report: Reporter) -> None:
     rows = [_row(comparison) for comparison in comparisons]
     caption = "* the simulator was calibrated on this run. Recorded, simulated, error in percent; ttft in seconds."
     report.frame("Recorded and simulated", pl.DataFrame(rows), caption)
@@ -93,7 +93,7 @@ def _print(comparisons: list[Comparison], skipped: dict[str, str], report: Repor
         report.say(f"median error, {name} ({len(chosen)}): {', '.join(parts) or 'none'}")
 
 
-def _row(comparison: Comparison) -> dict[str, Any]:
+def _row(comparison: RecordingCheck) -> dict[str, Any]:
     row: dict[str, Any] = {"run": comparison.run + " *" * is_calibration(comparison)}
     for metric, name in (("throughput_rps", "requests/s"), ("mean_ttft_s", "ttft"), ("largest_difference", "difference")):
         row[name] = getattr(comparison.recorded, metric)
@@ -105,7 +105,7 @@ def _row(comparison: Comparison) -> dict[str, Any]:
     return row
 
 
-def _print_clients(comparisons: list[Comparison], report: Reporter, most: int = 6) -> None:
+def _print_clients(comparisons: list[RecordingCheck], report: Reporter, most: int = 6) -> None:
     """Mean TTFT by client, for runs with few clients; `--json` has all of them."""
     rows = [
         {

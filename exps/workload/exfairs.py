@@ -20,7 +20,7 @@ Gaps = Callable[[np.random.Generator, float, int], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
-class Client:
+class Sender:
     """``kind`` says what it sends: "short" or "long" prompts, or "mix". ``qpm`` requests a minute; ``slo_s`` end to end."""
 
     kind: str
@@ -35,7 +35,7 @@ class Scenario:
     A client gives up ``timeout_s`` after it sent a request.
     """
 
-    clients: tuple[Client, ...]
+    clients: tuple[Sender, ...]
     rounds: int = 10
     round_s: float = 100.0
     sleep_s: float = 5.0
@@ -46,7 +46,7 @@ class Scenario:
 
     @property
     def names(self) -> list[str]:
-        """Client names: kind and place, as in short_0, long_1."""
+        """Sender names: kind and place, as in short_0, long_1."""
         return [f"{client.kind}_{place}" for place, client in enumerate(self.clients)]
 
     @property
@@ -55,9 +55,9 @@ class Scenario:
         return self.round_s + self.sleep_s
 
 
-def _clients(kind: str, qpm: Sequence[float], slo_s: Sequence[float]) -> tuple[Client, ...]:
+def _clients(kind: str, qpm: Sequence[float], slo_s: Sequence[float]) -> tuple[Sender, ...]:
     """A client for each rate; the SLOs repeat."""
-    return tuple(Client(kind, rate, slo) for rate, slo in zip(qpm, cycle(slo_s)))
+    return tuple(Sender(kind, rate, slo) for rate, slo in zip(qpm, cycle(slo_s)))
 
 
 SCENARIOS: Mapping[str, Scenario] = {

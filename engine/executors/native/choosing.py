@@ -13,7 +13,7 @@ from engine.executors.native.drafting import Drafts
 from engine.executors.native.sampling import DECIDING, distributions, lucks, pick
 from engine.executors.native.sequences import Sequences
 from engine.executors.native.trees import TreeRows
-from engine.executors.native.verification import Verdict, verify_by_sampling, verify_greedily
+from engine.executors.native.verification import Verified, verify_by_sampling, verify_greedily
 from engine.request import Request
 
 Ints = NDArray[np.int64]
@@ -42,7 +42,7 @@ def choose(requests: Sequence[Request], sequences: Sequences, rows: Ints, logits
 
 def verify(
     requests: Sequence[Request], sequences: Sequences, rows: Ints, nodes: TreeRows, drafts: Drafts, logits: Tensor, best: Ints
-) -> Verdict:
+) -> Verified:
     """Verify one tree for each request; ``logits`` [nodes, vocabulary] and ``best`` [nodes] are those after every node."""
     begin = np.cumsum(nodes.counts) - nodes.counts
     after = np.zeros((len(requests), nodes.longest), np.int64)

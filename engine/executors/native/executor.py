@@ -21,7 +21,7 @@ from engine.executors.native.drafting import Drafter, Drafts
 from engine.executors.native.model_runner import ModelRunner
 from engine.executors.native.sequences import Sequences
 from engine.executors.native.trees import TreeRows, lay_out
-from engine.executors.native.verification import Verdict
+from engine.executors.native.verification import Verified
 from engine.models.decoder import Decoder
 from engine.plan import DraftShape, StepPlan, StepResult, TokenTrees
 from engine.request import Request
@@ -122,7 +122,7 @@ class NativeExecutor(Executor):
         self._target.clear_slots(self.sequences.slots(np.repeat(rows, nodes.counts), written))
         return self._target.forward(decoding(self.sequences, rows, context))
 
-    def _compact(self, rows: Ints, context: Ints, verdict: Verdict) -> None:
+    def _compact(self, rows: Ints, context: Ints, verdict: Verified) -> None:
         """Move the accepted nodes' keys and values to where the sequence goes on."""
         places = np.arange(1, verdict.path.shape[1] + 1)
         row, layer = np.nonzero((places <= verdict.accepted[:, None]) & (verdict.path != places))

@@ -15,7 +15,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(slots=True)
-class Verdict:
+class Verified:
     """For n trees of depth d: ``accepted`` [n] draft tokens, ``path`` [n, d] their numbers in the tree, ``tokens``
     [n, d + 1] the accepted ones and, after them, the target's own next token."""
 
@@ -24,7 +24,7 @@ class Verdict:
     tokens: Ints
 
 
-def verify_greedily(nodes: TreeRows, drafts: Ints, best: Ints) -> Verdict:
+def verify_greedily(nodes: TreeRows, drafts: Ints, best: Ints) -> Verified:
     """Walk down from the root as long as a child is the target's likeliest token.
 
     ``drafts`` [n, d, w] tokens of the candidates, ``best`` [n, longest] the target's likeliest token after each node.
@@ -45,7 +45,7 @@ def verify_greedily(nodes: TreeRows, drafts: Ints, best: Ints) -> Verdict:
         tokens[alive, layer] = wanted[alive]
         accepted += alive
     tokens[rows, accepted] = best[rows, at]
-    return Verdict(accepted, path, tokens)
+    return Verified(accepted, path, tokens)
 
 
 def accept_or_resample(
@@ -77,7 +77,7 @@ def verify_by_sampling(
     targets: Probabilities,
     drawn_from: Sequence[Probabilities | None] | None,
     luck: Callable[[int], Iterator[float]],
-    verdict: Verdict,
+    verdict: Verified,
 ) -> None:
     """Walk tree ``row`` by ``accept_or_resample`` and write its part of ``verdict``.
 

@@ -9,7 +9,7 @@ from engine.ordering.mechanics.least import Least
 from engine.request import Request
 
 
-class Line(deque[Request]):
+class ClientLine(deque[Request]):
     """A client's waiting requests, first to last; its ``place`` among the clients seen; how many of its requests run."""
 
     __slots__ = ("place", "running")
@@ -31,7 +31,7 @@ class Lines:
         self.counters: dict[str, float] = {}
         self._last_to_leave: str | None = None
         self._keep = keep
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[str, ClientLine] = {}
         self._least = Least(self.counters, stays=self._lines.get)
         self._gone: list[tuple[float, str]] = []
         self._clients = self._waiting = 0
@@ -120,8 +120,8 @@ class Lines:
         """The waiting client with the least counter but one."""
         return self._least.second()
 
-    def _see(self, client: str) -> Line:
-        line = self._lines[client] = Line(self._clients)
+    def _see(self, client: str) -> ClientLine:
+        line = self._lines[client] = ClientLine(self._clients)
         self._clients += 1
         self.counters[client] = 0.0
         return line

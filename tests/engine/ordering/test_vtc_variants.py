@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from engine.batching.slora import SLoRA
-from engine.ordering.mechanics.lines import Line, Lines
+from engine.ordering.mechanics.lines import ClientLine, Lines
 from engine.ordering.vtc import VTC
 from engine.ordering.vtc.cost import profiled
 from engine.request import Request
@@ -106,7 +106,7 @@ def test_forgetting_costs_a_client_nothing_but_its_place_among_equals(requests: 
             super().__init__()
             self._first: dict[str, int] = {}
 
-        def _see(self, client: str) -> Line:
+        def _see(self, client: str) -> ClientLine:
             line = super()._see(client)
             line.place = self._first.setdefault(client, line.place)
             return line

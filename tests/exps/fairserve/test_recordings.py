@@ -11,7 +11,7 @@ import pytest
 
 import cli
 from engine.errors import InputError
-from exps.fairserve.recordings import Recording, decode_step_s, is_recorded_here, overtaking, read_recordings
+from exps.fairserve.recordings import FairServeRun, decode_step_s, is_recorded_here, overtaking, read_recordings
 from exps.fairserve.replay import replay
 from exps.metrics.interactions import aborts, counter_classes, service_counters
 from exps.published import read_published
@@ -88,7 +88,7 @@ def test_overtaking_counts_how_far_ahead_the_furthest_was_that_came_before() -> 
     assert overtaking(requests.sort("first_token_s", nulls_last=True)) == 0.0
 
 
-def synthetic() -> Recording:
+def synthetic() -> FairServeRun:
     """A run that the simulator recorded itself: forty clients send 30 calls each at once, for two minutes of service."""
     rows = pl.DataFrame({"place": range(1200)}).with_columns(client="client-" + (pl.col("place") % 40).cast(pl.String))
     requests = rows.select(
@@ -97,7 +97,7 @@ def synthetic() -> Recording:
         arrival_s=0.001 * pl.col("place"), expected_input=pl.lit(900.0), expected_system=pl.lit(1.0),
         expected_output=pl.lit(20.0), status=pl.lit("finished"), first_token_s=pl.lit(0.0), finished_s=pl.lit(1.0),
     )  # fmt: skip
-    return replay(Recording("rpm", "lshare_fair", "rpm-interactions", 20, requests))
+    return replay(FairServeRun("rpm", "lshare_fair", "rpm-interactions", 20, requests))
 
 
 def test_the_replay_of_the_simulators_own_run_is_exact() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.executors.native.sampling import Probabilities, pick
 from engine.executors.native.trees import NOWHERE, lay_out
-from engine.executors.native.verification import Verdict, accept_or_resample, verify_by_sampling, verify_greedily
+from engine.executors.native.verification import Verified, accept_or_resample, verify_by_sampling, verify_greedily
 from engine.plan import Candidates, TokenTrees
 from tests.engine.executors.native.trees import plain_tree, token_trees
 
@@ -113,7 +113,7 @@ def test_sampled_verification_is_the_plain_walk(drawn: tuple, seed: int) -> None
     trees, tokens = drawn
     nodes, rng = lay_out(trees, tokens), np.random.default_rng(seed)
     n, depth, _ = tokens.shape
-    verdict = Verdict(np.zeros(n, np.int64), np.zeros((n, depth), np.int64), np.zeros((n, depth + 1), np.int64))
+    verdict = Verified(np.zeros(n, np.int64), np.zeros((n, depth), np.int64), np.zeros((n, depth + 1), np.int64))
     for row in range(n):
         targets = rng.dirichlet(np.ones(4), int(nodes.counts[row]))
         numbers = rng.random((depth + 1, 5))

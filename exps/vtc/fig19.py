@@ -7,8 +7,10 @@ from pathlib import Path
 
 import polars as pl
 
-from exps.claims import Claim, Verdict, missing, verdict
+from exps.claims import Claim, Verdict
 from exps.figure import Figure, Options, Platform, Record, Sweep
+from exps.numbers import Numbers
+from exps.vocabulary import ascending, near
 from exps.vtc.claims import PLATFORM, POOL_TOKENS, SETTINGS
 from exps.vtc.fig3 import S1
 
@@ -80,21 +82,12 @@ def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list
     )
 
 
-def _value(metrics: pl.DataFrame, clients: float, system: str, metric: str) -> float | None:
-    rows = metrics.filter((pl.col("clients") == clients) & (pl.col("system") == system) & (pl.col("metric") == metric))
-    return None if rows.is_empty() else rows["value"][0]
-
-
 def _order(clients: float) -> Claim:
     """By mean difference: the better the length is known, the smaller."""
     ranked = ("vtc-oracle", "vtc-pred-50", ARTIFACT, "fcfs")
 
-    def judge(metrics: pl.DataFrame) -> Verdict:
-        means = [_value(metrics, clients, system, "mean") for system in ranked]
-        if None in means:
-            return missing(", ".join(ranked))
-        known = [mean for mean in means if mean is not None]
-        return verdict(known == sorted(known), " < ".join(f"{mean:.1f}" for mean in known))
+    def judge(numbers: Numbers) -> Verdict:
+        return ascending([numbers.at(system, "mean", clients=clients) for system in ranked], ".1f")
 
     published = " < ".join(f"{PUBLISHED[clients][system][1]:.1f}" for system in ranked)
     statement = "Mean difference: lengths known < within 50 % < unknown < FCFS"
@@ -104,12 +97,9 @@ def _order(clients: float) -> Claim:
 def _near(clients: float, system: str) -> Claim:
     largest, mean = PUBLISHED[clients][system]
 
-    def judge(metrics: pl.DataFrame) -> Verdict:
-        ours = [_value(metrics, clients, system, metric) for metric in ("largest", "mean")]
-        if None in ours:
-            return missing(system)
-        off = [abs(found / theirs - 1) for found, theirs in zip(ours, (largest, mean), strict=True) if found is not None]
-        return verdict(max(off) <= 0.2, ", ".join(f"{found:.2f}" for found in ours))
+    def judge(numbers: Numbers) -> Verdict:
+        ours = [numbers.at(system, metric, clients=clients) for metric in ("largest", "mean")]
+        return near(ours, (largest, mean), 0.2, ".2f")
 
     statement = f"{TITLES[system]}: largest and mean difference"
     published = {PLATFORM: f"{largest}, {mean}"}

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from exps.claims import Claim, Verdict, missing, verdict
+from exps.claims import Claim, Judge, Verdict, verdict
 from exps.figure import Record
+from exps.numbers import Numbers
+from exps.vocabulary import listed
 from exps.vtc.claims import PLATFORM
-from exps.vtc.real import LIMITS, PROFILED, RPM, TITLES, figure, is_recorded, of_recorded, ranks
+from exps.vtc.real import PROFILED, RPM, TITLES, figure, is_recorded, of_recorded, ranks
 
 MIDDLE, HEAVIEST = (13, 14), (26, 27)
 TICKS, WINDOW_S = 100, 60.0
 FEW_S, LEAST_S, MOST_S = 0.5, 18 * 0.8, 35 * 1.2
-Judge = Callable[["pl.DataFrame"], Verdict]
 
 
 def measure(records: Sequence[Record]) -> pl.DataFrame:
@@ -60,32 +61,29 @@ def draw(name: str, metrics: pl.DataFrame, caption: str, folder: Path, suffix: s
     )
 
 
-def waits(metrics: pl.DataFrame, system: str) -> list[float]:
-    """Mean TTFT of the four clients in seconds, by rank; empty when one is missing."""
-    rows = metrics.filter((pl.col("system") == system) & (pl.col("metric") == "mean_ttft_s")).drop_nulls("value")
-    return list(rows.sort("rank")["value"]) if rows.height == len(MIDDLE + HEAVIEST) else []
+def waits(numbers: Numbers, system: str) -> list[float]:
+    """Mean TTFT of the four clients in seconds, by rank."""
+    return [*numbers.each(system, "mean_ttft_s", "rank", least=len(MIDDLE + HEAVIEST)).values()]
 
 
 def _said(seconds: Sequence[float]) -> str:
-    return ", ".join(f"{value:.1f}" for value in seconds) + " s"
+    return f"{listed(seconds, '.1f')} s"
 
 
-def _fast(vtc: str, metrics: pl.DataFrame) -> Verdict:
-    ours, theirs = waits(metrics, vtc), waits(metrics, "fcfs")
-    if not ours or not theirs:
-        return missing(f"{TITLES[vtc]} and FCFS")
-    least = min(theirs[place] / ours[place] for place in (0, 1))
-    return verdict(least >= 10, f"{_said(ours[:2])}; fcfs {_said(theirs[:2])}: {least:.0f}x")
+def _fast(vtc: str, numbers: Numbers) -> Verdict:
+    ours, theirs = waits(numbers, vtc)[:2], waits(numbers, "fcfs")[:2]
+    least = min(fcfs / own for own, fcfs in zip(ours, theirs, strict=True))
+    return verdict(least >= 10, f"{_said(ours)}; fcfs {_said(theirs)}: {least:.0f}x")
 
 
-def _alike(metrics: pl.DataFrame) -> Verdict:
-    theirs = waits(metrics, "fcfs")
-    return verdict(min(theirs) >= max(theirs) / 2, _said(theirs)) if theirs else missing("FCFS")
+def _alike(numbers: Numbers) -> Verdict:
+    theirs = waits(numbers, "fcfs")
+    return verdict(min(theirs) >= max(theirs) / 2, _said(theirs))
 
 
-def _heavy(vtc: str, metrics: pl.DataFrame) -> Verdict:
-    ours = waits(metrics, vtc)
-    return verdict(min(ours[2:]) >= 10 * max(ours[:2]), _said(ours)) if ours else missing(TITLES[vtc])
+def _heavy(vtc: str, numbers: Numbers) -> Verdict:
+    ours = waits(numbers, vtc)
+    return verdict(min(ours[2:]) >= 10 * max(ours[:2]), _said(ours))
 
 
 def _isolation(number: int, vtc: str, published: tuple[str, str, str]) -> tuple[Claim, ...]:
@@ -101,20 +99,15 @@ def _isolation(number: int, vtc: str, published: tuple[str, str, str]) -> tuple[
     )
 
 
-def _rises(metrics: pl.DataFrame) -> Verdict:
-    systems = (*RPM.values(), "fcfs")
-    means = [sum(four) / len(four) for system in systems if (four := waits(metrics, system))]
-    if len(means) < len(systems):
-        return missing("FCFS and every limit")
-    return verdict(means == sorted(means), f"{_said(means[:-1])}; fcfs {means[-1]:.1f} s")
+def _rises(numbers: Numbers) -> Verdict:
+    *limited, fcfs = means = [sum(waits(numbers, system)) / 4 for system in (*RPM.values(), "fcfs")]
+    return verdict(means == sorted(means), f"{_said(limited)}; fcfs {fcfs:.1f} s")
 
 
-def _ends(metrics: pl.DataFrame) -> Verdict:
-    first, last = waits(metrics, RPM[LIMITS[0]]), waits(metrics, RPM[LIMITS[-1]])
-    if not first or not last:
-        return missing(f"{RPM[LIMITS[0]]} and {RPM[LIMITS[-1]]}")
+def _ends(numbers: Numbers) -> Verdict:
+    first, last = waits(numbers, RPM[5]), waits(numbers, RPM[30])
     holds = max(first) <= FEW_S and min(last) >= LEAST_S and max(last) <= MOST_S
-    return of_recorded(metrics, verdict(holds, f"{_said(first)}; {_said(last)}"))
+    return of_recorded(numbers, verdict(holds, f"{_said(first)}; {_said(last)}"))
 
 
 LIMITED = (

@@ -48,40 +48,21 @@ def _ratio(numbers: Numbers) -> Verdict:
     return verdict(fcfs > 10 * vtc, f"{fcfs:,.0f} / {vtc:,.0f} = {times(fcfs, vtc):.0f}x")
 
 
+def claim(
+    id: str, statement: str, published: str, tolerance: str, judge: Judge, *, cause: str = "", given: bool = False
+) -> Claim:
+    """A claim that the paper makes of its one model."""
+    return Claim(id, statement, {PLATFORM: published}, tolerance, judge, cause, given)
+
+
 CLAIMS = (
-    Claim(
-        "3a bound",
-        f"VTC's service difference stays below 2U = {2 * U:,.0f} while both clients are backlogged",
-        {PLATFORM: "largest 1,700 (600 s), 8,000 (360 s)"},
-        "none: a theorem",
-        _bounded,
-    ),
-    Claim(
-        "3a flat",
-        "VTC's service difference does not grow with time",
-        {PLATFORM: "flat; fcfs +415/s"},
-        "5 % of FCFS's slope",
-        _flat,
-    ),
-    Claim(
-        "3a linear",
-        "FCFS's service difference grows linearly",
-        {PLATFORM: "+415/s, 249,000 at 600 s"},
-        "R2 at least 0.98",
-        grows_linearly(0.98),
-    ),
-    Claim(
-        "3a ratio",
-        "FCFS's difference is more than ten times VTC's by half of the run (300 s)",
-        {PLATFORM: "more than 10x"},
-        "none",
-        _ratio,
-    ),
-    Claim(
-        "3b equal",
-        "Under VTC both clients receive the same service",
-        {PLATFORM: "379,136 and 379,652 at 600 s (0.1 % apart)"},
-        "5 %",
-        same_service,
-    ),
-)
+    claim("3a bound", f"VTC's service difference stays below 2U = {2 * U:,.0f} while both clients are backlogged",
+          "largest 1,700 (600 s), 8,000 (360 s)", "none: a theorem", _bounded),
+    claim("3a flat", "VTC's service difference does not grow with time", "flat; fcfs +415/s", "5 % of FCFS's slope", _flat),
+    claim("3a linear", "FCFS's service difference grows linearly", "+415/s, 249,000 at 600 s", "R2 at least 0.98",
+          grows_linearly(0.98)),
+    claim("3a ratio", "FCFS's difference is more than ten times VTC's by half of the run (300 s)", "more than 10x", "none",
+          _ratio),
+    claim("3b equal", "Under VTC both clients receive the same service", "379,136 and 379,652 at 600 s (0.1 % apart)", "5 %",
+          same_service),
+)  # fmt: skip

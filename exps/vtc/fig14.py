@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from exps.claims import Claim, Verdict, verdict
+from exps.claims import Verdict, verdict
 from exps.figure import Record
 from exps.numbers import Numbers
 from exps.vocabulary import fraction, listed, near_in_all
-from exps.vtc.claims import PLATFORM
+from exps.vtc.claims import claim
 from exps.vtc.real import LIMITS, RPM, figure, is_recorded, of_recorded
 from exps.vtc.table_rows import TABLE2
 
@@ -74,20 +75,19 @@ def _half(numbers: Numbers) -> Verdict:
     return verdict(least < vtc / 2, fraction(least, vtc))
 
 
-def _near(numbers: Numbers, column: str, published: dict[int, float]) -> Verdict:
+def _near(column: str, published: Mapping[int, float], numbers: Numbers) -> Verdict:
     theirs = [published[limit] for limit in LIMITS]
     return of_recorded(numbers, near_in_all(_of_limits(numbers, column), theirs, 0.05))
 
 
 CLAIMS = (
-    Claim("14 rises", "Throughput rises with the limit and stays below VTC's",
-          {PLATFORM: f"{listed(PUBLISHED.values(), '.0f')}; VTC {PUBLISHED_VTC}"}, "none", _rises),
-    Claim("14 half", "Limit 5 has less than half of VTC's throughput",
-          {PLATFORM: fraction(PUBLISHED[5], PUBLISHED_VTC)}, "none", _half),
-    Claim("14 throughput", "Throughput of each limit", {PLATFORM: listed(PUBLISHED.values(), ".0f")}, "5 %",
-          lambda numbers: _near(numbers, "tokens_per_s", PUBLISHED)),
-    Claim("14 served", "Requests accepted under each limit", {PLATFORM: listed(SERVED.values(), ".0f")}, "5 %",
-          lambda numbers: _near(numbers, "served", dict(SERVED))),
+    claim("14 rises", "Throughput rises with the limit and stays below VTC's",
+          f"{listed(PUBLISHED.values(), '.0f')}; VTC {PUBLISHED_VTC}", "none", _rises),
+    claim("14 half", "Limit 5 has less than half of VTC's throughput", fraction(PUBLISHED[5], PUBLISHED_VTC), "none", _half),
+    claim("14 throughput", "Throughput of each limit", listed(PUBLISHED.values(), ".0f"), "5 %",
+          partial(_near, "tokens_per_s", PUBLISHED)),
+    claim("14 served", "Requests accepted under each limit", listed(SERVED.values(), ".0f"), "5 %",
+          partial(_near, "served", SERVED)),
 )  # fmt: skip
 FIG14 = figure("fig14", "Throughput of request limits beside VTC on the real workload", (*RPM.values(), "vtc"), measure, draw,
                CLAIMS)  # fmt: skip

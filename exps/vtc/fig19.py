@@ -10,8 +10,8 @@ import polars as pl
 from exps.claims import Claim, Verdict
 from exps.figure import Figure, Options, Platform, Record, Sweep
 from exps.numbers import Numbers
-from exps.vocabulary import ascending, near
-from exps.vtc.claims import PLATFORM, POOL_TOKENS, SETTINGS
+from exps.vocabulary import ascending, listed, near
+from exps.vtc.claims import POOL_TOKENS, SETTINGS, claim
 from exps.vtc.fig3 import S1
 
 DURATION_S, QUICK_S = 360.0, 90.0
@@ -89,9 +89,9 @@ def _order(clients: float) -> Claim:
     def judge(numbers: Numbers) -> Verdict:
         return ascending([numbers.at(system, "mean", clients=clients) for system in ranked], ".1f")
 
-    published = " < ".join(f"{PUBLISHED[clients][system][1]:.1f}" for system in ranked)
+    published = listed((PUBLISHED[clients][system][1] for system in ranked), ".1f", " < ")
     statement = "Mean difference: lengths known < within 50 % < unknown < FCFS"
-    return Claim(f"{TABLES[clients]} order", statement, {PLATFORM: published}, "none", judge)
+    return claim(f"{TABLES[clients]} order", statement, published, "none", judge)
 
 
 def _near(clients: float, system: str) -> Claim:
@@ -102,8 +102,7 @@ def _near(clients: float, system: str) -> Claim:
         return near(ours, (largest, mean), 0.2, ".2f")
 
     statement = f"{TITLES[system]}: largest and mean difference"
-    published = {PLATFORM: f"{largest}, {mean}"}
-    return Claim(f"{TABLES[clients]} {system.split(',')[0]}", statement, published, "20 %", judge)
+    return claim(f"{TABLES[clients]} {system.split(',')[0]}", statement, f"{largest}, {mean}", "20 %", judge)
 
 
 def _claims(clients: float) -> list[Claim]:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import polars as pl
 
-from exps.claims import Claim, Judge, Verdict, verdict
+from exps.claims import Claim, Verdict, verdict
 from exps.figure import Record
 from exps.numbers import Numbers
 from exps.vocabulary import listed
-from exps.vtc.claims import PLATFORM
+from exps.vtc.claims import claim
 from exps.vtc.real import PROFILED, RPM, TITLES, figure, is_recorded, of_recorded, ranks
 
 MIDDLE, HEAVIEST = (13, 14), (26, 27)
@@ -86,17 +86,15 @@ def _heavy(vtc: str, numbers: Numbers) -> Verdict:
     return verdict(min(ours[2:]) >= 10 * max(ours[:2]), _said(ours))
 
 
-def _isolation(number: int, vtc: str, published: tuple[str, str, str]) -> tuple[Claim, ...]:
-    fast, alike, heavy = published
-    said: tuple[tuple[str, str, str, str, Judge], ...] = (
-        ("fast", "The clients of rank 13 and 14 wait ten times less than under FCFS", fast, "none", partial(_fast, vtc)),
-        ("alike", "Under FCFS all four clients wait: none less than half of the longest", alike, "none", _alike),
-        ("heavy", "Only the two heaviest wait: ten times longer than the others", heavy, "none", partial(_heavy, vtc)),
-    )
-    return tuple(
-        Claim(f"{number} {name}", statement, {PLATFORM: theirs}, tolerance, judge)
-        for name, statement, theirs, tolerance, judge in said
-    )
+def _isolation(number: int, vtc: str, fast: str, alike: str, heavy: str) -> tuple[Claim, ...]:
+    return (
+        claim(f"{number} fast", "The clients of rank 13 and 14 wait ten times less than under FCFS", fast, "none",
+              partial(_fast, vtc)),
+        claim(f"{number} alike", "Under FCFS all four clients wait: none less than half of the longest", alike, "none",
+              _alike),
+        claim(f"{number} heavy", "Only the two heaviest wait: ten times longer than the others", heavy, "none",
+              partial(_heavy, vtc)),
+    )  # fmt: skip
 
 
 def _rises(numbers: Numbers) -> Verdict:
@@ -111,16 +109,16 @@ def _ends(numbers: Numbers) -> Verdict:
 
 
 LIMITED = (
-    Claim("13 rises", "The mean response time of the four rises with the limit and stays below FCFS's",
-          {PLATFORM: "0.2 s to 18-35 s; fcfs 59 s"}, "none", _rises),
-    Claim("13 ends", "Limit 5 answers at once, limit 30 makes all four clients wait", {PLATFORM: "0.2 s; 18 to 35 s"},
+    claim("13 rises", "The mean response time of the four rises with the limit and stays below FCFS's",
+          "0.2 s to 18-35 s; fcfs 59 s", "none", _rises),
+    claim("13 ends", "Limit 5 answers at once, limit 30 makes all four clients wait", "0.2 s; 18 to 35 s",
           f"at most {FEW_S} s; 20 %", _ends),
 )  # fmt: skip
 TITLE = "Response times of four clients of the real workload"
 RESPONSE_FIGURES = (
     figure("fig12", f"{TITLE} under FCFS and VTC", ("fcfs", "vtc"), measure, partial(draw, "fig12"),
-           _isolation(12, "vtc", ("2.9, 3.4 s; fcfs 77, 55 s", "77, 55, 58, 46 s", "2.9, 3.4, 135, 68 s"))),
+           _isolation(12, "vtc", "2.9, 3.4 s; fcfs 77, 55 s", "77, 55, 58, 46 s", "2.9, 3.4, 135, 68 s")),
     figure("fig13", f"{TITLE} under RPM limits", (*RPM.values(), "fcfs"), measure, partial(draw, "fig13"), LIMITED),
     figure("fig18", f"{TITLE} by the profiled cost", ("fcfs", PROFILED), measure, partial(draw, "fig18"),
-           _isolation(18, PROFILED, ("-", "77, 55, 58, 46 s", "-"))),
+           _isolation(18, PROFILED, "-", "77, 55, 58, 46 s", "-")),
 )  # fmt: skip

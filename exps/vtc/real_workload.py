@@ -7,11 +7,11 @@ from pathlib import Path
 
 import polars as pl
 
-from exps.claims import Claim, Verdict, verdict
+from exps.claims import Verdict, verdict
 from exps.figure import Record
 from exps.numbers import MissingError, Numbers
 from exps.vocabulary import off
-from exps.vtc.claims import PLATFORM
+from exps.vtc.claims import claim
 from exps.vtc.real import figure, ranks
 
 TICKS, WINDOW_S, NAMED, BINS = 100, 60.0, 3, 25
@@ -110,15 +110,14 @@ def _means(numbers: Numbers) -> Verdict:
 
 
 RATE_CLAIMS = (
-    Claim("11 skewed", "Three of 27 clients send more than a third of all requests",
-          {PLATFORM: "27 clients, 1 to 296 requests, 50 %"}, "none", _skewed, given=True),
-    Claim("11 bursty", "Dispersion of the counts in 20 s of all, and by the minute of the burstiest client, above Poisson's 1",
-          {PLATFORM: "3.4; 19.0"}, "1.5; 5", _bursty, given=True),
+    claim("11 skewed", "Three of 27 clients send more than a third of all requests", "27 clients, 1 to 296 requests, 50 %",
+          "none", _skewed, given=True),
+    claim("11 bursty", "Dispersion of the counts in 20 s of all, and by the minute of the burstiest client, above Poisson's 1",
+          "3.4; 19.0", "1.5; 5", _bursty, given=True),
 )  # fmt: skip
 LENGTH_CLAIMS = (
-    Claim("20 means", "Mean length of prompts and outputs", {PLATFORM: "136 (2-1021); 256 (2-977)"}, "10 %", _means,
-          given=True),
-)  # fmt: skip
+    claim("20 means", "Mean length of prompts and outputs", "136 (2-1021); 256 (2-977)", "10 %", _means, given=True),
+)
 WORKLOAD_FIGURES = (
     figure("fig11", "Request rates of the real workload's clients", ("vtc",), measure_rates, draw_rates, RATE_CLAIMS),
     figure("fig20", "Lengths of the real workload's requests", ("vtc",), measure_lengths, draw_lengths, LENGTH_CLAIMS),

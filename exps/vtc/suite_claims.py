@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from exps.claims import Claim, Judge, Verdict, verdict
+from exps.claims import Judge, Verdict, verdict
 from exps.numbers import Numbers
 from exps.vocabulary import apart, listed, off
-from exps.vtc.claims import PLATFORM, U, grows_linearly, same_service
+from exps.vtc.claims import U, claim, grows_linearly, same_service
 
 LIGHT = ("client-1", "client-2")
 
@@ -81,10 +81,6 @@ def _weighted_shares(numbers: Numbers) -> Verdict:
     shares = [total / first for total in (first, *others)]
     worst = off(shares, (1, 2, 3, 4))
     return verdict(worst <= 0.05, f"{listed(shares, '.2f', ':')}, {100 * worst:.1f} % off")
-
-
-def claim(id: str, statement: str, published: str, tolerance: str, judge: Judge) -> Claim:
-    return Claim(id, statement, {PLATFORM: published}, tolerance, judge)
 
 
 LESS = "Client {} waits ten times less than under FCFS"

@@ -16,6 +16,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from plots.axes import Axis, Bound, Limits, Panels
 from plots.style import COLUMN_IN, GREY, PAGE_IN, SMALL_PT, Look, fitted, house_style, legend_columns, looks_of, save
 
 PANEL_IN = 2.25
@@ -24,33 +25,6 @@ FOOTER_ROW_IN = 0.115
 FOOTER_CHARACTERS_PER_IN = 19.5
 
 PUBLISHED: dict[str, Any] = {"linestyle": (0, (3, 1.6)), "linewidth": 1.0}
-
-Limits = tuple[float | None, float | None]
-
-
-@dataclass(frozen=True)
-class Axis:
-    """A column and how its values are shown; ``limits`` None leaves an end to the data."""
-
-    column: str
-    label: str
-    limits: Limits = (None, None)
-
-
-@dataclass(frozen=True)
-class Bound:
-    """A labelled thin horizontal line: what theory allows."""
-
-    value: float
-    label: str
-
-
-@dataclass(frozen=True)
-class Panels:
-    """One panel a value of ``column``, side by side, in the order of ``titles`` (value to title)."""
-
-    column: str
-    titles: Mapping[str, str]
 
 
 def sweep_curves(

@@ -11,6 +11,7 @@ from exps.adaserve.evaluation import CALIBRATIONS, PLATFORMS, RATES, SYSTEMS
 from exps.figure import Figure, Options, Platform, Setting, Sweep
 from exps.local import LOCAL
 from exps.metrics.sweep import sweep_table
+from plots.axes import Axis, Panels
 
 QUICK_S, TRACE_S = 60.0, 360.0
 LOCAL_S, LOCAL_QUICK_S = 30.0, 4.0
@@ -61,7 +62,7 @@ def draw_rates(
 ) -> list[Path]:
     """One metric over the rate, a panel a model. ``columns``: the metric's name in ours and in the published values."""
     from exps.published import read_published
-    from plots.curves import Axis, Panels, sweep_curves
+    from plots.curves import sweep_curves
 
     ours, theirs = columns
     published = read_published("adaserve", figure).rename({theirs: ours})

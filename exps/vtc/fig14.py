@@ -15,6 +15,7 @@ from exps.vocabulary import fraction, listed, near_in_all
 from exps.vtc.claims import claim
 from exps.vtc.real import LIMITS, RPM, figure, is_recorded, of_recorded
 from exps.vtc.table_rows import TABLE2
+from plots.axes import Axis, Bound
 
 SERVED = {5: 581, 10: 900, 15: 1053, 20: 1158, 30: 1324}
 PUBLISHED = {limit: row.tokens_per_s for limit, name in RPM.items() for row in TABLE2.rows if row.system == name}
@@ -39,7 +40,7 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
 
 def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
     """Throughput by limit; VTC's as a line."""
-    from plots.curves import Axis, Bound, sweep_curves
+    from plots.curves import sweep_curves
 
     without = metrics.filter(pl.col("limit").is_null()).select("system", "tokens_per_s").iter_rows()
     published_too = {"vtc": f", published {PUBLISHED_VTC:.0f}"}

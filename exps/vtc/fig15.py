@@ -5,15 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import polars as pl
 
 from exps.claims import Claim, Judge, Verdict, verdict
 from exps.figure import Figure, Options, Platform, Record, Sweep
 from exps.numbers import Numbers
+from exps.pictures import Curves, Draw
 from exps.vocabulary import bounded, listed
 from exps.vtc.claims import SETTINGS
+from exps.vtc.measures import DIFFERENCE
 
 S4 = Platform("llama-13b", "llama-2-13b", "a100-80g", "Llama-2-13B on A100-80G")
 DURATION_S, QUICK_S, FROM_S, TICKS = 600.0, 120.0, 120.0, 50
@@ -66,25 +67,15 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema, orient="row")
 
 
-def draw(name: str, label: str, metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+def _drawn(name: str, label: str) -> Draw:
     """A curve a value of the axis; a panel a system where there are several."""
-    from plots.curves import Axis, Panels, time_curves
 
-    rows = metrics.filter(pl.col("metric") == "service_difference").rename({"value": "service_difference"})
-    systems = metrics["system"].unique(maintain_order=True).to_list()
-    panels = Panels("system", {system: "VTC" if system == "vtc" else system for system in systems})
-    return list(
-        time_curves(
-            rows.with_columns(series=pl.format(label, pl.col("x").cast(pl.Int64))),
-            None,
-            x=Axis("time_s", "Time (s)", limits=(0, None)),
-            y=Axis("service_difference", "Service difference", limits=(0, None)),
-            path=folder / f"{name}-{suffix}",
-            series="series",
-            panels=panels if len(systems) > 1 else None,
-            footer=caption,
-        )
-    )
+    def rows(metrics: pl.DataFrame) -> pl.DataFrame:
+        several = metrics["system"].n_unique() > 1
+        titled = pl.col("system").replace({"vtc": "VTC"}) if several else pl.lit("")
+        return metrics.with_columns(series=pl.format(label, pl.col("x").cast(pl.Int64)), panel=titled)
+
+    return Curves(name, DIFFERENCE, series="series", panels="panel", metric="service_difference", rows=rows).draw
 
 
 def _grows(metric: str, numbers: Numbers) -> Verdict:
@@ -135,7 +126,7 @@ FIG15A = Figure(
     calibrations=("session-2023",),
     timetable=by_pool,
     measure=measure,
-    draw=partial(draw, "fig15a", "pool of {} tokens"),
+    draw=_drawn("fig15a", "pool of {} tokens"),
     claims=POOL_CLAIMS,
     point_seconds=1.0,
     point_bytes=250_000,
@@ -151,7 +142,7 @@ FIG15B = Figure(
     calibrations=("session-2023",),
     timetable=by_length,
     measure=measure,
-    draw=partial(draw, "fig15b", "{} tokens each way"),
+    draw=_drawn("fig15b", "{} tokens each way"),
     claims=LENGTH_CLAIMS,
     point_seconds=1.0,
     point_bytes=250_000,

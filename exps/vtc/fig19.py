@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import polars as pl
 
 from exps.claims import Claim, Verdict
 from exps.figure import Figure, Options, Platform, Record, Sweep
 from exps.numbers import Numbers
+from exps.pictures import Curves
 from exps.vocabulary import ascending, listed, near
 from exps.vtc.claims import POOL_TOKENS, SETTINGS, claim
 from exps.vtc.fig3 import S1
+from exps.vtc.measures import DIFFERENCE
 
 DURATION_S, QUICK_S = 360.0, 90.0
 RATES = {2.0: (1.5, 3.0), 8.0: (0.4, 0.4, 0.4, 0.6, 0.6, 0.6, 0.6, 0.6)}
@@ -59,27 +60,10 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
                         "time_s": pl.Float64, "value": pl.Float64}, orient="row")  # fmt: skip
 
 
-def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
-    """The accumulated difference over time, a panel for each number of clients."""
-    from plots.curves import Axis, Panels, time_curves
-
-    rows = metrics.filter((pl.col("metric") == "service_difference") & ~pl.col("system").is_in(["fcfs", ARTIFACT]))
-    clients = pl.format("{} clients", pl.col("clients").cast(pl.Int64))
-    shown = rows.rename({"value": "service_difference"}).with_columns(clients.alias("panel"))
-    names = shown["panel"].unique(maintain_order=True).to_list()
-    return list(
-        time_curves(
-            shown,
-            None,
-            x=Axis("time_s", "Time (s)", limits=(0, None)),
-            y=Axis("service_difference", "Service difference", limits=(0, None)),
-            path=folder / f"fig19-{suffix}",
-            series="system",
-            panels=Panels("panel", {name: name for name in names}),
-            labels=TITLES,
-            footer=caption,
-        )
-    )
+def _shown(metrics: pl.DataFrame) -> pl.DataFrame:
+    """A panel for each number of clients; what knows nothing of the length is far above."""
+    rows = metrics.filter(~pl.col("system").is_in(["fcfs", ARTIFACT]))
+    return rows.with_columns(panel=pl.format("{} clients", pl.col("clients").cast(pl.Int64)))
 
 
 def _order(clients: float) -> Claim:
@@ -119,7 +103,7 @@ FIG19 = Figure(
     calibrations=("session-2024", "session-2023"),
     timetable=timetable,
     measure=measure,
-    draw=draw,
+    draw=Curves("fig19", DIFFERENCE, panels="panel", labels=TITLES, metric="service_difference", rows=_shown).draw,
     claims=tuple(claim for clients in RATES for claim in _claims(clients)),
     point_seconds=1.5,
     point_bytes=200_000,

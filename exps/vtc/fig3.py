@@ -10,6 +10,7 @@ from exps.figure import Figure, Options, Platform, Sweep
 from exps.local import LOCAL
 from exps.vtc.claims import CLAIMS, LONGEST_INPUT, PLATFORM, POOL_TOKENS, SETTINGS, U
 from exps.vtc.measures import over_time
+from plots.axes import Axis, Bound
 
 S1 = Platform(PLATFORM, "llama-2-7b", "a10g", "Llama-2-7B on A10G")
 WINDOWS = 10
@@ -51,7 +52,7 @@ def _local(platform: Platform, duration_s: float, options: Options) -> pl.DataFr
 def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
     """3a for every system; 3b for VTC where it was run. The published curves stand beside their own platform only."""
     from exps.published import read_published
-    from plots.curves import Axis, Bound, time_curves
+    from plots.curves import time_curves
 
     theirs = set(metrics["model"]) == {S1.name}
     time = Axis("time_s", "Time (s)", limits=(0, None))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import polars as pl
 
 from exps.claims import Claim, Verdict, verdict
 from exps.figure import Record
 from exps.numbers import Numbers
+from exps.pictures import Curves, Draw
 from exps.vocabulary import listed
 from exps.vtc.claims import claim
+from exps.vtc.measures import RESPONSE
 from exps.vtc.real import PROFILED, RPM, TITLES, figure, is_recorded, of_recorded, ranks
 
 MIDDLE, HEAVIEST = (13, 14), (26, 27)
@@ -40,25 +41,14 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema, orient="row")
 
 
-def draw(name: str, metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
-    """A panel a system, a curve a client."""
-    from plots.curves import Axis, Panels, time_curves
+def _clients(metrics: pl.DataFrame) -> pl.DataFrame:
+    client = pl.format("rank {}: {} requests", pl.col("rank"), pl.col("requests"))
+    return metrics.with_columns(client=client, panel=pl.col("system").replace(TITLES)).sort("rank", maintain_order=True)
 
-    client = pl.format("rank {}: {} requests", pl.col("rank"), pl.col("requests")).alias("client")
-    rows = metrics.filter(pl.col("metric") == "response_s").with_columns(client).sort("rank", maintain_order=True)
-    systems = metrics["system"].unique(maintain_order=True).to_list()
-    return list(
-        time_curves(
-            rows.rename({"value": "response_s"}),
-            None,
-            x=Axis("time_s", "Time (s)", limits=(0, None)),
-            y=Axis("response_s", "Time to first token (s)", limits=(0, None)),
-            path=folder / f"{name}-{suffix}",
-            series="client",
-            panels=Panels("system", {system: TITLES.get(system, system) for system in systems}),
-            footer=caption,
-        )
-    )
+
+def _drawn(name: str) -> Draw:
+    """A panel a system, a curve a client."""
+    return Curves(name, RESPONSE, series="client", panels="panel", metric="response_s", rows=_clients).draw
 
 
 def waits(numbers: Numbers, system: str) -> list[float]:
@@ -116,9 +106,9 @@ LIMITED = (
 )  # fmt: skip
 TITLE = "Response times of four clients of the real workload"
 RESPONSE_FIGURES = (
-    figure("fig12", f"{TITLE} under FCFS and VTC", ("fcfs", "vtc"), measure, partial(draw, "fig12"),
+    figure("fig12", f"{TITLE} under FCFS and VTC", ("fcfs", "vtc"), measure, _drawn("fig12"),
            _isolation(12, "vtc", "2.9, 3.4 s; fcfs 77, 55 s", "77, 55, 58, 46 s", "2.9, 3.4, 135, 68 s")),
-    figure("fig13", f"{TITLE} under RPM limits", (*RPM.values(), "fcfs"), measure, partial(draw, "fig13"), LIMITED),
-    figure("fig18", f"{TITLE} by the profiled cost", ("fcfs", PROFILED), measure, partial(draw, "fig18"),
+    figure("fig13", f"{TITLE} under RPM limits", (*RPM.values(), "fcfs"), measure, _drawn("fig13"), LIMITED),
+    figure("fig18", f"{TITLE} by the profiled cost", ("fcfs", PROFILED), measure, _drawn("fig18"),
            _isolation(18, PROFILED, "-", "77, 55, 58, 46 s", "-")),
 )  # fmt: skip

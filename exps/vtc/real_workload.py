@@ -13,6 +13,7 @@ from exps.numbers import MissingError, Numbers
 from exps.vocabulary import off
 from exps.vtc.claims import claim
 from exps.vtc.real import figure, ranks
+from plots.axes import Axis
 
 TICKS, WINDOW_S, NAMED, BINS = 100, 60.0, 3, 25
 BIN_S, MINUTE_S = 20.0, 60.0
@@ -46,7 +47,6 @@ def measure_rates(records: Sequence[Record]) -> pl.DataFrame:
 
 
 def draw_rates(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
-    from plots.curves import Axis
     from plots.many import many_curves
 
     rows = metrics.rename({"value": "rate"}).with_columns(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from plots.axes import Axis, Bound
 from plots.bars import histograms, row_bars
-from plots.curves import Axis, Bound, sweep_curves
+from plots.curves import sweep_curves
 from plots.many import many_curves
 
 PANELS = {"largest": "Largest", "mean": "Mean"}

@@ -1,7 +1,8 @@
 import polars as pl
 import pytest
 
-from plots.curves import Axis, Bound, Panels, sweep_curves, time_curves
+from plots.axes import Axis, Bound, Panels
+from plots.curves import sweep_curves, time_curves
 from plots.style import SYSTEMS, looks_of
 
 RPS, ATTAINMENT = Axis("rps", "Request rate (requests/s)"), Axis("attainment", "SLO attainment (%)", (0, 100))

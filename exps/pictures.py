@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from plots.axes import Axis, Panels
+from plots.axes import Axis, Bound, Panels
 
 Draw = Callable[[pl.DataFrame, str, Path, str], list[Path]]
 Rows = Callable[[pl.DataFrame], pl.DataFrame]
@@ -24,12 +24,17 @@ def _nothing(metrics: pl.DataFrame) -> None:
     return None
 
 
+def _none(metrics: pl.DataFrame) -> tuple[()]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Curves:
     """Curves over time or another column, one a ``series`` value; a panel a value of ``panels``, as plots.curves has it.
 
     ``metric``: whose rows, where the metrics have names beside values. ``rows``: which of them, with more columns.
-    ``labels`` names series, and panels that are only a column. ``by_setting``: a picture a setting.
+    ``published`` and ``bounds``, by the metrics, stand beside them. ``labels`` names series, and panels that are only a
+    column. ``by_setting``: a picture a setting.
     """
 
     stem: str
@@ -40,11 +45,13 @@ class Curves:
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     metric: str | None = None
     rows: Rows = _all
+    published: Callable[[pl.DataFrame], pl.DataFrame | None] = _nothing
+    bounds: Callable[[pl.DataFrame], Sequence[Bound]] = _none
     by_setting: bool = False
 
     def draw(self, metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
         """Write folder/stem-suffix.pdf and .png."""
-        from plots.curves import time_curves
+        from plots.curves import curves
 
         paths: list[Path] = []
         for stem, part in _pictures(self, metrics):
@@ -53,8 +60,9 @@ class Curves:
             if isinstance(panels, str):
                 names = rows[panels].unique(maintain_order=True)
                 panels = Panels(panels, {name: self.labels.get(name, name) for name in names})
-            paths += time_curves(rows, None, x=self.x, y=self.y, path=folder / f"{stem}-{suffix}", series=self.series,
-                                 panels=panels, labels=self.labels, footer=caption)  # fmt: skip
+            paths += curves(rows, self.published(part), x=self.x, y=self.y, path=folder / f"{stem}-{suffix}",
+                            series=self.series, panels=panels, bounds=self.bounds(part), labels=self.labels,
+                            footer=caption)  # fmt: skip
         return paths
 
 

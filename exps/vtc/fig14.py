@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import polars as pl
 
 from exps.claims import Verdict, verdict
 from exps.figure import Record
 from exps.numbers import Numbers
+from exps.pictures import Curves
 from exps.vocabulary import fraction, listed, near_in_all
 from exps.vtc.claims import claim
 from exps.vtc.real import LIMITS, RPM, figure, is_recorded, of_recorded
@@ -38,28 +38,26 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema, orient="row")
 
 
-def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
-    """Throughput by limit; VTC's as a line."""
-    from plots.curves import sweep_curves
-
+def _lines(metrics: pl.DataFrame) -> list[Bound]:
+    """Systems without a limit."""
+    published, names = {"vtc": f", published {PUBLISHED_VTC:.0f}"}, {"vtc": "VTC"}
     without = metrics.filter(pl.col("limit").is_null()).select("system", "tokens_per_s").iter_rows()
-    published_too = {"vtc": f", published {PUBLISHED_VTC:.0f}"}
-    names = {"vtc": "VTC"}
-    bounds = [Bound(v, f"{names.get(s, s)} {v:.0f}{published_too.get(s, '')}") for s, v in without]
-    limited = metrics.drop_nulls("limit").with_columns(series=pl.lit("RPM"))
-    published = pl.DataFrame({"series": "RPM", "limit": list(PUBLISHED), "tokens_per_s": [*map(float, PUBLISHED.values())]})
-    return list(
-        sweep_curves(
-            limited,
-            published,
-            x=Axis("limit", "Requests a minute and client"),
-            y=Axis("tokens_per_s", "Tokens per second", limits=(0, 900)),
-            path=folder / f"fig14-{suffix}",
-            series="series",
-            bounds=bounds,
-            footer=caption,
-        )
-    )
+    return [Bound(speed, f"{names.get(name, name)} {speed:.0f}{published.get(name, '')}") for name, speed in without]
+
+
+def _published(metrics: pl.DataFrame) -> pl.DataFrame:
+    return pl.DataFrame({"series": "RPM", "limit": list(PUBLISHED), "tokens_per_s": [*map(float, PUBLISHED.values())]})
+
+
+draw = Curves(
+    "fig14",
+    Axis("tokens_per_s", "Tokens per second", (0, 900)),
+    Axis("limit", "Requests a minute and client"),
+    series="series",
+    rows=lambda metrics: metrics.drop_nulls("limit").with_columns(series=pl.lit("RPM")),
+    published=_published,
+    bounds=_lines,
+).draw
 
 
 def _of_limits(numbers: Numbers, column: str) -> list[float]:

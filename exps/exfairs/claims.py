@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -14,7 +14,8 @@ from exps.numbers import MissingError, Numbers
 
 POINT = 0.01
 GAIN = 0.14
-Places = Sequence[tuple[float, str]]
+Places = Mapping[float, str]
+"""Names of scenarios by their number, the value of the axis."""
 
 
 class Runs(dict[tuple[float, str], dict[str, Any]]):
@@ -62,9 +63,10 @@ def index_of(run: dict[str, Any]) -> float:
 
 def scenario_claims(names: Sequence[str]) -> tuple[Claim, ...]:
     """Claims 1 to 4 on the scenarios of these names, which the axis numbers from 1."""
-    over = [(float(x), name) for x, name in enumerate(names, start=1)]
+    over = {float(x): name for x, name in enumerate(names, start=1)}
     forms = [claim(over, form) for claim in (_throughput, _experience, _divergence) for form in EXFAIRS_FORMS]
-    return (*(_violations(x, name) for x, name in over), _continuous(over), _reaches_zero(over), _not_traded(over), *forms)
+    each = (_violations(x, name) for x, name in over.items())
+    return (*each, _continuous(over), _reaches_zero(over), _not_traded(over), *forms)
 
 
 def _claim(id: str, statement: str, published: str, tolerance: str, judge: Callable[[Runs], Verdict]) -> Claim:
@@ -82,10 +84,10 @@ def _violations(x: float, name: str) -> Claim:
 
 def _continuous(over: Places) -> Claim:
     def judge(runs: Runs) -> Verdict:
-        holds = [fewer(runs, x, CONTINUOUS) for x, _ in over]
-        least = {x: min(runs[x, system]["violations"] for system in BASELINES) for x, _ in over}
-        counts = "; ".join(f"{name} {runs[x, CONTINUOUS]['violations']:,}, least other {least[x]:,}" for x, name in over)
-        return verdict(all(holds), counts)
+        holds = [fewer(runs, x, CONTINUOUS) for x in over]
+        least = {x: min(runs[x, system]["violations"] for system in BASELINES) for x in over}
+        counts = (f"{name} {runs[x, CONTINUOUS]['violations']:,}, least other {least[x]:,}" for x, name in over.items())
+        return verdict(all(holds), "; ".join(counts))
 
     return _claim("1 continuous", "The same of the continuous form, in every scenario", "up to 100 % fewer",
                   "1 point of the submitted", judge)  # fmt: skip
@@ -93,9 +95,9 @@ def _continuous(over: Places) -> Claim:
 
 def _reaches_zero(over: Places) -> Claim:
     def judge(runs: Runs) -> Verdict:
-        x = min(runs.beside(dict(over), EXFAIRS), key=lambda x: runs[x, EXFAIRS]["violations"])
+        x = min(runs.beside(over, EXFAIRS), key=lambda x: runs[x, EXFAIRS]["violations"])
         own = runs[x, EXFAIRS]["violations"]
-        return verdict(own == 0, f"at least {own:,}, in {dict(over)[x]}")
+        return verdict(own == 0, f"at least {own:,}, in {over[x]}")
 
     return _claim("1 zero", "ExFairS reaches 0 violations in a scenario", "100 % fewer", "none", judge)
 
@@ -113,7 +115,7 @@ def _throughput(over: Places, form: str) -> Claim:
 
 def _gains(runs: Runs, over: Places, form: str, rate: str) -> list[float]:
     """Relative gains over the best baseline; of scenarios in which that is above 0."""
-    xs = runs.beside(dict(over), form, *BASELINES)
+    xs = runs.beside(over, form, *BASELINES)
     best = {x: max(runs[x, system][rate] for system in BASELINES) for x in xs}
     return [runs[x, form][rate] / best[x] - 1 for x in xs if best[x] > 0]
 
@@ -129,18 +131,18 @@ def _not_traded(over: Places) -> Claim:
 
 def _experience(over: Places, form: str) -> Claim:
     def judge(runs: Runs) -> Verdict:
-        xs = runs.beside(dict(over), form, *BASELINES)
+        xs = runs.beside(over, form, *BASELINES)
         best = {x: max(index_of(runs[x, system]) for system in BASELINES) for x in xs}
         lost = [x for x in xs if runs[x, form]["violation_share"] == 1]
         own = {x: "all violated" if x in lost else f"{index_of(runs[x, form]):.2f}" for x in xs}
         highest = all(x not in lost and index_of(runs[x, form]) >= best[x] - POINT for x in xs)
-        return verdict(highest, "; ".join(f"{dict(over)[x]} {own[x]}, best other {best[x]:.2f}" for x in xs))
+        return verdict(highest, "; ".join(f"{over[x]} {own[x]}, best other {best[x]:.2f}" for x in xs))
 
     return _claim(f"3 {TITLES[form]}", "Jain's index of the shares within SLO is the highest", "highest", "0.01", judge)
 
 
 def _divergence(over: Places, form: str) -> Claim:
     def judge(runs: Runs) -> Verdict:
-        return no_needless_exchange(runs, dict(over), form)
+        return no_needless_exchange(runs, over, form)
 
     return _claim(f"4 {TITLES[form]}", "Priorities move only where the clients' violations differ", "0", "none", judge)

@@ -54,14 +54,14 @@ def test_published_series_that_ours_lacks_are_left_out(tmp_path):
     assert few[0].read_bytes() == many[0].read_bytes()
 
 
-def test_time_curves_skip_gaps_and_draw_the_bound(tmp_path):
+def test_curves_skip_gaps_and_draw_the_bound(tmp_path):
     frame = pl.DataFrame(
         {"system": ["vtc", "fcfs"] * 4, "t": [0, 0, 1, 1, 2, 2, 3, 3], "d": [0, 0, 1, 9, None, 19, 2, 30_000]}
     )
     time, difference = Axis("t", "Time (s)", (0, 3)), Axis("d", "Service difference (tokens)", (0, None))
     files = [
-        curves(frame, frame, x=time, y=difference, series="system", bounds=[bound], path=tmp_path / name)
-        for name, bound in (("a", None), ("b", Bound(40.0, "2U")))
+        curves(frame, frame, x=time, y=difference, series="system", bounds=bounds, path=tmp_path / name)
+        for name, bounds in (("a", []), ("b", [Bound(40.0, "2U")]))
     ]
     assert files[0][1].read_bytes() != files[1][1].read_bytes()
 

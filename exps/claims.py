@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from exps.numbers import MissingError, Numbers
+
 if TYPE_CHECKING:
     from exps.figure import Platform
 
@@ -26,10 +28,13 @@ class Verdict:
     ours: str
 
 
+Judge = Callable[[Numbers], Verdict]
+
+
 @dataclass(frozen=True)
 class Claim:
     """``published``: the paper's numbers by model or, where the figure has several settings, by setting.
-    ``judge`` sees the figure's metrics of one of them.
+    ``judge`` sees the figure's metrics of one of them, and raises MissingError for want of a number.
 
     ``cause``: why it fails, where it does, and the command that shows it; one for all models, or by model. ``given``: what
     it states follows from the workload or from how every system works, so that it is shown and never counted.
@@ -39,7 +44,7 @@ class Claim:
     statement: str
     published: Mapping[str, str]
     tolerance: str
-    judge: Callable[[pl.DataFrame], Verdict]
+    judge: Judge
     cause: str | Mapping[str, str] = ""
     given: bool = False
 
@@ -97,11 +102,6 @@ def verdict(holds: bool, ours: str) -> Verdict:
     return Verdict(HOLDS if holds else FAILS, ours)
 
 
-def missing(what: str) -> Verdict:
-    """NOT_JUDGED for want of something."""
-    return Verdict(NOT_JUDGED, f"needs {what}")
-
-
 def judge(
     claims: Sequence[Claim], metrics: pl.DataFrame, coverage: Mapping[Platform, tuple[int, int]], quick: bool = False
 ) -> list[Judgement]:
@@ -143,12 +143,18 @@ def judge(
 def judge_one(claim: Claim, metrics: pl.DataFrame) -> Verdict:
     """What the claim says of the metrics of one model; NOT_JUDGED where a value is missing, or 0 where it divides."""
     try:
-        found = claim.judge(metrics)
+        found = claim.judge(Numbers(metrics))
+    except MissingError as error:
+        return _needs(str(error))
     except NO_VALUE as error:
-        return missing(f"values that the run does not have{_empty(metrics)} ({type(error).__name__}: {_line(error)})")
+        return _needs(f"values that the run does not have{_empty(metrics)} ({type(error).__name__}: {_line(error)})")
     if found.status != NOT_JUDGED and re.search(r"\bnan\b", found.ours):
-        return missing(f"values that the run does not have{_empty(metrics)} ({found.ours})")
+        return _needs(f"values that the run does not have{_empty(metrics)} ({found.ours})")
     return found
+
+
+def _needs(what: str) -> Verdict:
+    return Verdict(NOT_JUDGED, f"needs {what}")
 
 
 def _line(error: Exception) -> str:

@@ -1,14 +1,83 @@
-"""What a figure measures as a table that a person reads: a row a point, whatever the shape of the figure's metrics."""
+"""What a figure measures, whatever the shape of its metrics: value by value, and as a table that a person reads."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 import polars as pl
+
+Array = npt.NDArray[np.float64]
 
 X = "x"
 """The axis in frames that have one name for every figure's."""
 
 PARTS = ("client", "round")
 """Columns of frames with a column a metric, null in the rows about a whole point."""
+
+
+class MissingError(Exception):
+    """What a claim needs and the run does not have, as in "vtc's service_total"."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A figure's metrics of one model and setting, by system, metric and other columns: ``at("vtc", "mean", clients=2.0)``.
+
+    A metric is a column of the frame, or a name in its column ``metric`` beside ``value``. MissingError where it is not there.
+    """
+
+    frame: pl.DataFrame
+
+    def at(self, system: str, metric: str, undefined: float | None = None, **where: Any) -> float:
+        """One value; ``undefined`` where the point is there and has none."""
+        values = self._all(system, metric, where)["value"].to_list()
+        value: float | None = undefined if values[:1] == [None] else next(iter(values), None)
+        if value is None:
+            raise MissingError(_named(system, metric, where))
+        return value
+
+    def over(self, system: str, metric: str, axis: str, ticks: Iterable[float], **where: Any) -> list[float]:
+        """The value at each tick of an axis."""
+        return [self.at(system, metric, **{axis: tick}, **where) for tick in ticks]
+
+    def each(self, system: str, metric: str, by: str, least: int = 1, **where: Any) -> dict[Any, float]:
+        """The values by another column, sorted by it: at least so many."""
+        rows = self.rows(system, metric, least, **where).sort(by, maintain_order=True)
+        return dict(rows.select(by, "value").iter_rows())
+
+    def series(self, system: str, metric: str, least: int = 2, **where: Any) -> tuple[Array, Array]:
+        """Ticks and values over time: at least so many."""
+        rows = self.rows(system, metric, least, **where).sort("time_s", maintain_order=True)
+        return rows["time_s"].to_numpy(), rows["value"].to_numpy()
+
+    def rows(self, system: str, metric: str, least: int = 1, **where: Any) -> pl.DataFrame:
+        """The rows that have a ``value`` of the metric: at least so many."""
+        rows = self._all(system, metric, where).drop_nulls("value")
+        if rows.height < least:
+            raise MissingError(_named(system, metric, where) + f", at least {least} values" * (least > 1))
+        return rows
+
+    def mean(self, system: str, metric: str, begin_s: float, end_s: float, **where: Any) -> float:
+        """The mean of the values over time from begin to end."""
+        ticks, values = self.series(system, metric, least=1, **where)
+        there = values[(ticks >= begin_s) & (ticks <= end_s)]
+        if not there.size:
+            raise MissingError(f"{_named(system, metric, where)} from {begin_s:g} to {end_s:g} s")
+        return float(there.mean())
+
+    def _all(self, system: str, metric: str, where: dict[str, Any]) -> pl.DataFrame:
+        rows = self.frame.filter(system=system, **where)
+        return rows.with_columns(value=metric) if metric in rows.columns else rows.filter(metric=metric)
+
+
+def _named(system: str, metric: str, where: dict[str, Any]) -> str:
+    """As in "vtc's mean (clients 2)"."""
+    places = (f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in where.items())
+    return f"{system}'s {metric}" + (f" ({', '.join(places)})" if where else "")
 
 
 def table_of(metrics: pl.DataFrame, axis: str) -> pl.DataFrame:

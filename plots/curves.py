@@ -1,4 +1,4 @@
-"""Curves of ours (solid, markers) over published ones (dashed, same colour), one function a kind of figure."""
+"""Curves of ours (solid, markers) over published ones (dashed, same colour)."""
 
 from __future__ import annotations
 
@@ -16,44 +16,19 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from plots.axes import Axis, Bound, Limits, Panels
 from plots.style import COLUMN_IN, GREY, PAGE_IN, SMALL_PT, Look, fitted, house_style, legend_columns, looks_of, save
 
 PANEL_IN = 2.25
+MARKERS = 10
 LEGEND_ROW_IN, MARGIN_IN = 0.165, 0.4
 FOOTER_ROW_IN = 0.115
 FOOTER_CHARACTERS_PER_IN = 19.5
 
 PUBLISHED: dict[str, Any] = {"linestyle": (0, (3, 1.6)), "linewidth": 1.0}
 
-Limits = tuple[float | None, float | None]
 
-
-@dataclass(frozen=True)
-class Axis:
-    """A column and how its values are shown; ``limits`` None leaves an end to the data."""
-
-    column: str
-    label: str
-    limits: Limits = (None, None)
-
-
-@dataclass(frozen=True)
-class Bound:
-    """A labelled thin horizontal line: what theory allows."""
-
-    value: float
-    label: str
-
-
-@dataclass(frozen=True)
-class Panels:
-    """One panel a value of ``column``, side by side, in the order of ``titles`` (value to title)."""
-
-    column: str
-    titles: Mapping[str, str]
-
-
-def sweep_curves(
+def curves(
     ours: pl.DataFrame,
     published: pl.DataFrame | None,
     *,
@@ -66,7 +41,7 @@ def sweep_curves(
     labels: Mapping[str, str] | None = None,
     footer: str = "",
 ) -> tuple[Path, Path]:
-    """A metric over a swept value, one curve a ``series`` value, a marker a point.
+    """A quantity over time or a swept value, one curve a ``series`` value; a marker a point, or about ten on long curves.
 
     ``ours`` and ``published`` hold the columns of ``x``, ``y``, ``series`` and ``panels``; published series and panels
     that ours lacks are left out. ``labels`` renames series in the legend. ``footer`` says what the numbers come from,
@@ -74,27 +49,6 @@ def sweep_curves(
     Writes and returns ``path``.pdf and ``path``.png.
     """
     return _draw(_Picture(ours, published, x, y, series, panels, labels or {}, footer, bounds), path)
-
-
-def time_curves(
-    ours: pl.DataFrame,
-    published: pl.DataFrame | None,
-    *,
-    x: Axis,
-    y: Axis,
-    path: Path,
-    series: str,
-    bound: Bound | None = None,
-    panels: Panels | None = None,
-    labels: Mapping[str, str] | None = None,
-    footer: str = "",
-) -> tuple[Path, Path]:
-    """A quantity over time, one curve a ``series`` value, about ten markers a curve, and the ``bound`` if there is one.
-
-    Arguments and files are those of ``sweep_curves``.
-    """
-    picture = _Picture(ours, published, x, y, series, panels, labels or {}, footer, (bound,) if bound else (), markers=10)
-    return _draw(picture, path)
 
 
 @dataclass(frozen=True)
@@ -108,7 +62,6 @@ class _Picture:
     labels: Mapping[str, str]
     footer: str
     bounds: Sequence[Bound] = ()
-    markers: int | None = None
 
     def looks(self) -> dict[str, Look]:
         names = self.ours[self.series].unique(maintain_order=True).to_list()
@@ -161,7 +114,7 @@ def _draw_panel(axes: Axes, picture: _Picture, panel: str | None, looks: Mapping
         axes.plot(there[x.column], there[y.column], color=look.colour, **PUBLISHED)
     for name, look in looks.items():
         ours = picture.curve(picture.ours, panel, name)
-        every = max(1, ours.height // picture.markers) if picture.markers else 1
+        every = max(1, ours.height // MARKERS)
         axes.plot(ours[x.column], ours[y.column], markevery=every, **_line(look))
     for bound in picture.bounds:
         _draw_bound(axes, bound)

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from plots.axes import Axis
 from plots.bars import row_of_panels
-from plots.curves import Axis
 from plots.style import BLACK, PAGE_IN, house_style, legend_columns, looks_of, save
 
 HEIGHT_IN, OTHERS = 2.4, "#BBBBBB"

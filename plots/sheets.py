@@ -17,7 +17,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from plots.curves import FOOTER_CHARACTERS_PER_IN, FOOTER_ROW_IN, LEGEND_ROW_IN, Axis, Limits
+from plots.axes import Axis, Limits
+from plots.curves import FOOTER_CHARACTERS_PER_IN, FOOTER_ROW_IN, LEGEND_ROW_IN
 from plots.style import GREY, PAGE_IN, SMALL_PT, TEXT_PT, house_style, legend_columns, save
 
 PANEL_IN, ROW_IN, AROUND_IN, LINE_IN, TITLE_IN = 1.35, 0.155, 0.5, 0.15, 0.2

@@ -9,17 +9,21 @@ from __future__ import annotations
 import polars as pl
 
 from exps.adaserve.evaluation import ADASERVE, BASELINES, RATES, STATIC
-from exps.claims import Claim, Verdict, missing, verdict
+from exps.claims import Claim, Verdict, verdict
+from exps.numbers import MissingError, Numbers
+from exps.vocabulary import times
 
 POINTS, SHARE = 1.5, 0.015
 
 
-def _best(metrics: pl.DataFrame) -> pl.DataFrame:
+def _best(numbers: Numbers) -> pl.DataFrame:
     """By rate, where both exist: AdaServe's attainment and goodput (a, a_goodput), the best baseline's (b, ..)."""
-    columns = ("attainment_pct", "goodput_tokens_per_s")
-    ours = metrics.filter(pl.col("system") == ADASERVE).select("rps", *columns)
-    best = metrics.filter(pl.col("system").is_in(BASELINES)).group_by("rps").agg(pl.col(columns).max())
+    columns, system = ("attainment_pct", "goodput_tokens_per_s"), pl.col("system")
+    ours = numbers.frame.filter(system == ADASERVE).select("rps", *columns)
+    best = numbers.frame.filter(system.is_in(BASELINES)).group_by("rps").agg(pl.col(columns).max())
     both = ours.join(best, on="rps", suffix="_best").drop_nulls().sort("rps")
+    if both.is_empty():
+        raise MissingError("adaserve and a baseline at one rate")
     return both.select(
         "rps",
         a=pl.col("attainment_pct"),
@@ -29,31 +33,31 @@ def _best(metrics: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _absent_ends(sweep: pl.DataFrame, metrics: pl.DataFrame, who: str = "adaserve and a baseline") -> str | None:
-    """What is missing of the figure's first and last rate, or None."""
+def _to_the_ends(sweep: pl.DataFrame, numbers: Numbers, who: str = "adaserve and a baseline") -> pl.DataFrame:
+    """The sweep, if it has the figure's first and last rate."""
     if sweep.height < 2:
-        return f"{who} at two rates"
-    rates = RATES.get(metrics["model"][0], tuple(sweep["rps"]))
+        raise MissingError(f"{who} at two rates")
+    rates = RATES.get(numbers.frame["model"][0], tuple(sweep["rps"]))
     absent = [f"{rps:.1f}" for rps in (rates[0], rates[-1]) if not (sweep["rps"] - rps).abs().lt(1e-6).any()]
-    return f"{who} at {' and '.join(absent)} RPS" if absent else None
+    if absent:
+        raise MissingError(f"{who} at {' and '.join(absent)} RPS")
+    return sweep
 
 
-def _dominates(metrics: pl.DataFrame) -> Verdict:
-    rates = _best(metrics)
-    if rates.is_empty():
-        return missing("adaserve and a baseline at one rate")
-    worst = rates.with_columns(
-        points=pl.col("a") - pl.col("b"), percent=100 * (pl.col("a_goodput") / pl.col("b_goodput") - 1)
-    ).select(pl.col("points", "percent").min())
-    points, percent = worst.row(0)
+def _sweep(numbers: Numbers, system: str) -> pl.DataFrame:
+    return _to_the_ends(numbers.frame.filter(pl.col("system") == system).sort("rps"), numbers, system)
+
+
+def _dominates(numbers: Numbers) -> Verdict:
+    rates = _best(numbers)
+    points = min(rates["a"] - rates["b"])
+    percent = min(100 * (rates["a_goodput"] / rates["b_goodput"] - 1))
     ours = f"least lead {points:+.1f} points, {percent:+.1f} % goodput"
     return verdict(points >= -POINTS and percent >= -100 * SHARE, ours)
 
 
-def _gap_widens(metrics: pl.DataFrame) -> Verdict:
-    rates = _best(metrics)
-    if absent := _absent_ends(rates, metrics):
-        return missing(absent)
+def _gap_widens(numbers: Numbers) -> Verdict:
+    rates = _to_the_ends(_best(numbers), numbers)
     gaps = (rates["a"] - rates["b"]).to_list()
     half = len(gaps) // 2
     lower, upper = sum(gaps[:half]) / half, sum(gaps[-half:]) / half
@@ -61,35 +65,25 @@ def _gap_widens(metrics: pl.DataFrame) -> Verdict:
     return verdict(gaps[-1] - gaps[0] > POINTS and upper > lower, ours)
 
 
-def _falls_slowly(metrics: pl.DataFrame) -> Verdict:
-    sweep = metrics.filter(pl.col("system") == ADASERVE).sort("rps")
-    if absent := _absent_ends(sweep, metrics, ADASERVE):
-        return missing(absent)
+def _falls_slowly(numbers: Numbers) -> Verdict:
+    sweep = _sweep(numbers, ADASERVE)
     top, goodput = sweep["attainment_pct"][-1], sweep["goodput_tokens_per_s"].to_list()
     ours = f"{top:.1f} % at the top; goodput {goodput[0]:.0f} -> {goodput[-1]:.0f}, peak {max(goodput):.0f} tokens/s"
     return verdict(top >= 85 - POINTS and goodput[-1] >= (1 - SHARE) * max(goodput), ours)
 
 
-def _lead_at_the_top(metrics: pl.DataFrame) -> Verdict:
-    rates = _best(metrics)
-    if absent := _absent_ends(rates, metrics):
-        return missing(absent)
-    _, a, b, a_goodput, b_goodput = rates.row(-1)
-    fewer = (100 - b) / (100 - a) if a < 100 else float("inf")
-    more = a_goodput / b_goodput if b_goodput > 0 else float("inf")
+def _lead_at_the_top(numbers: Numbers) -> Verdict:
+    _, a, b, a_goodput, b_goodput = _to_the_ends(_best(numbers), numbers).row(-1)
+    fewer, more = times(100 - b, 100 - a), times(a_goodput, b_goodput)
     enough = fewer >= 3 * (1 - SHARE) and more >= 1.7 * (1 - SHARE)
     return verdict(enough, f"violations /{fewer:.1f}, goodput x{more:.2f}")
 
 
-def _static_crosses_over(metrics: pl.DataFrame) -> Verdict:
-    by_system = {system: metrics.filter(pl.col("system") == system).sort("rps") for system in STATIC}
-    for system, sweep in by_system.items():
-        if absent := _absent_ends(sweep, metrics, system):
-            return missing(absent)
-    ends = {system: (sweep["attainment_pct"][0], sweep["attainment_pct"][-1]) for system, sweep in by_system.items()}
-    falls = all(first - last > 10 * POINTS for first, last in ends.values())
-    ours = "; ".join(f"S{system[-1]} {first:.0f} -> {last:.0f}" for system, (first, last) in ends.items())
-    return verdict(falls and ends["vllm-spec-8"][1] < ends["vllm-spec-4"][1], ours)
+def _static_crosses_over(numbers: Numbers) -> Verdict:
+    attainment = {system: _sweep(numbers, system)["attainment_pct"] for system in STATIC}
+    falls = all(of[0] - of[-1] > 10 * POINTS for of in attainment.values())
+    ours = "; ".join(f"S{system[-1]} {of[0]:.0f} -> {of[-1]:.0f}" for system, of in attainment.items())
+    return verdict(falls and attainment["vllm-spec-8"][-1] < attainment["vllm-spec-4"][-1], ours)
 
 
 ON_A_CPU = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 
 from exps.adaserve.claims import CLAIMS
@@ -11,6 +9,8 @@ from exps.adaserve.evaluation import CALIBRATIONS, PLATFORMS, RATES, SYSTEMS
 from exps.figure import Figure, Options, Platform, Setting, Sweep
 from exps.local import LOCAL
 from exps.metrics.sweep import sweep_table
+from exps.pictures import Curves, Draw
+from plots.axes import Axis, Panels
 
 QUICK_S, TRACE_S = 60.0, 360.0
 LOCAL_S, LOCAL_QUICK_S = 30.0, 4.0
@@ -50,37 +50,17 @@ def local_rates(platform: Platform, options: Options) -> tuple[float, ...]:
     return tuple(three_digits(load * most) for load in (QUICK_LOADS if options.quick else LOADS))
 
 
-def draw_rates(
-    metrics: pl.DataFrame,
-    caption: str,
-    path: Path,
-    figure: str,
-    columns: tuple[str, str],
-    label: str,
-    top: float | None,
-) -> list[Path]:
-    """One metric over the rate, a panel a model. ``columns``: the metric's name in ours and in the published values."""
-    from exps.published import read_published
-    from plots.curves import Axis, Panels, sweep_curves
+def over_rates(figure: str, y: Axis, published: str) -> Draw:
+    """A metric over the rate, a panel a model, beside the published column of that name."""
 
-    ours, theirs = columns
-    published = read_published("adaserve", figure).rename({theirs: ours})
-    shown = published.filter(pl.col("model").is_in(metrics["model"].unique().to_list()))
-    paths = sweep_curves(
-        metrics,
-        None if shown.is_empty() else published,
-        x=Axis("rps", "Requests per second"),
-        y=Axis(ours, label, limits=(0, top)),
-        path=path,
-        panels=Panels("model", {platform.name: platform.title for platform in (*PLATFORMS, *LOCAL)}),
-        footer=caption,
-    )
-    return list(paths)
+    def theirs(metrics: pl.DataFrame) -> pl.DataFrame | None:
+        from exps.published import read_published
 
+        found = read_published("adaserve", figure).rename({published: y.column})
+        return found if set(found["model"]) & set(metrics["model"]) else None
 
-def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
-    columns = ("attainment_pct", "slo_attainment_pct")
-    return draw_rates(metrics, caption, folder / f"fig8-{suffix}", "fig8", columns, "SLO attainment (%)", 100)
+    titles = {platform.name: platform.title for platform in (*PLATFORMS, *LOCAL)}
+    return Curves(figure, y, Axis("rps", "Requests per second"), panels=Panels("model", titles), published=theirs).draw
 
 
 def distance(metrics: pl.DataFrame) -> pl.DataFrame:
@@ -102,7 +82,7 @@ FIG8 = Figure(
     calibrations=CALIBRATIONS,
     timetable=timetable,
     measure=sweep_table,
-    draw=draw,
+    draw=over_rates("fig8", Axis("attainment_pct", "SLO attainment (%)", (0, 100)), "slo_attainment_pct"),
     claims=CLAIMS,
     deviation=distance,
     point_seconds=0.8,

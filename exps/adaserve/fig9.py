@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
-import polars as pl
+from exps.adaserve.fig8 import FIG8, over_rates
+from plots.axes import Axis
 
-from exps.adaserve.fig8 import FIG8, draw_rates
-
-
-def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
-    columns = ("goodput_tokens_per_s", "goodput_tokens_per_s")
-    return draw_rates(metrics, caption, folder / f"fig9-{suffix}", "fig9", columns, "Goodput (tokens/s)", None)
-
-
-FIG9 = replace(FIG8, id="adaserve/fig9", title="Goodput over the request rate", draw=draw, deviation=None, points_of=FIG8.id)
+FIG9 = replace(
+    FIG8,
+    id="adaserve/fig9",
+    title="Goodput over the request rate",
+    draw=over_rates("fig9", Axis("goodput_tokens_per_s", "Goodput (tokens/s)", (0, None)), "goodput_tokens_per_s"),
+    deviation=None,
+    points_of=FIG8.id,
+)

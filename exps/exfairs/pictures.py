@@ -23,7 +23,7 @@ from exps.exfairs.setup import (
     TITLES,
     VTC,
 )
-from plots.curves import Axis
+from plots.axes import Axis
 from plots.sheets import Bars, Stroke, bar_sheet, line_sheet
 from plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, free_looks
 

@@ -25,6 +25,7 @@ from exps.exfairs.setup import (
     scenario_timetable,
 )
 from exps.figure import Figure, Options, Platform, Setting, Sweep
+from plots.axes import Axis
 
 COUNTS = tuple(float(count) for count in (8, 12, BOUNDED_SEQUENCES, 24, 32, 48, 64, SEATS))
 SCENARIOS = tuple(Setting(name, name, BATCHING, ROUNDS) for name in dict.fromkeys(PLACES.values()))
@@ -43,7 +44,6 @@ def policies(seats: float) -> Mapping[str, Mapping[str, Any]]:
 def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
     """Above the wait for a seat, below the share violated; a column a scenario."""
     from exps.exfairs.pictures import SHARE, system_strokes
-    from plots.curves import Axis
     from plots.sheets import line_sheet
 
     shown = [setting for setting in SCENARIOS if setting.name in set(metrics["setting"])]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import polars as pl
-
-from exps.claims import Claim, Verdict, missing, verdict
+from exps.claims import Claim, Verdict, verdict
 from exps.exfairs.causes import cause_of
-from exps.exfairs.claims import GAIN, POINT, Runs, fewer, index_of, whole_runs
+from exps.exfairs.claims import GAIN, POINT, Runs, fewer, index_of, no_needless_exchange, violations
 from exps.exfairs.setup import (
     BASELINES,
     CONTINUOUS,
@@ -21,6 +19,7 @@ from exps.exfairs.setup import (
     TITLES,
     VARIANTS,
 )
+from exps.numbers import MissingError
 
 OPEN = (0.05, 0.95)
 COUNTED = {"30 s": ("timely_per_s", "within the artifact's time-out of 30 s"), "SLO": ("goodput_rps", "within their SLO")}
@@ -28,15 +27,16 @@ Judge = Callable[[Runs], Verdict]
 
 
 def _claim(id: str, axis: str, statement: str, published: str, tolerance: str, judge: Judge) -> Claim:
-    def of_metrics(metrics: pl.DataFrame) -> Verdict:
-        return judge(whole_runs(metrics, axis))
-
     everywhere = {setting.name: published for setting in SETTINGS}
-    return Claim(id, statement, everywhere, tolerance, of_metrics, cause_of(id))
+    return Claim(id, statement, everywhere, tolerance, lambda numbers: judge(Runs.of(numbers, axis)), cause_of(id))
 
 
-def _over(runs: Runs, system: str) -> list[float]:
-    return sorted(x for x, name in runs if name == system)
+def _over(runs: Runs, *systems: str, least: int = 1) -> list[float]:
+    """The values at which all these systems ran: at least so many."""
+    there = runs.beside(sorted({x for x, _ in runs}), *systems)
+    if len(there) < least:
+        raise MissingError(f"{', '.join(TITLES[system] for system in systems)} at {least} values")
+    return there
 
 
 def _fewer_where_open(form: str, axis: str) -> Claim:
@@ -44,10 +44,9 @@ def _fewer_where_open(form: str, axis: str) -> Claim:
 
     def judge(runs: Runs) -> Verdict:
         there = [x for x in _over(runs, FCFS) if OPEN[0] < runs[x, FCFS]["violation_share"] < OPEN[1]]
-        found = {x: fewer(runs, x, form) for x in there}
-        if not found or None in found.values():
-            return missing("a value at which FCFS violates some, with ExFairS and the baselines")
-        holds = [f"{x:g}" for x in there if found[x]]
+        if not there:
+            raise MissingError("a value at which FCFS violates 5 to 95 %")
+        holds = [f"{x:g}" for x in there if fewer(runs, x, form)]
         return verdict(len(holds) == len(there), f"at {len(holds)} of {len(there)} values: {', '.join(holds) or 'none'}")
 
     return _claim(f"1 {TITLES[form]}", axis, "Below VTC, FCFS and round-robin wherever FCFS violates 5 to 95 %",
@@ -56,9 +55,7 @@ def _fewer_where_open(form: str, axis: str) -> Claim:
 
 def _vanishes(form: str) -> Claim:
     def judge(runs: Runs) -> Verdict:
-        loads = [x for x in _over(runs, form) if (x, FCFS) in runs]
-        if len(loads) < 3:
-            return missing(f"{TITLES[form]} and FCFS at three loads")
+        loads = _over(runs, form, FCFS, least=3)
         gains = [runs[x, FCFS]["violation_share"] - runs[x, form]["violation_share"] for x in loads]
         most = max(gains[1:-1])
         ours = ", ".join(f"{100 * gain:+.1f} at {x:g}" for x, gain in zip(loads, gains, strict=True))
@@ -70,9 +67,7 @@ def _vanishes(form: str) -> Claim:
 
 def _mid_range(form: str) -> Claim:
     def judge(runs: Runs) -> Verdict:
-        alphas = _over(runs, form)
-        if len(alphas) < 3:
-            return missing(f"{TITLES[form]} at three values of alpha")
+        alphas = _over(runs, form, least=3)
         shares = [runs[alpha, form]["violation_share"] for alpha in alphas]
         counts = ", ".join(f"{runs[alpha, form]['violations']:,} at {alpha:g}" for alpha in alphas)
         return verdict(min(shares[1:-1]) <= min(shares[0], shares[-1]) - POINT, counts)
@@ -83,19 +78,12 @@ def _mid_range(form: str) -> Claim:
 
 def _beside(form: str, show: Callable[[Runs, float], Verdict]) -> Judge:
     """Judge at the load at which there are runs of a form and of every baseline."""
-
-    def judge(runs: Runs) -> Verdict:
-        there = [x for x in _over(runs, form) if all((x, system) in runs for system in BASELINES)]
-        return show(runs, there[0]) if there else missing(f"{TITLES[form]}, VTC, FCFS and round-robin")
-
-    return judge
+    return lambda runs: show(runs, _over(runs, form, *BASELINES)[0])
 
 
 def _violates_less(form: str) -> Claim:
     def show(runs: Runs, x: float) -> Verdict:
-        others = ", ".join(f"{TITLES[system]} {runs[x, system]['violations']:,}" for system in BASELINES)
-        ours = f"{runs[x, form]['violations']:,} of {runs[x, form]['submitted']:,}; {others}"
-        return verdict(bool(fewer(runs, x, form)), ours)
+        return verdict(fewer(runs, x, form), violations(runs, x, form))
 
     statement = "SLO violations below VTC, FCFS and round-robin"
     return _claim(f"1 {TITLES[form]}", "load", statement, "up to 100 % fewer", "1 point of the submitted", _beside(form, show))
@@ -127,14 +115,8 @@ def _fairest(form: str) -> Claim:
 
 
 def _divergence(form: str) -> Claim:
-    """Which exchanges had no reason in the clients' violations."""
-
     def judge(runs: Runs) -> Verdict:
-        own = [runs[x, form] for x in _over(runs, form)]
-        if not own:
-            return missing(TITLES[form])
-        needless, exchanged = (sum(run[name] for run in own) for name in ("needless", "exchanged"))
-        return verdict(needless == 0, f"{needless:.0f} of {exchanged:.0f} exchanges in rounds with like violations")
+        return no_needless_exchange(runs, _over(runs, form), form)
 
     statement = "Priorities move only where the clients' violations differ"
     return _claim(f"4 {TITLES[form]}", "load", statement, "0", "none", judge)

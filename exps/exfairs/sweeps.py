@@ -26,6 +26,7 @@ from exps.exfairs.setup import (
 )
 from exps.exfairs.sweep_claims import ALPHA_CLAIMS, LOAD_CLAIMS, SLO_CLAIMS
 from exps.figure import Figure, Options, Platform, Sweep
+from plots.axes import Axis
 
 SLO_SCALES = (0.5, 1.0, 2.0, 3.0)
 LOADS = (0.4, 0.6, 0.8, 1.0, 1.2)
@@ -41,7 +42,6 @@ def _alpha_policies(alpha: float) -> Mapping[str, Mapping[str, Any]]:
 def _draw(metrics: pl.DataFrame, axis: str, caption: str, path: Path) -> list[Path]:
     """The share violated, a panel a place and a curve a strategy."""
     from exps.exfairs.pictures import SHARE, system_strokes
-    from plots.curves import Axis
     from plots.sheets import line_sheet
 
     rows = metrics.pivot(on="setting", index=["system", axis], values="violation_share")

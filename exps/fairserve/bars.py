@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import polars as pl
 
 from exps.fairserve import claims
@@ -27,6 +24,7 @@ from exps.fairserve.points import (
 )
 from exps.fairserve.server import PACED, SETTINGS
 from exps.figure import Figure
+from exps.pictures import Bars
 
 EACH = {
     "aborted_interactions": "Aborted interactions",
@@ -36,63 +34,53 @@ EACH = {
 SHOWN = {"paced": "Paced", "burst": "Burst"}
 
 
-def draw_aborted(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+def _each(metrics: pl.DataFrame) -> pl.DataFrame:
     """Mean over the throttled clients, with the 5th and 95th percentile."""
-    from plots.groups import grouped_bars
-
     rows = metrics.filter(pl.col("metric").is_in(list(EACH))).rename({"metric": "panel", "system": "series"})
-    rows = rows.with_columns(group=pl.col("setting").replace(SHOWN))
-    return list(
-        grouped_bars(rows, panels=EACH, labels=TITLES, x="Limit 50 a minute",
-                     path=folder / f"aborted-{suffix}", footer=caption)
-    )  # fmt: skip
+    return rows.with_columns(group=pl.col("setting").replace(SHOWN))
 
 
-def draw_throttled(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
-    """Requests sent by a throttled client, over the limits: mean, 5th and 95th percentile; a panel a platform."""
-    from plots.groups import grouped_bars
-
+def _sent(metrics: pl.DataFrame) -> pl.DataFrame:
+    """Requests sent by a throttled client, over the limits: mean, 5th and 95th percentile."""
     rows = metrics.filter(metric="sent_requests").sort("limit", maintain_order=True)
     rows = rows.rename({"setting": "panel", "system": "series"})
-    rows = rows.with_columns(group=pl.col("limit").cast(pl.Int64).cast(pl.String))
-    panels = {name: f"Requests sent ({SHOWN[name].lower()})" for name in _platforms(rows, "panel")}
-    return list(
-        grouped_bars(rows, panels=panels, labels=TITLES, x="Limit (requests a minute)",
-                     path=folder / f"throttled-{suffix}", footer=caption)
-    )  # fmt: skip
+    return rows.with_columns(group=pl.col("limit").cast(pl.Int64).cast(pl.String))
 
 
-def draw_wsc(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
-    """Clients by their counter after 100 s; published values stand beside the paced ones."""
+def _classes(metrics: pl.DataFrame) -> pl.DataFrame:
+    """Clients by their counter after 100 s."""
+    return metrics.rename({"setting": "panel", "system": "series", "class": "group", "clients": "value"})
+
+
+def _published_classes(metrics: pl.DataFrame) -> pl.DataFrame:
+    """They stand beside the paced ones."""
     from exps.published import read_published
-    from plots.groups import grouped_bars
 
-    names = {"setting": "panel", "system": "series", "class": "group", "clients": "value"}
-    published = read_published("fairserve", "wsc").rename({name: new for name, new in names.items() if name != "setting"})
-    rows = metrics.rename(names)
-    panels = {name: f"Clients ({SHOWN[name].lower()})" for name in _platforms(rows, "panel")}
-
-    return list(
-        grouped_bars(rows, published.with_columns(panel=pl.lit(PACED.name)), panels=panels, labels=TITLES,
-                     x="Weighted service counter after 100 s", path=folder / f"wsc-{suffix}", footer=caption)
-    )  # fmt: skip
+    return _classes(read_published("fairserve", "wsc").with_columns(setting=pl.lit(PACED.name)))
 
 
-def _platforms(rows: pl.DataFrame, column: str) -> list[str]:
-    there = set(rows[column])
-    return [setting.name for setting in SETTINGS if setting.name in there]
+def _by_setting(label: str) -> dict[str, str]:
+    return {setting.name: f"{label} ({SHOWN[setting.name].lower()})" for setting in SETTINGS}
 
 
-def _figure(name: str, title: str, systems: tuple[str, ...], draw: Callable[..., list[Path]], **more: object) -> Figure:
+def _figure(name: str, title: str, systems: tuple[str, ...], bars: Bars, **more: object) -> Figure:
     chosen = {"sweep": AT_LIMIT, "claims": (), **more}
-    return Figure(id=f"fairserve/{name}", title=title, systems=systems, timetable=timetable, policies=limited, draw=draw,
+    return Figure(id=f"fairserve/{name}", title=title, systems=systems, timetable=timetable, policies=limited, draw=bars.draw,
                   points_of=POINTS, **SHARED, **chosen)  # type: ignore[arg-type]  # fmt: skip
 
 
-ABORTED = _figure("aborted", "Interactions, requests and tokens that a throttled client loses", (RPM, W, WO, WOI, FAIRSERVE),
-                  draw_aborted, measure=of_points(per_client), claims=claims.ABORTED)  # fmt: skip
-THROTTLED = _figure("throttled", "How many requests throttled clients send", (RPM, VTC, WSC, FAIRSERVE), draw_throttled,
-                    sweep=SWEEP, measure=of_points(per_client), claims=claims.THROTTLED)  # fmt: skip
-COUNTERS = _figure("wsc", "Weighted service of clients after 100 s", (RPM, VTC, WSC, FAIRSERVE), draw_wsc,
-                   measure=of_points(counters), claims=claims.COUNTERS)  # fmt: skip
+ABORTED = _figure(
+    "aborted", "Interactions, requests and tokens that a throttled client loses", (RPM, W, WO, WOI, FAIRSERVE),
+    Bars("aborted", EACH, "Limit 50 a minute", TITLES, _each), measure=of_points(per_client), claims=claims.ABORTED,
+)  # fmt: skip
+THROTTLED = _figure(
+    "throttled", "How many requests throttled clients send", (RPM, VTC, WSC, FAIRSERVE),
+    Bars("throttled", _by_setting("Requests sent"), "Limit (requests a minute)", TITLES, _sent),
+    sweep=SWEEP, measure=of_points(per_client), claims=claims.THROTTLED,
+)  # fmt: skip
+COUNTERS = _figure(
+    "wsc", "Weighted service of clients after 100 s", (RPM, VTC, WSC, FAIRSERVE),
+    Bars("wsc", _by_setting("Clients"), "Weighted service counter after 100 s", TITLES, _classes, _published_classes),
+    measure=of_points(counters), claims=claims.COUNTERS,
+)  # fmt: skip
 BARS = (ABORTED, THROTTLED, COUNTERS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -16,6 +15,8 @@ from exps.fairserve.measures import OUTPUT, UNSERVED, of_points, order_of_servic
 from exps.fairserve.points import FAIRSERVE, LIMIT, POINTS, RPM, SHARED, THROTTLING, VTC, WL, limited
 from exps.fairserve.server import BURST, PACED
 from exps.figure import Figure, Options, Platform, Setting, Sweep
+from exps.pictures import Bars, Curves, Draw, all_of, by_limit
+from plots.axes import Axis, Panels
 
 TITLES = {
     **points.TITLES, NO_APPS: "FairServe, no application limits", BY_TOKEN: "FairServe by token",
@@ -28,6 +29,11 @@ HIT = {
     "worst_rank": "Lightest throttled sender (rank)",
     "mean_sent": "Requests sent by a throttled client",
 }
+ABORTED = {"aborted_requests": "Aborted requests"}
+ANSWERS = {BURST.name: "Answers as they are", EQUAL.name: "All of the mean length"}
+SET_UPS = {PACED.name + WL: TITLES[WL], PACED.name + WL_ENDS: "a drop ends the pass", ONE_APP.name + WL: "one application",
+           ONE_APP.name + WL_ENDS: "both"}  # fmt: skip
+LIMIT_LABEL = "Limit (requests a minute)"
 
 
 def timetable(platform: Platform, limit: float, options: Options) -> pl.DataFrame:
@@ -40,51 +46,26 @@ def timetable(platform: Platform, limit: float, options: Options) -> pl.DataFram
     return frame.with_columns(output_tokens=mean) if platform.setting == EQUAL else frame
 
 
-def draw_limits(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
-    """Who is throttled, over the limits, with and without those of applications."""
-    from exps.fairserve.tables import long
-    from plots.groups import grouped_bars
-
-    return list(
-        grouped_bars(long(metrics, HIT), panels=HIT, labels=TITLES, x="Limit (requests a minute)", symlog=True,
-                     path=folder / f"limits-{suffix}", footer=caption)
-    )  # fmt: skip
+def _unserved(metrics: pl.DataFrame) -> pl.DataFrame:
+    rows = metrics.filter(metric=UNSERVED).with_columns(group=pl.col("setting").replace(ANSWERS))
+    return rows.rename({"metric": "panel", "system": "series"})
 
 
-def draw_order(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
-    """Output tokens over time, and how many clients are without service after 100 s."""
-    from plots.curves import Axis, Panels, time_curves
-    from plots.groups import grouped_bars
-
-    titles = {BURST.name: "Answers as they are", EQUAL.name: "All of the mean length"}
-    rate = Axis("value", "Output tokens per second", limits=(0, None))
-    curves = time_curves(metrics.filter(metric=OUTPUT), None, x=Axis("time_s", "Time (s)", limits=(0, None)), y=rate,
-                         path=folder / f"ordera-{suffix}", series="system", panels=Panels("setting", titles), labels=TITLES,
-                         footer=caption)  # fmt: skip
-    unserved = metrics.filter(metric=UNSERVED).with_columns(group=pl.col("setting").replace(titles))
-    bars = grouped_bars(unserved.rename({"metric": "panel", "system": "series"}), panels={UNSERVED: "Clients without service"},
-                        labels=TITLES, x="After 100 s", path=folder / f"orderb-{suffix}", footer=caption)  # fmt: skip
-    return [*curves, *bars]
+def _set_ups(metrics: pl.DataFrame) -> pl.DataFrame:
+    """Aborted requests over the limits by setting and system."""
+    return by_limit(ABORTED)(metrics.with_columns(system=pl.col("setting") + pl.col("system")))
 
 
-def draw_always(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
-    """Aborted requests over the limits; published values beside the set-up that they were recorded with."""
-    from exps.fairserve.tables import long
+def _published(metrics: pl.DataFrame) -> pl.DataFrame:
+    """Beside the set-up that it was recorded with."""
     from exps.published import read_published
-    from plots.groups import grouped_bars
 
-    panel, set_up = {"aborted_requests": "Aborted requests"}, pl.col("setting") + pl.col("system")
-    theirs = read_published("fairserve", "ablation").filter(system=WL).with_columns(system=pl.lit(ONE_APP.name + WL_ENDS))
-    labels = {PACED.name + WL: TITLES[WL], PACED.name + WL_ENDS: "a drop ends the pass", ONE_APP.name + WL: "one application",
-              ONE_APP.name + WL_ENDS: "both"}  # fmt: skip
-    return list(
-        grouped_bars(long(metrics.with_columns(system=set_up), panel), long(theirs, panel), panels=panel, labels=labels,
-                     x="Limit (requests a minute)", path=folder / f"always-{suffix}", footer=caption)
-    )  # fmt: skip
+    theirs = read_published("fairserve", "ablation").filter(system=WL)
+    return by_limit(ABORTED)(theirs.with_columns(system=pl.lit(ONE_APP.name + WL_ENDS)))
 
 
 def _figure(name: str, title: str, settings: tuple[Setting, ...], limits: tuple[float, ...], systems: tuple[str, ...],
-            measure: Callable[..., Any], draw: Callable[..., list[Path]], judged: tuple[Any, ...]) -> Figure:  # fmt: skip
+            measure: Callable[..., Any], draw: Draw, judged: tuple[Any, ...]) -> Figure:  # fmt: skip
     sweep = Sweep("limit", {setting.name: limits for setting in settings}, quick=(LIMIT,))
     shared = {**SHARED, "settings": settings}
     return Figure(id=f"fairserve/causes-{name}", title=title, systems=systems, sweep=sweep, timetable=timetable,
@@ -92,11 +73,17 @@ def _figure(name: str, title: str, settings: tuple[Setting, ...], limits: tuple[
                   **shared)  # fmt: skip
 
 
+RATE = Curves("ordera", Axis("value", "Output tokens per second", (0, None)), panels=Panels("setting", ANSWERS), labels=TITLES,
+              metric=OUTPUT)  # fmt: skip
+UNSERVED_BARS = Bars("orderb", {UNSERVED: "Clients without service"}, "After 100 s", TITLES, _unserved)
 CAUSES = (
     _figure("limits", "Whom FairServe throttles with and without the applications' limits", (BURST,),
-            (10.0, LIMIT, 500.0, UNLIMITED), (RPM, FAIRSERVE, NO_APPS), throttling, draw_limits, claims.LIMITS),
+            (10.0, LIMIT, 500.0, UNLIMITED), (RPM, FAIRSERVE, NO_APPS), throttling,
+            Bars("limits", HIT, LIMIT_LABEL, TITLES, by_limit(HIT), symlog=True).draw, claims.LIMITS),
     _figure("order", "Whom FairServe serves first: requests charged when they end or as their tokens come", (BURST, EQUAL),
-            (LIMIT,), (VTC, FAIRSERVE, BY_TOKEN, UNPREFERRED), order_of_service, draw_order, claims.ORDER),
+            (LIMIT,), (VTC, FAIRSERVE, BY_TOKEN, UNPREFERRED), order_of_service, all_of(RATE, UNSERVED_BARS),
+            claims.ORDER),
     _figure("always", "Throttling without regard to load, as the artifact's ablation was set up", (PACED, ONE_APP),
-            THROTTLING.values[PACED.name], (WL, WL_ENDS), totals, draw_always, claims.ALWAYS),
+            THROTTLING.values[PACED.name], (WL, WL_ENDS), totals,
+            Bars("always", ABORTED, LIMIT_LABEL, SET_UPS, _set_ups, _published).draw, claims.ALWAYS),
 )  # fmt: skip

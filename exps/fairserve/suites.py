@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -12,8 +11,9 @@ from exps.fairserve import suite_claims as claims
 from exps.fairserve.measures import Rows, of_points, totals
 from exps.fairserve.points import FAIRSERVE, LIMIT, RPM, TITLES, VTC, WL, limited, workload
 from exps.fairserve.server import CALIBRATION, PACED, PLATFORMS, SETTINGS
-from exps.fairserve.tables import COUNTS, RATES, long
+from exps.fairserve.tables import COUNTS, RATES
 from exps.figure import Figure, Options, Platform, Record, Sweep
+from exps.pictures import Bars, by_limit
 
 RATES_OF = {1.0: (0.5, 0.5), 6.0: (3.0, 3.0), 24.0: (16.0, 8.0)}
 DURATION_S, QUICK_S = 60.0, 20.0
@@ -22,6 +22,9 @@ CALM, UNLIMITED = 1.0, 1000
 SMALL_POOL = 10_000
 BACKLOGGED = (15.0, 60.0)
 SYSTEMS = (VTC, FAIRSERVE, claims.UNPREFERRED, RPM, WL)
+SERVICES = {"weighted": "Weighted tokens per s", "normalised": "Normalised service per s"}
+OF_FIFTY = {name: {**COUNTS, **RATES}[name] for name in ("aborted_requests", "wasted_prompt_tokens", "requests_per_s",
+                                                       "mean_ttft_s")}  # fmt: skip
 NAMES = {**TITLES, claims.UNPREFERRED: "FairServe, nobody preferred"}
 
 
@@ -54,20 +57,11 @@ def of_two(record: Record) -> Rows:
     return [row]
 
 
-def draw_two(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
-    """Service of the clients by both measures at the highest rate, a picture a platform."""
-    from plots.groups import grouped_bars
-
-    panels = {"weighted": "Weighted tokens per s", "normalised": "Normalised service per s"}
-    paths: list[Path] = []
-    for platform in metrics["setting"].unique(maintain_order=True):
-        rows = metrics.filter((pl.col("setting") == platform) & (pl.col("rps") == metrics["rps"].max()))
-        names = [f"{panel}_{number}" for panel in panels for number in (1, 2)]
-        shown = rows.unpivot(on=names, index="system", variable_name="of", value_name="value").rename({"system": "series"})
-        shown = shown.with_columns(panel=pl.col("of").str.head(-2), group="client " + pl.col("of").str.tail(1))
-        paths += grouped_bars(shown, panels=panels, labels=NAMES, x="16 and 8 requests a second",
-                              path=folder / f"overload2-{platform}-{suffix}", footer=caption)  # fmt: skip
-    return paths
+def _both(metrics: pl.DataFrame) -> pl.DataFrame:
+    """Service of the clients by both measures at the highest rate."""
+    names = [f"{panel}_{number}" for panel in SERVICES for number in (1, 2)]
+    rows = metrics.filter(pl.col("rps") == metrics["rps"].max()).unpivot(on=names, index="system", variable_name="of")
+    return rows.select("value", series="system", panel=pl.col("of").str.head(-2), group="client " + pl.col("of").str.tail(1))
 
 
 def fifty(platform: Platform, limit: float, options: Options) -> pl.DataFrame:
@@ -76,20 +70,6 @@ def fifty(platform: Platform, limit: float, options: Options) -> pl.DataFrame:
 
     each = QUICK_EACH if options.quick else EACH
     return fifty_clients(workload(options.traces, options.seed), each=each, seed=options.seed)
-
-
-def draw_fifty(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
-    """Counts and rates of each system, a picture a platform."""
-    from plots.groups import grouped_bars
-
-    columns = {name: {**COUNTS, **RATES}[name] for name in ("aborted_requests", "wasted_prompt_tokens", "requests_per_s",
-                                                          "mean_ttft_s")}  # fmt: skip
-    paths: list[Path] = []
-    for platform in metrics["setting"].unique(maintain_order=True):
-        rows = long(metrics.filter(setting=platform), columns)
-        paths += grouped_bars(rows, panels=columns, labels=TITLES, x="Limit a minute",
-                              path=folder / f"overload50-{platform}-{suffix}", footer=caption)  # fmt: skip
-    return paths
 
 
 OVERLOAD2 = Figure(
@@ -103,7 +83,7 @@ OVERLOAD2 = Figure(
     timetable=two_clients,
     policies=limit_at,
     measure=of_points(of_two),
-    draw=draw_two,
+    draw=Bars("overload2", SERVICES, "16 and 8 requests a second", NAMES, _both, by_setting=True).draw,
     claims=claims.OVERLOAD2,
     point_seconds=0.5,
     point_bytes=100_000,
@@ -120,7 +100,7 @@ OVERLOAD50 = Figure(
     timetable=fifty,
     policies=limited,
     measure=of_points(totals),
-    draw=draw_fifty,
+    draw=Bars("overload50", OF_FIFTY, "Limit a minute", TITLES, by_limit(OF_FIFTY), by_setting=True).draw,
     claims=claims.OVERLOAD50,
     point_seconds=1.0,
     point_bytes=300_000,

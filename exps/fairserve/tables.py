@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 
 import polars as pl
 
@@ -28,6 +28,7 @@ from exps.fairserve.points import (
 )
 from exps.fairserve.server import PACED
 from exps.figure import Figure
+from exps.pictures import Bars, Draw, all_of, by_limit
 
 COUNTS = {
     "aborted_requests": "Aborted requests",
@@ -41,54 +42,31 @@ RATES = {
 }
 
 
-def long(metrics: pl.DataFrame, columns: dict[str, str]) -> pl.DataFrame:
-    """Rows panel, group, series, value of columns over the limits."""
-    of_limit = metrics.sort("limit", maintain_order=True).with_columns(group=pl.col("limit").cast(pl.Int64).cast(pl.String))
-    ours = of_limit.unpivot(on=list(columns), index=["system", "group"], variable_name="panel", value_name="value")
-    return ours.rename({"system": "series"})
-
-
-def draw_table(metrics: pl.DataFrame, caption: str, stem: Path, published: str, symlog: bool) -> list[Path]:
+def _draw(name: str, symlog: bool) -> Draw:
     """For each platform a picture of the counts and one of the rates; published values beside the paced ones."""
-    from exps.published import read_published
-    from plots.groups import grouped_bars
 
-    paths: list[Path] = []
-    theirs = read_published("fairserve", published)
-    systems = metrics["system"].unique(maintain_order=True).to_list()
-    limits = sorted(set(metrics["limit"].to_list()))
-    theirs = _at_every(theirs, limits)
-    for platform in metrics["setting"].unique(maintain_order=True):
-        rows = metrics.filter(setting=platform)
-        for letter, columns in (("a", COUNTS), ("b", RATES)):
-            there = [name for name in columns if name in theirs.columns]
-            beside = long(theirs.filter(theirs["system"].is_in(systems)), {name: columns[name] for name in there})
-            paths += grouped_bars(
-                long(rows, columns),
-                beside if platform == PACED.name and there else None,
-                panels=columns,
-                labels=TITLES,
-                x="Limit (requests a minute)",
-                path=stem.with_name(stem.name.replace("-", f"{letter}-{platform}-", 1)),
-                symlog=symlog and columns is COUNTS,
-                footer=caption,
-            )
-    return paths
+    def beside(columns: dict[str, str], metrics: pl.DataFrame) -> pl.DataFrame | None:
+        from exps.published import read_published
+
+        theirs = read_published("fairserve", name)
+        there = {column: label for column, label in columns.items() if column in theirs.columns}
+        if not there or metrics["setting"][0] != PACED.name:
+            return None
+        limits = sorted(set(metrics["limit"].cast(pl.Int64)))
+        return by_limit(there)(_at_every(theirs.filter(pl.col("system").is_in(metrics["system"].unique().to_list())), limits))
+
+    x = "Limit (requests a minute)"
+    return all_of(
+        Bars(f"{name}a", COUNTS, x, TITLES, by_limit(COUNTS), partial(beside, COUNTS), symlog, by_setting=True),
+        Bars(f"{name}b", RATES, x, TITLES, by_limit(RATES), partial(beside, RATES), by_setting=True),
+    )
 
 
-def _at_every(published: pl.DataFrame, limits: list[float]) -> pl.DataFrame:
+def _at_every(published: pl.DataFrame, limits: list[int]) -> pl.DataFrame:
     """A system without a limit has its value at every limit."""
     everywhere = published.filter(pl.col("limit").is_null()).drop("limit")
-    repeated = everywhere.join(pl.DataFrame({"limit": [int(limit) for limit in limits]}), how="cross")
+    repeated = everywhere.join(pl.DataFrame({"limit": limits}), how="cross")
     return pl.concat([published.drop_nulls("limit"), repeated.select(published.columns)])
-
-
-def draw_table1(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
-    return draw_table(metrics, caption, folder / f"table1-{suffix}", "table1", symlog=False)
-
-
-def draw_ablation(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
-    return draw_table(metrics, caption, folder / f"ablation-{suffix}", "ablation", symlog=True)
 
 
 TABLE1 = Figure(
@@ -99,7 +77,7 @@ TABLE1 = Figure(
     timetable=timetable,
     policies=limited,
     measure=of_points(totals),
-    draw=draw_table1,
+    draw=_draw("table1", symlog=False),
     claims=claims.TABLE1,
     **SHARED,
 )
@@ -111,7 +89,7 @@ ABLATION = Figure(
     timetable=timetable,
     policies=limited,
     measure=of_points(totals),
-    draw=draw_ablation,
+    draw=_draw("ablation", symlog=True),
     claims=claims.ABLATION,
     points_of=POINTS,
     **SHARED,

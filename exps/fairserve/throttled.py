@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import polars as pl
 
 from exps.fairserve.points import FAIRSERVE, LIMITS, POINTS, RPM, SHARED, TITLES, WL, WO, WOI, W, limited, timetable
 from exps.fairserve.server import SETTINGS
 from exps.figure import Figure, Record, Sweep
+from exps.pictures import Curves
+from plots.axes import Axis, Panels
 
 QUANTITIES = {
     "prompt_tokens": "Prompt",
@@ -62,26 +63,6 @@ def _distributions(record: Record, answers: pl.Series) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
-    """A panel a quantity, a picture a platform; a system that throttles nobody has no curve."""
-    from plots.curves import Axis, Panels, time_curves
-
-    paths: list[Path] = []
-    for platform in metrics["setting"].unique(maintain_order=True):
-        paths += time_curves(
-            metrics.filter(setting=platform).unique(maintain_order=True),
-            None,
-            x=Axis("scaled", "Share of the largest", limits=(0, 1.03)),
-            y=Axis("share_pct", "Throttled clients (%)", limits=(0, 100)),
-            path=folder / f"cdf-throttled-{platform}-{suffix}",
-            series="system",
-            panels=Panels("quantity", QUANTITIES),
-            labels=TITLES,
-            footer=caption,
-        )
-    return paths
-
-
 CDF_THROTTLED = Figure(
     id="fairserve/cdf-throttled",
     title="What throttled clients ask for",
@@ -90,7 +71,15 @@ CDF_THROTTLED = Figure(
     timetable=timetable,
     policies=limited,
     measure=measure,
-    draw=draw,
+    draw=Curves(
+        "cdf-throttled",
+        Axis("share_pct", "Throttled clients (%)", (0, 100)),
+        Axis("scaled", "Share of the largest", (0, 1.03)),
+        panels=Panels("quantity", QUANTITIES),
+        labels=TITLES,
+        rows=lambda metrics: metrics.unique(maintain_order=True),
+        by_setting=True,
+    ).draw,
     points_of=POINTS,
     **SHARED,
 )

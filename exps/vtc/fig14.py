@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import polars as pl
 
-from exps.claims import Claim, Verdict, missing, verdict
+from exps.claims import Verdict, verdict
 from exps.figure import Record
-from exps.vtc.claims import PLATFORM
+from exps.numbers import Numbers
+from exps.pictures import Curves
+from exps.vocabulary import fraction, listed, near_in_all
+from exps.vtc.claims import claim
 from exps.vtc.real import LIMITS, RPM, figure, is_recorded, of_recorded
 from exps.vtc.table_rows import TABLE2
+from plots.axes import Axis, Bound
 
 SERVED = {5: 581, 10: 900, 15: 1053, 20: 1158, 30: 1324}
 PUBLISHED = {limit: row.tokens_per_s for limit, name in RPM.items() for row in TABLE2.rows if row.system == name}
@@ -34,73 +38,55 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema, orient="row")
 
 
-def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
-    """Throughput by limit; VTC's as a line."""
-    from plots.curves import Axis, Bound, sweep_curves
-
+def _lines(metrics: pl.DataFrame) -> list[Bound]:
+    """Systems without a limit."""
+    published, names = {"vtc": f", published {PUBLISHED_VTC:.0f}"}, {"vtc": "VTC"}
     without = metrics.filter(pl.col("limit").is_null()).select("system", "tokens_per_s").iter_rows()
-    published_too = {"vtc": f", published {PUBLISHED_VTC:.0f}"}
-    names = {"vtc": "VTC"}
-    bounds = [Bound(v, f"{names.get(s, s)} {v:.0f}{published_too.get(s, '')}") for s, v in without]
-    limited = metrics.drop_nulls("limit").with_columns(series=pl.lit("RPM"))
-    published = pl.DataFrame({"series": "RPM", "limit": list(PUBLISHED), "tokens_per_s": [*map(float, PUBLISHED.values())]})
-    return list(
-        sweep_curves(
-            limited,
-            published,
-            x=Axis("limit", "Requests a minute and client"),
-            y=Axis("tokens_per_s", "Tokens per second", limits=(0, 900)),
-            path=folder / f"fig14-{suffix}",
-            series="series",
-            bounds=bounds,
-            footer=caption,
-        )
-    )
+    return [Bound(speed, f"{names.get(name, name)} {speed:.0f}{published.get(name, '')}") for name, speed in without]
 
 
-def _of_limits(metrics: pl.DataFrame, column: str) -> dict[int, float]:
-    """Empty when a limit is missing."""
-    found = dict(metrics.drop_nulls("limit").sort("limit").select("limit", column).iter_rows())
-    return found if len(found) == len(LIMITS) else {}
+def _published(metrics: pl.DataFrame) -> pl.DataFrame:
+    return pl.DataFrame({"series": "RPM", "limit": list(PUBLISHED), "tokens_per_s": [*map(float, PUBLISHED.values())]})
 
 
-def _rises(metrics: pl.DataFrame) -> Verdict:
-    vtc = metrics.filter(pl.col("system") == "vtc")["tokens_per_s"].to_list()
-    speeds = [*_of_limits(metrics, "tokens_per_s").values(), *vtc]
-    if len(speeds) <= len(LIMITS):
-        return missing("VTC and every limit")
-    return verdict(speeds == sorted(speeds), f"{_said(speeds[:-1])}; VTC {speeds[-1]:.0f}")
+draw = Curves(
+    "fig14",
+    Axis("tokens_per_s", "Tokens per second", (0, 900)),
+    Axis("limit", "Requests a minute and client"),
+    series="series",
+    rows=lambda metrics: metrics.drop_nulls("limit").with_columns(series=pl.lit("RPM")),
+    published=_published,
+    bounds=_lines,
+).draw
 
 
-def _half(metrics: pl.DataFrame) -> Verdict:
-    pair = [metrics.filter(pl.col("system") == system)["tokens_per_s"].to_list() for system in (RPM[LIMITS[0]], "vtc")]
-    if [] in pair:
-        return missing(f"VTC and {RPM[LIMITS[0]]}")
-    (least,), (vtc,) = pair
-    return verdict(least < vtc / 2, f"{least:.0f} / {vtc:.0f} = {least / vtc:.2f}")
+def _of_limits(numbers: Numbers, column: str) -> list[float]:
+    return [numbers.at(RPM[limit], column) for limit in LIMITS]
 
 
-def _near(metrics: pl.DataFrame, column: str, published: dict[int, float], tolerance: float) -> Verdict:
-    ours = _of_limits(metrics, column)
-    if not ours:
-        return missing("every limit")
-    off = max(abs(value / published[limit] - 1) for limit, value in ours.items())
-    return of_recorded(metrics, verdict(off <= tolerance, f"{_said(ours.values())} ({100 * off:.1f} % off)"))
+def _rises(numbers: Numbers) -> Verdict:
+    speeds, vtc = _of_limits(numbers, "tokens_per_s"), numbers.at("vtc", "tokens_per_s")
+    return verdict([*speeds, vtc] == sorted([*speeds, vtc]), f"{listed(speeds, '.0f')}; VTC {vtc:.0f}")
 
 
-def _said(values: object) -> str:
-    return ", ".join(f"{value:.0f}" for value in values)  # type: ignore[attr-defined]
+def _half(numbers: Numbers) -> Verdict:
+    least, vtc = numbers.at(RPM[5], "tokens_per_s"), numbers.at("vtc", "tokens_per_s")
+    return verdict(least < vtc / 2, fraction(least, vtc))
+
+
+def _near(column: str, published: Mapping[int, float], numbers: Numbers) -> Verdict:
+    theirs = [published[limit] for limit in LIMITS]
+    return of_recorded(numbers, near_in_all(_of_limits(numbers, column), theirs, 0.05))
 
 
 CLAIMS = (
-    Claim("14 rises", "Throughput rises with the limit and stays below VTC's",
-          {PLATFORM: f"{_said(PUBLISHED.values())}; VTC {PUBLISHED_VTC}"}, "none", _rises),
-    Claim("14 half", "Limit 5 has less than half of VTC's throughput",
-          {PLATFORM: f"{PUBLISHED[5]} / {PUBLISHED_VTC} = {PUBLISHED[5] / PUBLISHED_VTC:.2f}"}, "none", _half),
-    Claim("14 throughput", "Throughput of each limit", {PLATFORM: _said(PUBLISHED.values())}, "5 %",
-          lambda metrics: _near(metrics, "tokens_per_s", PUBLISHED, 0.05)),
-    Claim("14 served", "Requests accepted under each limit", {PLATFORM: _said(SERVED.values())}, "5 %",
-          lambda metrics: _near(metrics, "served", dict(SERVED), 0.05)),
+    claim("14 rises", "Throughput rises with the limit and stays below VTC's",
+          f"{listed(PUBLISHED.values(), '.0f')}; VTC {PUBLISHED_VTC}", "none", _rises),
+    claim("14 half", "Limit 5 has less than half of VTC's throughput", fraction(PUBLISHED[5], PUBLISHED_VTC), "none", _half),
+    claim("14 throughput", "Throughput of each limit", listed(PUBLISHED.values(), ".0f"), "5 %",
+          partial(_near, "tokens_per_s", PUBLISHED)),
+    claim("14 served", "Requests accepted under each limit", listed(SERVED.values(), ".0f"), "5 %",
+          partial(_near, "served", SERVED)),
 )  # fmt: skip
 FIG14 = figure("fig14", "Throughput of request limits beside VTC on the real workload", (*RPM.values(), "vtc"), measure, draw,
                CLAIMS)  # fmt: skip

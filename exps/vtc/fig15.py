@@ -3,15 +3,18 @@ requests only until they fill it (b)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import polars as pl
 
-from exps.claims import Claim, Verdict, missing, verdict
+from exps.claims import Claim, Judge, Verdict, verdict
 from exps.figure import Figure, Options, Platform, Record, Sweep
+from exps.numbers import Numbers
+from exps.pictures import Curves, Draw
+from exps.vocabulary import bounded, listed
 from exps.vtc.claims import SETTINGS
+from exps.vtc.measures import DIFFERENCE
 
 S4 = Platform("llama-13b", "llama-2-13b", "a100-80g", "Llama-2-13B on A100-80G")
 DURATION_S, QUICK_S, FROM_S, TICKS = 600.0, 120.0, 120.0, 50
@@ -19,7 +22,6 @@ SMALL, LARGE, LENGTH = 35_000, 65_000, 512
 RATES_BY_POOL: Mapping[float, tuple[float, float]] = {SMALL: (1.5, 3.0), LARGE: (2.0, 4.0)}
 RATES_BY_LENGTH: Mapping[float, tuple[float, float]] = {256: (3.0, 6.0), LENGTH: RATES_BY_POOL[SMALL], 768: (1.0, 2.0)}
 TWICE_U = 2 * 2.0 * SMALL
-Judge = Callable[["pl.DataFrame"], Verdict]
 
 
 def _timetable(rates: tuple[float, float], length: float, options: Options) -> pl.DataFrame:
@@ -65,54 +67,30 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema, orient="row")
 
 
-def draw(name: str, label: str, metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+def _drawn(name: str, label: str) -> Draw:
     """A curve a value of the axis; a panel a system where there are several."""
-    from plots.curves import Axis, Panels, time_curves
 
-    rows = metrics.filter(pl.col("metric") == "service_difference").rename({"value": "service_difference"})
-    systems = metrics["system"].unique(maintain_order=True).to_list()
-    panels = Panels("system", {system: "VTC" if system == "vtc" else system for system in systems})
-    return list(
-        time_curves(
-            rows.with_columns(series=pl.format(label, pl.col("x").cast(pl.Int64))),
-            None,
-            x=Axis("time_s", "Time (s)", limits=(0, None)),
-            y=Axis("service_difference", "Service difference", limits=(0, None)),
-            path=folder / f"{name}-{suffix}",
-            series="series",
-            panels=panels if len(systems) > 1 else None,
-            footer=caption,
-        )
-    )
+    def rows(metrics: pl.DataFrame) -> pl.DataFrame:
+        several = metrics["system"].n_unique() > 1
+        titled = pl.col("system").replace({"vtc": "VTC"}) if several else pl.lit("")
+        return metrics.with_columns(series=pl.format(label, pl.col("x").cast(pl.Int64)), panel=titled)
+
+    return Curves(name, DIFFERENCE, series="series", panels="panel", metric="service_difference", rows=rows).draw
 
 
-def _values(metrics: pl.DataFrame, metric: str, xs: Sequence[float]) -> list[float]:
-    """VTC's at each value of the axis; empty when one is missing."""
-    rows = metrics.filter(
-        (pl.col("system") == "vtc") & (pl.col("metric") == metric) & pl.col("x").is_in([float(x) for x in xs])
-    )
-    return list(rows.sort("x")["value"]) if rows.height == len(xs) else []
+def _grows(metric: str, numbers: Numbers) -> Verdict:
+    small, large = numbers.over("vtc", metric, "x", RATES_BY_POOL)
+    ratio = large / small
+    return verdict(abs(ratio / (LARGE / SMALL) - 1) <= 0.25, f"{small:,.0f} and {large:,.0f}: {ratio:.2f}x")
 
 
-def _grows(metric: str, metrics: pl.DataFrame) -> Verdict:
-    found = _values(metrics, metric, tuple(RATES_BY_POOL))
-    if not found:
-        return missing("both pools")
-    ratio = found[1] / found[0]
-    return verdict(abs(ratio / (LARGE / SMALL) - 1) <= 0.25, f"{found[0]:,.0f} and {found[1]:,.0f}: {ratio:.2f}x")
+def _saturates(metric: str, numbers: Numbers) -> Verdict:
+    at_256, at_512, at_768 = numbers.over("vtc", metric, "x", RATES_BY_LENGTH)
+    return verdict(at_256 < at_512 and abs(at_768 / at_512 - 1) <= 0.25, listed((at_256, at_512, at_768)))
 
 
-def _saturates(metric: str, metrics: pl.DataFrame) -> Verdict:
-    found = _values(metrics, metric, tuple(RATES_BY_LENGTH))
-    if not found:
-        return missing("all lengths")
-    holds = found[0] < found[1] and abs(found[2] / found[1] - 1) <= 0.25
-    return verdict(holds, ", ".join(f"{value:,.0f}" for value in found))
-
-
-def _bounded(metrics: pl.DataFrame) -> Verdict:
-    found = _values(metrics, "largest", tuple(RATES_BY_LENGTH))
-    return verdict(max(found) < TWICE_U, f"largest {max(found):,.0f}") if found else missing("all lengths")
+def _bounded(numbers: Numbers) -> Verdict:
+    return bounded(max(numbers.over("vtc", "largest", "x", RATES_BY_LENGTH)), TWICE_U)
 
 
 LIFT = (
@@ -148,7 +126,7 @@ FIG15A = Figure(
     calibrations=("session-2023",),
     timetable=by_pool,
     measure=measure,
-    draw=partial(draw, "fig15a", "pool of {} tokens"),
+    draw=_drawn("fig15a", "pool of {} tokens"),
     claims=POOL_CLAIMS,
     point_seconds=1.0,
     point_bytes=250_000,
@@ -164,7 +142,7 @@ FIG15B = Figure(
     calibrations=("session-2023",),
     timetable=by_length,
     measure=measure,
-    draw=partial(draw, "fig15b", "{} tokens each way"),
+    draw=_drawn("fig15b", "{} tokens each way"),
     claims=LENGTH_CLAIMS,
     point_seconds=1.0,
     point_bytes=250_000,

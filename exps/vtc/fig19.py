@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import polars as pl
 
-from exps.claims import Claim, Verdict, missing, verdict
+from exps.claims import Claim, Verdict
 from exps.figure import Figure, Options, Platform, Record, Sweep
-from exps.vtc.claims import PLATFORM, POOL_TOKENS, SETTINGS
+from exps.numbers import Numbers
+from exps.pictures import Curves
+from exps.vocabulary import ascending, listed, near
+from exps.vtc.claims import POOL_TOKENS, SETTINGS, claim
 from exps.vtc.fig3 import S1
+from exps.vtc.measures import DIFFERENCE
 
 DURATION_S, QUICK_S = 360.0, 90.0
 RATES = {2.0: (1.5, 3.0), 8.0: (0.4, 0.4, 0.4, 0.6, 0.6, 0.6, 0.6, 0.6)}
@@ -57,63 +60,33 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
                         "time_s": pl.Float64, "value": pl.Float64}, orient="row")  # fmt: skip
 
 
-def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
-    """The accumulated difference over time, a panel for each number of clients."""
-    from plots.curves import Axis, Panels, time_curves
-
-    rows = metrics.filter((pl.col("metric") == "service_difference") & ~pl.col("system").is_in(["fcfs", ARTIFACT]))
-    clients = pl.format("{} clients", pl.col("clients").cast(pl.Int64))
-    shown = rows.rename({"value": "service_difference"}).with_columns(clients.alias("panel"))
-    names = shown["panel"].unique(maintain_order=True).to_list()
-    return list(
-        time_curves(
-            shown,
-            None,
-            x=Axis("time_s", "Time (s)", limits=(0, None)),
-            y=Axis("service_difference", "Service difference", limits=(0, None)),
-            path=folder / f"fig19-{suffix}",
-            series="system",
-            panels=Panels("panel", {name: name for name in names}),
-            labels=TITLES,
-            footer=caption,
-        )
-    )
-
-
-def _value(metrics: pl.DataFrame, clients: float, system: str, metric: str) -> float | None:
-    rows = metrics.filter((pl.col("clients") == clients) & (pl.col("system") == system) & (pl.col("metric") == metric))
-    return None if rows.is_empty() else rows["value"][0]
+def _shown(metrics: pl.DataFrame) -> pl.DataFrame:
+    """A panel for each number of clients; what knows nothing of the length is far above."""
+    rows = metrics.filter(~pl.col("system").is_in(["fcfs", ARTIFACT]))
+    return rows.with_columns(panel=pl.format("{} clients", pl.col("clients").cast(pl.Int64)))
 
 
 def _order(clients: float) -> Claim:
     """By mean difference: the better the length is known, the smaller."""
     ranked = ("vtc-oracle", "vtc-pred-50", ARTIFACT, "fcfs")
 
-    def judge(metrics: pl.DataFrame) -> Verdict:
-        means = [_value(metrics, clients, system, "mean") for system in ranked]
-        if None in means:
-            return missing(", ".join(ranked))
-        known = [mean for mean in means if mean is not None]
-        return verdict(known == sorted(known), " < ".join(f"{mean:.1f}" for mean in known))
+    def judge(numbers: Numbers) -> Verdict:
+        return ascending([numbers.at(system, "mean", clients=clients) for system in ranked], ".1f")
 
-    published = " < ".join(f"{PUBLISHED[clients][system][1]:.1f}" for system in ranked)
+    published = listed((PUBLISHED[clients][system][1] for system in ranked), ".1f", " < ")
     statement = "Mean difference: lengths known < within 50 % < unknown < FCFS"
-    return Claim(f"{TABLES[clients]} order", statement, {PLATFORM: published}, "none", judge)
+    return claim(f"{TABLES[clients]} order", statement, published, "none", judge)
 
 
 def _near(clients: float, system: str) -> Claim:
     largest, mean = PUBLISHED[clients][system]
 
-    def judge(metrics: pl.DataFrame) -> Verdict:
-        ours = [_value(metrics, clients, system, metric) for metric in ("largest", "mean")]
-        if None in ours:
-            return missing(system)
-        off = [abs(found / theirs - 1) for found, theirs in zip(ours, (largest, mean), strict=True) if found is not None]
-        return verdict(max(off) <= 0.2, ", ".join(f"{found:.2f}" for found in ours))
+    def judge(numbers: Numbers) -> Verdict:
+        ours = [numbers.at(system, metric, clients=clients) for metric in ("largest", "mean")]
+        return near(ours, (largest, mean), 0.2, ".2f")
 
     statement = f"{TITLES[system]}: largest and mean difference"
-    published = {PLATFORM: f"{largest}, {mean}"}
-    return Claim(f"{TABLES[clients]} {system.split(',')[0]}", statement, published, "20 %", judge)
+    return claim(f"{TABLES[clients]} {system.split(',')[0]}", statement, f"{largest}, {mean}", "20 %", judge)
 
 
 def _claims(clients: float) -> list[Claim]:
@@ -130,7 +103,7 @@ FIG19 = Figure(
     calibrations=("session-2024", "session-2023"),
     timetable=timetable,
     measure=measure,
-    draw=draw,
+    draw=Curves("fig19", DIFFERENCE, panels="panel", labels=TITLES, metric="service_difference", rows=_shown).draw,
     claims=tuple(claim for clients in RATES for claim in _claims(clients)),
     point_seconds=1.5,
     point_bytes=200_000,

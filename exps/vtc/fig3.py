@@ -10,6 +10,7 @@ from exps.figure import Figure, Options, Platform, Sweep
 from exps.local import LOCAL
 from exps.vtc.claims import CLAIMS, LONGEST_INPUT, PLATFORM, POOL_TOKENS, SETTINGS, U
 from exps.vtc.measures import over_time
+from plots.axes import Axis, Bound
 
 S1 = Platform(PLATFORM, "llama-2-7b", "a10g", "Llama-2-7B on A10G")
 WINDOWS = 10
@@ -51,26 +52,26 @@ def _local(platform: Platform, duration_s: float, options: Options) -> pl.DataFr
 def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
     """3a for every system; 3b for VTC where it was run. The published curves stand beside their own platform only."""
     from exps.published import read_published
-    from plots.curves import Axis, Bound, time_curves
+    from plots.curves import curves
 
     theirs = set(metrics["model"]) == {S1.name}
     time = Axis("time_s", "Time (s)", limits=(0, None))
     differences = metrics.filter(pl.col("metric") == "service_difference").rename({"value": "service_difference"})
-    paths = time_curves(
+    paths = curves(
         differences,
         read_published("vtc", "fig3a") if theirs else None,
         x=time,
         y=Axis("service_difference", "Service difference", limits=(0, None)),
         path=folder / f"fig3a-{suffix}",
         series="system",
-        bound=Bound(2 * U, "2U, the bound of Theorem 4.4"),
+        bounds=[Bound(2 * U, "2U, the bound of Theorem 4.4")],
         footer=caption,
     )
     rates = metrics.filter((pl.col("metric") == "service_per_s") & (pl.col("system") == "vtc"))
     if rates.is_empty():
         return list(paths)
     return list(paths) + list(
-        time_curves(
+        curves(
             rates.rename({"value": "service_per_s"}),
             read_published("vtc", "fig3b").filter(pl.col("system") == "vtc") if theirs else None,
             x=time,

@@ -8,8 +8,11 @@ from typing import Any
 import polars as pl
 
 from exps.figure import Record
+from plots.axes import Axis
 
 Row = tuple[Any, ...]
+DIFFERENCE = Axis("value", "Service difference", (0, None))
+RESPONSE = Axis("value", "Time to first token (s)", (0, None))
 
 
 def over_time(windows: Callable[[float], float], ticks: int = 30) -> Callable[[Sequence[Record]], pl.DataFrame]:

@@ -9,6 +9,7 @@ import polars as pl
 
 from exps.claims import NOT_JUDGED, Claim, Verdict
 from exps.figure import Figure, Options, Platform, Record, Sweep
+from exps.numbers import Numbers
 from exps.vtc.claims import POOL_TOKENS, SETTINGS
 from exps.vtc.fig3 import S1
 
@@ -50,12 +51,12 @@ def is_recorded(record: Record) -> bool:
     return configuration.get("workload", {}).get("source") == Options(traces=Path()).workload_source
 
 
-def of_recorded(metrics: pl.DataFrame, found: Verdict) -> Verdict:
+def of_recorded(numbers: Numbers, found: Verdict) -> Verdict:
     """Numbers that were published of the artifact's own requests; those of drawn ones are shown, and not judged.
 
     The metrics have a column ``recorded``.
     """
-    if found.status == NOT_JUDGED or metrics["recorded"].all():
+    if numbers.frame["recorded"].all():
         return found
     return Verdict(NOT_JUDGED, f"{found.ours}; drawn requests, --traces judges")
 

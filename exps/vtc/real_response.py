@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import polars as pl
 
-from exps.claims import Claim, Verdict, missing, verdict
+from exps.claims import Claim, Verdict, verdict
 from exps.figure import Record
-from exps.vtc.claims import PLATFORM
-from exps.vtc.real import LIMITS, PROFILED, RPM, TITLES, figure, is_recorded, of_recorded, ranks
+from exps.numbers import Numbers
+from exps.pictures import Curves, Draw
+from exps.vocabulary import listed
+from exps.vtc.claims import claim
+from exps.vtc.measures import RESPONSE
+from exps.vtc.real import PROFILED, RPM, TITLES, figure, is_recorded, of_recorded, ranks
 
 MIDDLE, HEAVIEST = (13, 14), (26, 27)
 TICKS, WINDOW_S = 100, 60.0
 FEW_S, LEAST_S, MOST_S = 0.5, 18 * 0.8, 35 * 1.2
-Judge = Callable[["pl.DataFrame"], Verdict]
 
 
 def measure(records: Sequence[Record]) -> pl.DataFrame:
@@ -39,95 +41,74 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema, orient="row")
 
 
-def draw(name: str, metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+def _clients(metrics: pl.DataFrame) -> pl.DataFrame:
+    client = pl.format("rank {}: {} requests", pl.col("rank"), pl.col("requests"))
+    return metrics.with_columns(client=client, panel=pl.col("system").replace(TITLES)).sort("rank", maintain_order=True)
+
+
+def _drawn(name: str) -> Draw:
     """A panel a system, a curve a client."""
-    from plots.curves import Axis, Panels, time_curves
-
-    client = pl.format("rank {}: {} requests", pl.col("rank"), pl.col("requests")).alias("client")
-    rows = metrics.filter(pl.col("metric") == "response_s").with_columns(client).sort("rank", maintain_order=True)
-    systems = metrics["system"].unique(maintain_order=True).to_list()
-    return list(
-        time_curves(
-            rows.rename({"value": "response_s"}),
-            None,
-            x=Axis("time_s", "Time (s)", limits=(0, None)),
-            y=Axis("response_s", "Time to first token (s)", limits=(0, None)),
-            path=folder / f"{name}-{suffix}",
-            series="client",
-            panels=Panels("system", {system: TITLES.get(system, system) for system in systems}),
-            footer=caption,
-        )
-    )
+    return Curves(name, RESPONSE, series="client", panels="panel", metric="response_s", rows=_clients).draw
 
 
-def waits(metrics: pl.DataFrame, system: str) -> list[float]:
-    """Mean TTFT of the four clients in seconds, by rank; empty when one is missing."""
-    rows = metrics.filter((pl.col("system") == system) & (pl.col("metric") == "mean_ttft_s")).drop_nulls("value")
-    return list(rows.sort("rank")["value"]) if rows.height == len(MIDDLE + HEAVIEST) else []
+def waits(numbers: Numbers, system: str) -> list[float]:
+    """Mean TTFT of the four clients in seconds, by rank."""
+    return [*numbers.each(system, "mean_ttft_s", "rank", least=len(MIDDLE + HEAVIEST)).values()]
 
 
 def _said(seconds: Sequence[float]) -> str:
-    return ", ".join(f"{value:.1f}" for value in seconds) + " s"
+    return f"{listed(seconds, '.1f')} s"
 
 
-def _fast(vtc: str, metrics: pl.DataFrame) -> Verdict:
-    ours, theirs = waits(metrics, vtc), waits(metrics, "fcfs")
-    if not ours or not theirs:
-        return missing(f"{TITLES[vtc]} and FCFS")
-    least = min(theirs[place] / ours[place] for place in (0, 1))
-    return verdict(least >= 10, f"{_said(ours[:2])}; fcfs {_said(theirs[:2])}: {least:.0f}x")
+def _fast(vtc: str, numbers: Numbers) -> Verdict:
+    ours, theirs = waits(numbers, vtc)[:2], waits(numbers, "fcfs")[:2]
+    least = min(fcfs / own for own, fcfs in zip(ours, theirs, strict=True))
+    return verdict(least >= 10, f"{_said(ours)}; fcfs {_said(theirs)}: {least:.0f}x")
 
 
-def _alike(metrics: pl.DataFrame) -> Verdict:
-    theirs = waits(metrics, "fcfs")
-    return verdict(min(theirs) >= max(theirs) / 2, _said(theirs)) if theirs else missing("FCFS")
+def _alike(numbers: Numbers) -> Verdict:
+    theirs = waits(numbers, "fcfs")
+    return verdict(min(theirs) >= max(theirs) / 2, _said(theirs))
 
 
-def _heavy(vtc: str, metrics: pl.DataFrame) -> Verdict:
-    ours = waits(metrics, vtc)
-    return verdict(min(ours[2:]) >= 10 * max(ours[:2]), _said(ours)) if ours else missing(TITLES[vtc])
+def _heavy(vtc: str, numbers: Numbers) -> Verdict:
+    ours = waits(numbers, vtc)
+    return verdict(min(ours[2:]) >= 10 * max(ours[:2]), _said(ours))
 
 
-def _isolation(number: int, vtc: str, published: tuple[str, str, str]) -> tuple[Claim, ...]:
-    fast, alike, heavy = published
-    said: tuple[tuple[str, str, str, str, Judge], ...] = (
-        ("fast", "The clients of rank 13 and 14 wait ten times less than under FCFS", fast, "none", partial(_fast, vtc)),
-        ("alike", "Under FCFS all four clients wait: none less than half of the longest", alike, "none", _alike),
-        ("heavy", "Only the two heaviest wait: ten times longer than the others", heavy, "none", partial(_heavy, vtc)),
-    )
-    return tuple(
-        Claim(f"{number} {name}", statement, {PLATFORM: theirs}, tolerance, judge)
-        for name, statement, theirs, tolerance, judge in said
-    )
+def _isolation(number: int, vtc: str, fast: str, alike: str, heavy: str) -> tuple[Claim, ...]:
+    return (
+        claim(f"{number} fast", "The clients of rank 13 and 14 wait ten times less than under FCFS", fast, "none",
+              partial(_fast, vtc)),
+        claim(f"{number} alike", "Under FCFS all four clients wait: none less than half of the longest", alike, "none",
+              _alike),
+        claim(f"{number} heavy", "Only the two heaviest wait: ten times longer than the others", heavy, "none",
+              partial(_heavy, vtc)),
+    )  # fmt: skip
 
 
-def _rises(metrics: pl.DataFrame) -> Verdict:
-    systems = (*RPM.values(), "fcfs")
-    means = [sum(four) / len(four) for system in systems if (four := waits(metrics, system))]
-    if len(means) < len(systems):
-        return missing("FCFS and every limit")
-    return verdict(means == sorted(means), f"{_said(means[:-1])}; fcfs {means[-1]:.1f} s")
+def _rises(numbers: Numbers) -> Verdict:
+    *limited, fcfs = means = [sum(waits(numbers, system)) / 4 for system in (*RPM.values(), "fcfs")]
+    return verdict(means == sorted(means), f"{_said(limited)}; fcfs {fcfs:.1f} s")
 
 
-def _ends(metrics: pl.DataFrame) -> Verdict:
-    first, last = waits(metrics, RPM[LIMITS[0]]), waits(metrics, RPM[LIMITS[-1]])
-    if not first or not last:
-        return missing(f"{RPM[LIMITS[0]]} and {RPM[LIMITS[-1]]}")
+def _ends(numbers: Numbers) -> Verdict:
+    first, last = waits(numbers, RPM[5]), waits(numbers, RPM[30])
     holds = max(first) <= FEW_S and min(last) >= LEAST_S and max(last) <= MOST_S
-    return of_recorded(metrics, verdict(holds, f"{_said(first)}; {_said(last)}"))
+    return of_recorded(numbers, verdict(holds, f"{_said(first)}; {_said(last)}"))
 
 
 LIMITED = (
-    Claim("13 rises", "The mean response time of the four rises with the limit and stays below FCFS's",
-          {PLATFORM: "0.2 s to 18-35 s; fcfs 59 s"}, "none", _rises),
-    Claim("13 ends", "Limit 5 answers at once, limit 30 makes all four clients wait", {PLATFORM: "0.2 s; 18 to 35 s"},
+    claim("13 rises", "The mean response time of the four rises with the limit and stays below FCFS's",
+          "0.2 s to 18-35 s; fcfs 59 s", "none", _rises),
+    claim("13 ends", "Limit 5 answers at once, limit 30 makes all four clients wait", "0.2 s; 18 to 35 s",
           f"at most {FEW_S} s; 20 %", _ends),
 )  # fmt: skip
 TITLE = "Response times of four clients of the real workload"
 RESPONSE_FIGURES = (
-    figure("fig12", f"{TITLE} under FCFS and VTC", ("fcfs", "vtc"), measure, partial(draw, "fig12"),
-           _isolation(12, "vtc", ("2.9, 3.4 s; fcfs 77, 55 s", "77, 55, 58, 46 s", "2.9, 3.4, 135, 68 s"))),
-    figure("fig13", f"{TITLE} under RPM limits", (*RPM.values(), "fcfs"), measure, partial(draw, "fig13"), LIMITED),
-    figure("fig18", f"{TITLE} by the profiled cost", ("fcfs", PROFILED), measure, partial(draw, "fig18"),
-           _isolation(18, PROFILED, ("-", "77, 55, 58, 46 s", "-"))),
+    figure("fig12", f"{TITLE} under FCFS and VTC", ("fcfs", "vtc"), measure, _drawn("fig12"),
+           _isolation(12, "vtc", "2.9, 3.4 s; fcfs 77, 55 s", "77, 55, 58, 46 s", "2.9, 3.4, 135, 68 s")),
+    figure("fig13", f"{TITLE} under RPM limits", (*RPM.values(), "fcfs"), measure, _drawn("fig13"), LIMITED),
+    figure("fig18", f"{TITLE} by the profiled cost", ("fcfs", PROFILED), measure, _drawn("fig18"),
+           _isolation(18, PROFILED, "-", "77, 55, 58, 46 s", "-")),
 )  # fmt: skip

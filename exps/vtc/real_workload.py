@@ -7,10 +7,13 @@ from pathlib import Path
 
 import polars as pl
 
-from exps.claims import Claim, Verdict, missing, verdict
+from exps.claims import Verdict, verdict
 from exps.figure import Record
-from exps.vtc.claims import PLATFORM
+from exps.numbers import MissingError, Numbers
+from exps.vocabulary import off
+from exps.vtc.claims import claim
 from exps.vtc.real import figure, ranks
+from plots.axes import Axis
 
 TICKS, WINDOW_S, NAMED, BINS = 100, 60.0, 3, 25
 BIN_S, MINUTE_S = 20.0, 60.0
@@ -44,7 +47,6 @@ def measure_rates(records: Sequence[Record]) -> pl.DataFrame:
 
 
 def draw_rates(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
-    from plots.curves import Axis
     from plots.many import many_curves
 
     rows = metrics.rename({"value": "rate"}).with_columns(
@@ -83,41 +85,39 @@ def draw_lengths(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str)
     return list(histograms(metrics, columns=LENGTHS, y="Requests", bins=BINS, path=folder / f"fig20-{suffix}", footer=caption))
 
 
-def _skewed(metrics: pl.DataFrame) -> Verdict:
-    counts = metrics.filter(pl.col("rank") > 0).select("rank", "requests").unique().sort("rank")["requests"].to_list()
-    if not counts:
-        return missing("a run")
+def _run(numbers: Numbers) -> pl.DataFrame:
+    if numbers.frame.is_empty():
+        raise MissingError("a run")
+    return numbers.frame
+
+
+def _skewed(numbers: Numbers) -> Verdict:
+    clients = _run(numbers).filter(pl.col("rank") > 0).select("rank", "requests").unique().sort("rank")
+    counts = clients["requests"].to_list()
     share = sum(counts[-3:]) / sum(counts)
     return verdict(share >= 1 / 3, f"{len(counts)} clients, {counts[0]} to {counts[-1]} requests, {100 * share:.0f} %")
 
 
-def _bursty(metrics: pl.DataFrame) -> Verdict:
-    found = metrics.select("rank", "requests", "dispersion").unique().sort("rank")
-    if found.is_empty():
-        return missing("a run")
-    of_all, *of_clients = found["dispersion"].to_list()
+def _bursty(numbers: Numbers) -> Verdict:
+    of_all, *of_clients = _run(numbers).select("rank", "dispersion").unique().sort("rank")["dispersion"].to_list()
     return verdict(of_all > 1.5 and max(of_clients) > 5, f"{of_all:.1f}; {max(of_clients):.1f}")
 
 
-def _means(metrics: pl.DataFrame) -> Verdict:
-    if metrics.is_empty():
-        return missing("a run")
-    found = {name: metrics[name].to_numpy() for name in LENGTHS}
-    off = max(abs(lengths.mean() / MEANS[name] - 1) for name, lengths in found.items())
+def _means(numbers: Numbers) -> Verdict:
+    found = {name: _run(numbers)[name].to_numpy() for name in LENGTHS}
     ours = "; ".join(f"{lengths.mean():.0f} ({lengths.min()}-{lengths.max()})" for lengths in found.values())
-    return verdict(bool(off <= 0.1), ours)
+    return verdict(off([lengths.mean() for lengths in found.values()], [*MEANS.values()]) <= 0.1, ours)
 
 
 RATE_CLAIMS = (
-    Claim("11 skewed", "Three of 27 clients send more than a third of all requests",
-          {PLATFORM: "27 clients, 1 to 296 requests, 50 %"}, "none", _skewed, given=True),
-    Claim("11 bursty", "Dispersion of the counts in 20 s of all, and by the minute of the burstiest client, above Poisson's 1",
-          {PLATFORM: "3.4; 19.0"}, "1.5; 5", _bursty, given=True),
+    claim("11 skewed", "Three of 27 clients send more than a third of all requests", "27 clients, 1 to 296 requests, 50 %",
+          "none", _skewed, given=True),
+    claim("11 bursty", "Dispersion of the counts in 20 s of all, and by the minute of the burstiest client, above Poisson's 1",
+          "3.4; 19.0", "1.5; 5", _bursty, given=True),
 )  # fmt: skip
 LENGTH_CLAIMS = (
-    Claim("20 means", "Mean length of prompts and outputs", {PLATFORM: "136 (2-1021); 256 (2-977)"}, "10 %", _means,
-          given=True),
-)  # fmt: skip
+    claim("20 means", "Mean length of prompts and outputs", "136 (2-1021); 256 (2-977)", "10 %", _means, given=True),
+)
 WORKLOAD_FIGURES = (
     figure("fig11", "Request rates of the real workload's clients", ("vtc",), measure_rates, draw_rates, RATE_CLAIMS),
     figure("fig20", "Lengths of the real workload's requests", ("vtc",), measure_lengths, draw_lengths, LENGTH_CLAIMS),

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 
 from exps.claims import Claim
 from exps.figure import Figure, Options, Platform, Sweep
+from exps.pictures import Curves, all_of
 from exps.vtc import suite_claims as claims
 from exps.vtc.claims import POOL_TOKENS, SETTINGS
 from exps.vtc.fig3 import S1
-from exps.vtc.measures import over_time
+from exps.vtc.measures import DIFFERENCE, RESPONSE, over_time
+from plots.axes import Axis
 
 WINDOW_S, QUICK_S = 60.0, 120.0
 WEIGHTED = "vtc,order=vtc(weights=client-1:1;client-2:2;client-3:3;client-4:4)"
 TITLES = {"vtc": "VTC", "fcfs": "FCFS", "lcf": "LCF", WEIGHTED: "VTC, weighted 1:2:3:4"}
-SERVICE, RESPONSE, DIFFERENCE = "service_per_s", "response_s", "service_difference"
-LABELS = {SERVICE: "Service per second", RESPONSE: "Time to first token (s)", DIFFERENCE: "Service difference"}
+SERVICE, WAIT, GAP = "service_per_s", "response_s", "service_difference"
+SHOWN = {SERVICE: Axis("value", "Service per second", (0, None)), WAIT: RESPONSE, GAP: DIFFERENCE}
 Make = Callable[[float, int], "pl.DataFrame"]
 
 
@@ -85,17 +86,17 @@ def _prompt(tokens: int) -> int:
 
 BOTH = ("vtc", "fcfs")
 SUITES = (
-    Suite(4, "Three clients, two of them light (proportional)", _overload(0.25, 0.5, 1.5), BOTH, (SERVICE, RESPONSE),
+    Suite(4, "Three clients, two of them light (proportional)", _overload(0.25, 0.5, 1.5), BOTH, (SERVICE, WAIT),
           claims.PROPORTIONAL),
-    Suite(5, "A light client that pauses every second minute (on_off_less)", _on_off(0.5, 2.0), BOTH, (SERVICE, RESPONSE),
+    Suite(5, "A light client that pauses every second minute (on_off_less)", _on_off(0.5, 2.0), BOTH, (SERVICE, WAIT),
           claims.ON_OFF_LESS),
-    Suite(6, "A heavy client that pauses every second minute (on_off_overload)", _on_off(2.0, 3.0), BOTH, (SERVICE, RESPONSE),
+    Suite(6, "A heavy client that pauses every second minute (on_off_overload)", _on_off(2.0, 3.0), BOTH, (SERVICE, WAIT),
           claims.ON_OFF_OVERLOAD),
     Suite(7, "Short requests against long ones (poisson_short_long)", _poisson((8.0, 64, 64), (1.5, 256, 256)), BOTH,
-          (SERVICE, DIFFERENCE), claims.SHORT_LONG),
+          (SERVICE, GAP), claims.SHORT_LONG),
     Suite(8, "Long prompts against long answers (poisson_short_long_2)", _poisson((8.0, 512, 32), (1.5, 32, 512)), BOTH,
-          (SERVICE, DIFFERENCE), claims.PREFILL_DECODE),
-    Suite(9, "A client whose rate rises (increase)", _increase, BOTH, (SERVICE, RESPONSE), claims.INCREASE),
+          (SERVICE, GAP), claims.PREFILL_DECODE),
+    Suite(9, "A client whose rate rises (increase)", _increase, BOTH, (SERVICE, WAIT), claims.INCREASE),
     Suite(10, "Rates that change twice (dist_shift)", _shift, ("vtc", "lcf"), (SERVICE,), claims.SHIFT, 900.0),
     Suite(16, "Four clients of different weight (overload-weighted)", _overload(0.8, 0.8, 1.2, 1.6), ("vtc", WEIGHTED),
           (SERVICE,), claims.WEIGHTED),
@@ -105,9 +106,6 @@ SUITES = (
 def _figure(suite: Suite) -> Figure:
     def timetable(platform: Platform, duration_s: float, options: Options) -> pl.DataFrame:
         return suite.make(duration_s, options.seed)
-
-    def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
-        return _draw(suite, metrics, caption, folder, suffix)
 
     return Figure(
         id=f"vtc/fig{suite.number}",
@@ -119,7 +117,7 @@ def _figure(suite: Suite) -> Figure:
         calibrations=("session-2024", "session-2023"),
         timetable=timetable,
         measure=over_time(lambda end_s: min(WINDOW_S, end_s / 4)),
-        draw=draw,
+        draw=all_of(*(_picture(suite, letter, metric) for letter, metric in zip("ab", suite.shows, strict=False))),
         claims=suite.claims,
         point_seconds=1.5,
         point_bytes=400_000,
@@ -128,34 +126,16 @@ def _figure(suite: Suite) -> Figure:
     )
 
 
-def _draw(suite: Suite, metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
-    """A picture for each quantity: differences with a curve a system, the others with a panel a system."""
-    from plots.curves import Axis, Panels, time_curves
-
-    paths: list[Path] = []
-    for letter, quantity in zip("abc", suite.shows, strict=False):
-        rows = metrics.filter(pl.col("metric") == quantity).rename({"value": quantity})
-        by_system = quantity == DIFFERENCE
-        paths += time_curves(
-            rows,
-            None,
-            x=Axis("time_s", "Time (s)", limits=(0, None)),
-            y=Axis(quantity, LABELS[quantity], limits=(0, None)),
-            path=folder / f"fig{suite.number}{letter}-{suffix}",
-            series="system" if by_system else "client",
-            panels=None if by_system else Panels("system", _titles(rows)),
-            labels=TITLES if by_system else {name: name.replace("-", " ") for name in _names(rows, "client")},
-            footer=caption,
-        )
-    return paths
+def _picture(suite: Suite, letter: str, metric: str) -> Curves:
+    """Differences have a curve a system, other quantities a curve a client and a panel a system."""
+    stem = f"fig{suite.number}{letter}"
+    if metric == GAP:
+        return Curves(stem, SHOWN[metric], labels=TITLES, metric=metric)
+    return Curves(stem, SHOWN[metric], series="client", panels="system", labels=TITLES, metric=metric, rows=_spaced)
 
 
-def _titles(rows: pl.DataFrame) -> dict[str, str]:
-    return {name: TITLES.get(name, name) for name in _names(rows, "system")}
-
-
-def _names(rows: pl.DataFrame, column: str) -> Sequence[str]:
-    return rows[column].unique(maintain_order=True).to_list()
+def _spaced(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.with_columns(pl.col("client").str.replace("-", " "))
 
 
 SUITE_FIGURES = tuple(_figure(suite) for suite in SUITES)

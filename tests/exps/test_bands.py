@@ -60,7 +60,7 @@ def test_claims_are_counted_over_the_repeats(repeats):
     ],
 )
 def test_a_verdict_counts_the_runs_that_judge(statuses, verdict, count):
-    claim = Claim("X", "s", {"m": "1"}, "none", lambda rows: Verdict(rows["status"][0], rows["status"][0]))
+    claim = Claim("X", "s", {"m": "1"}, "none", lambda of: Verdict(of.frame["status"][0], of.frame["status"][0]))
     place = {Platform("m", "", "", ""): (1, 1)}
     runs = [judge([claim], pl.DataFrame({"model": ["m"], "status": [status]}), place)[0] for status in statuses]
     found = over_runs(runs, "because")

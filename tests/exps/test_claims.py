@@ -7,7 +7,7 @@ import pytest
 
 from exps.adaserve.claims import CLAIMS as ADASERVE_CLAIMS
 from exps.adaserve.evaluation import RATES
-from exps.claims import FAILS, HOLDS, NOT_JUDGED, Claim, any_fails, judge, verdict
+from exps.claims import FAILS, HOLDS, NOT_JUDGED, Claim, any_fails, judge, judge_one, verdict
 from exps.claims_page import claims_page
 from exps.figure import Platform
 from exps.published import read_published
@@ -51,7 +51,7 @@ def change(frame: pl.DataFrame, system: str, column: str, value: float, rps: flo
 @pytest.mark.parametrize("claim", ADASERVE)
 def test_the_published_numbers_hold(claim, model):
     metrics = published_sweep().filter(pl.col("model") == model)
-    assert ADASERVE[claim].judge(metrics).status == HOLDS
+    assert judge_one(ADASERVE[claim], metrics).status == HOLDS
 
 
 @pytest.mark.parametrize(
@@ -68,18 +68,18 @@ def test_the_published_numbers_hold(claim, model):
 )
 def test_each_adaserve_claim_can_fail(claim, system, column, value):
     metrics = change(published_sweep().filter(pl.col("model") == "llama"), system, column, value)
-    assert ADASERVE[claim].judge(metrics).status == FAILS
+    assert judge_one(ADASERVE[claim], metrics).status == FAILS
 
 
 def test_goodput_that_falls_at_the_top_fails_c3():
     llama = published_sweep().filter(pl.col("model") == "llama")
-    assert ADASERVE["C3"].judge(change(llama, "adaserve", "goodput_tokens_per_s", 800.0, 4.8)).status == FAILS
+    assert judge_one(ADASERVE["C3"], change(llama, "adaserve", "goodput_tokens_per_s", 800.0, 4.8)).status == FAILS
 
 
 @pytest.mark.parametrize("claim", ["C2", "C3", "C4", "C5"])
 def test_without_the_highest_rate_a_claim_is_not_judged(claim):
     metrics = published_sweep().filter((pl.col("model") == "qwen") & (pl.col("rps") < 4.1))
-    found = ADASERVE[claim].judge(metrics)
+    found = judge_one(ADASERVE[claim], metrics)
     assert found.status == NOT_JUDGED
     assert "4.2" in found.ours
 
@@ -87,14 +87,14 @@ def test_without_the_highest_rate_a_claim_is_not_judged(claim):
 @pytest.mark.parametrize("claim", ADASERVE)
 def test_without_a_baseline_or_points_no_crash(claim):
     metrics = published_sweep()
-    assert ADASERVE[claim].judge(metrics.head(0)).status == NOT_JUDGED
-    found = ADASERVE[claim].judge(metrics.filter((pl.col("system") == "adaserve") & (pl.col("model") == "llama")))
+    assert judge_one(ADASERVE[claim], metrics.head(0)).status == NOT_JUDGED
+    found = judge_one(ADASERVE[claim], metrics.filter((pl.col("system") == "adaserve") & (pl.col("model") == "llama")))
     assert found.status == (HOLDS if claim == "C3" else NOT_JUDGED)
 
 
 @pytest.mark.parametrize("claim", VTC)
 def test_vtc_claims_hold_for_flat_and_linear(claim):
-    assert VTC[claim].judge(overload()).status == HOLDS
+    assert judge_one(VTC[claim], overload()).status == HOLDS
 
 
 @pytest.mark.parametrize(
@@ -108,12 +108,12 @@ def test_vtc_claims_hold_for_flat_and_linear(claim):
     ],
 )
 def test_each_vtc_claim_can_fail(claim, frame):
-    assert VTC[claim].judge(frame).status == FAILS
+    assert judge_one(VTC[claim], frame).status == FAILS
 
 
 @pytest.mark.parametrize("claim", VTC)
 def test_vtc_claims_need_their_systems(claim):
-    assert VTC[claim].judge(overload().head(0)).status == NOT_JUDGED
+    assert judge_one(VTC[claim], overload().head(0)).status == NOT_JUDGED
 
 
 def test_judgements_tell_what_is_partial_and_quick_judges_nothing():
@@ -129,7 +129,7 @@ def test_judgements_tell_what_is_partial_and_quick_judges_nothing():
 
 def test_a_cause_is_told_where_the_claim_fails_and_nowhere_else():
     frame = pl.DataFrame({"model": ["a", "b", "c"], "good": [True, False, False]})
-    claim = Claim("X", "all is good", {}, "none", lambda rows: verdict(rows["good"][0], "-"), {"b": "because of b"})
+    claim = Claim("X", "all is good", {}, "none", lambda of: verdict(of.frame["good"][0], "-"), {"b": "because of b"})
     rows = judge([claim], frame, at(dict.fromkeys("abc", (1, 1))))
     assert [row.cause for row in rows] == ["", "because of b", ""]
     assert not any(row.cause for row in judge([claim], frame, at({"b": (1, 1)}), quick=True))
@@ -137,7 +137,7 @@ def test_a_cause_is_told_where_the_claim_fails_and_nowhere_else():
 
 def test_a_page_counts_verdicts_and_tells_causes():
     frame = pl.DataFrame({"model": ["a", "b"], "good": [True, False]})
-    claim = Claim("X", "a | b", {"a": "1"}, "none", lambda rows: verdict(rows["good"][0], "2"), "for want of c")
+    claim = Claim("X", "a | b", {"a": "1"}, "none", lambda of: verdict(of.frame["good"][0], "2"), "for want of c")
     rows = judge([claim], frame, at(dict.fromkeys("ab", (1, 1))))
     page = claims_page([(find_figure(name), rows, "from there.") for name in ("fig8", "fig9")])
     assert "\n1 claims hold, 0 fail, 0 are unsure, 0 are not judged; 0 of 1 facts are as stated.\n" in page
@@ -156,9 +156,9 @@ def gone(_):
     return [][0]
 
 
-@pytest.mark.parametrize("broken", [lambda rows: verdict(1 / rows["value"][0] > 0, ""), gone,
-                                    lambda rows: verdict(None < 1, ""), lambda rows: verdict(rows["none"][0] > 0, ""),
-                                    lambda rows: verdict(float("nan") > 0, "nan of 3")])  # fmt: skip
+@pytest.mark.parametrize("broken", [lambda of: verdict(1 / of.frame["value"][0] > 0, ""), gone,
+                                    lambda of: verdict(None < 1, ""), lambda of: verdict(of.frame["none"][0] > 0, ""),
+                                    lambda of: verdict(float("nan") > 0, "nan of 3")])  # fmt: skip
 def test_a_claim_without_its_values_is_not_judged_and_says_which_are_missing(broken):
     frame = pl.DataFrame({"model": "a", "system": "vtc", "metric": "service_total", "value": [0.0]})
     (row,) = judge([Claim("X", "s", {"a": "1"}, "none", broken)], frame, at({"a": (1, 1)}))

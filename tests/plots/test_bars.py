@@ -5,8 +5,9 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from plots.axes import Axis, Bound
 from plots.bars import histograms, row_bars
-from plots.curves import Axis, Bound, sweep_curves
+from plots.curves import curves
 from plots.many import many_curves
 
 PANELS = {"largest": "Largest", "mean": "Mean"}
@@ -66,6 +67,6 @@ def test_named_clients_stand_out_of_the_others(tmp_path):
 def test_a_sweep_may_have_a_line_to_compare_with(tmp_path, value):
     frame = pl.DataFrame({"system": ["rpm"] * 2, "limit": [5, 30], "speed": [3.0, 7.0]})
     axes = {"x": Axis("limit", "Limit"), "y": Axis("speed", "Speed", (0, 9))}
-    plain = sweep_curves(frame, None, path=tmp_path / "a", **axes)
-    bound = sweep_curves(frame, None, path=tmp_path / "b", bounds=[Bound(value, f"VTC {value}")], **axes)
+    plain = curves(frame, None, path=tmp_path / "a", **axes)
+    bound = curves(frame, None, path=tmp_path / "b", bounds=[Bound(value, f"VTC {value}")], **axes)
     assert png(plain) != png(bound)

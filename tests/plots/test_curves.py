@@ -1,7 +1,8 @@
 import polars as pl
 import pytest
 
-from plots.curves import Axis, Bound, Panels, sweep_curves, time_curves
+from plots.axes import Axis, Bound, Panels
+from plots.curves import curves
 from plots.style import SYSTEMS, looks_of
 
 RPS, ATTAINMENT = Axis("rps", "Request rate (requests/s)"), Axis("attainment", "SLO attainment (%)", (0, 100))
@@ -14,7 +15,7 @@ def sweep(systems=("adaserve", "vllm"), models=("llama", "qwen")):
 
 def draw(path, ours, published=None, **more):
     panels = Panels("model", {"llama": "Llama-3.1-70B", "qwen": "Qwen2.5-32B"})
-    return sweep_curves(ours, published, x=RPS, y=ATTAINMENT, path=path, panels=panels, **more)
+    return curves(ours, published, x=RPS, y=ATTAINMENT, path=path, panels=panels, **more)
 
 
 def png_width(path):
@@ -53,14 +54,14 @@ def test_published_series_that_ours_lacks_are_left_out(tmp_path):
     assert few[0].read_bytes() == many[0].read_bytes()
 
 
-def test_time_curves_skip_gaps_and_draw_the_bound(tmp_path):
+def test_curves_skip_gaps_and_draw_the_bound(tmp_path):
     frame = pl.DataFrame(
         {"system": ["vtc", "fcfs"] * 4, "t": [0, 0, 1, 1, 2, 2, 3, 3], "d": [0, 0, 1, 9, None, 19, 2, 30_000]}
     )
     time, difference = Axis("t", "Time (s)", (0, 3)), Axis("d", "Service difference (tokens)", (0, None))
     files = [
-        time_curves(frame, frame, x=time, y=difference, series="system", bound=bound, path=tmp_path / name)
-        for name, bound in (("a", None), ("b", Bound(40.0, "2U")))
+        curves(frame, frame, x=time, y=difference, series="system", bounds=bounds, path=tmp_path / name)
+        for name, bounds in (("a", []), ("b", [Bound(40.0, "2U")]))
     ]
     assert files[0][1].read_bytes() != files[1][1].read_bytes()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from plots.curves import Axis
+from plots.axes import Axis
 from plots.sheets import Bars, Stroke, bar_sheet, line_sheet
 
 ROUND = Axis("round", "Round")

@@ -7,7 +7,7 @@ from itertools import product
 import polars as pl
 import pytest
 
-from exps.claims import FAILS, HOLDS, NOT_JUDGED
+from exps.claims import FAILS, HOLDS, NOT_JUDGED, judge_one
 from exps.exfairs.claims import scenario_claims
 from exps.exfairs.setup import BASELINES, CONTINUOUS, EXFAIRS, FCFS, PENALIZED, SLO_ONLY, VTC
 from exps.exfairs.sweep_claims import ABLATION_CLAIMS, ALPHA_CLAIMS, LOAD_CLAIMS, SLO_CLAIMS
@@ -26,7 +26,7 @@ def run(axis, x, system, violations, **more):
 
 def verdicts(claims, rows, id):
     frame = pl.DataFrame(rows, infer_schema_length=None)
-    return next(claim for claim in claims if claim.id == id).judge(frame)
+    return judge_one(next(claim for claim in claims if claim.id == id), frame)
 
 
 def scenario(own, others, **more):
@@ -116,13 +116,13 @@ def test_alpha_is_best_in_the_middle(own, status):
 def test_the_ablation_judges_every_form_beside_the_baselines():
     others = [run("load", 0.8, SLO_ONLY, 600, needless=3), run("load", 0.8, EXFAIRS, 600)]
     rows = [*sweep("load", {0.8: 300}, {0.8: 500}, PENALIZED), *others]
-    found = {claim.id: claim.judge(pl.DataFrame(rows)).status for claim in ABLATION_CLAIMS}
+    found = {claim.id: judge_one(claim, pl.DataFrame(rows)).status for claim in ABLATION_CLAIMS}
     assert (found["1 ExFairS"], found["1 ExFairS, 1 - share"]) == (FAILS, HOLDS)
     assert (found["3 ExFairS"], found["3 ExFairS, 1 - share"]) == (FAILS, HOLDS)
     assert (found["4 ExFairS"], found["4 ExFairS, SLO alone"]) == (HOLDS, FAILS)
     assert found["1 ExFairS, half as far"] == NOT_JUDGED
     faster = [claim for claim in ABLATION_CLAIMS if claim.id.startswith("2 ExFairS, 1 - share")]
-    timely, within_slo = (claim.judge(pl.DataFrame(rows)) for claim in faster)
+    timely, within_slo = (judge_one(claim, pl.DataFrame(rows)) for claim in faster)
     assert (timely.status, within_slo.status) == (FAILS, HOLDS) and "+40.0 %" in within_slo.ours
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from exps.claims import FAILS, HOLDS, NOT_JUDGED
+from exps.claims import FAILS, HOLDS, NOT_JUDGED, judge_one
 from exps.fairserve import cause_claims
 from exps.fairserve.cause_claims import BY_TOKEN, NO_APPS, UNPREFERRED, WL_ENDS
 from exps.fairserve.causes import EQUAL, ONE_APP, timetable
@@ -24,7 +24,7 @@ QUICK = Options(quick=True)
 
 
 def verdicts(of: Any, metrics: pl.DataFrame) -> dict[str, str]:
-    return {claim.id: claim.judge(metrics).status for claim in of}
+    return {claim.id: judge_one(claim, metrics).status for claim in of}
 
 
 def limits(**of_free: Any) -> pl.DataFrame:

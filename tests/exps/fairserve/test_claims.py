@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from exps.claims import FAILS, HOLDS, NOT_JUDGED
+from exps.claims import FAILS, HOLDS, NOT_JUDGED, judge_one
 from exps.fairserve import claims, suite_claims
 from exps.published import read_published
 
@@ -28,7 +28,7 @@ def published(name: str) -> pl.DataFrame:
 
 
 def verdicts(of: Any, metrics: pl.DataFrame) -> dict[str, str]:
-    return {claim.id: claim.judge(metrics).status for claim in of}
+    return {claim.id: judge_one(claim, metrics).status for claim in of}
 
 
 def changed(metrics: pl.DataFrame, system: str, limit: float, **values: Any) -> pl.DataFrame:

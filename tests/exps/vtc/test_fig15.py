@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import cli
-from exps.claims import FAILS, HOLDS, NOT_JUDGED
+from exps.claims import FAILS, HOLDS, NOT_JUDGED, judge_one
 from exps.figure import Options
 from exps.registry import find_figure
 from exps.vtc.fig15 import FIG15A, FIG15B, S4
@@ -22,7 +22,7 @@ def frame(metric: str, values: dict[float, float]) -> pl.DataFrame:
 
 
 def status(figure, claim: str, metrics: pl.DataFrame) -> str:
-    return next(item for item in figure.claims if item.id == claim).judge(metrics).status
+    return judge_one(next(item for item in figure.claims if item.id == claim), metrics).status
 
 
 def test_the_pool_is_the_axis_of_one_and_fixed_in_the_other():

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import cli
-from exps.claims import FAILS, HOLDS, NOT_JUDGED
+from exps.claims import FAILS, HOLDS, NOT_JUDGED, judge_one
 from exps.vtc.table_claims import claims_of
 from exps.vtc.table_rows import MEASURES, TABLE2, TABLE3, TABLE4, Table
 
@@ -27,7 +27,7 @@ def as_published(table: Table, **changed: float) -> pl.DataFrame:
 
 def judged(table: Table, metrics: pl.DataFrame) -> dict[str, str]:
     prefix = f"Table {table.number} "
-    return {claim.id.removeprefix(prefix): claim.judge(metrics).status for claim in claims_of(table)}
+    return {claim.id.removeprefix(prefix): judge_one(claim, metrics).status for claim in claims_of(table)}
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.title)

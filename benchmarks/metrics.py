@@ -29,7 +29,7 @@ def records(requests: int, clients: int) -> pl.DataFrame:
     ).with_columns(
         status=pl.lit("finished"), preemptions=0, drafted_tokens=0, accepted_tokens=0,
         slo_s=pl.lit(None, pl.Float64), slo_tpot_s=pl.lit(None, pl.Float64),
-    )  # fmt: skip
+    )
 
 
 def main() -> None:

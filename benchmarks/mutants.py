@@ -27,7 +27,7 @@ HANGS_S = 600
 POLICIES = tuple(f"tests/engine/test_{name}.py" for name in ("edges", "giving_way", "core"))
 WIDER = ("tests/engine/invariants", *(f"tests/engine/test_{name}.py" for name in ("patience", "contract", "knobs")))
 OF_METRICS = ("envelope", "fairness_metrics", "interaction_metrics", "jain", "refusal_metrics", "request_metrics", "response",
-              "round_metrics", "service_metrics", "starvation_and_isolation", "table_metrics")  # fmt: skip
+              "round_metrics", "service_metrics", "starvation_and_isolation", "table_metrics")
 METRICS = ("tests/engine/test_edges.py", *(f"tests/exps/test_{name}.py" for name in OF_METRICS))
 PAPERS = ("tests/exps/vtc", "tests/exps/fairserve", "tests/exps/exfairs")
 SERVING = ("tests/exps/test_simulation.py", "tests/exps/test_check_policy.py")
@@ -40,7 +40,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 SWAPS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.And: ast.Or, ast.Or: ast.And,
-}  # fmt: skip
+}
 NAMES = {"min": "max", "max": "min"}
 
 

@@ -46,11 +46,11 @@ SYSTEMS = {"plain": "vllm", "vllm-spec-4": "vllm-spec-4", "adaserve": "adaserve"
 TARGET = DecoderConfig(
     vocabulary=4096, hidden=384, layers=6, heads=8, kv_heads=2, head_size=32, intermediate=1024, context=2048,
     tied_embeddings=True,
-)  # fmt: skip
+)
 DRAFT = DecoderConfig(
     vocabulary=4096, hidden=128, layers=2, heads=4, kv_heads=2, head_size=32, intermediate=352, context=2048,
     tied_embeddings=True,
-)  # fmt: skip
+)
 
 
 @dataclass
@@ -223,7 +223,7 @@ def transformers_generate(target: Decoder, answer: int) -> Callable[[Sequence[in
         out = model.generate(
             torch.tensor([list(prompt)]), attention_mask=torch.ones(1, len(prompt), dtype=torch.int64), do_sample=False,
             use_cache=True, max_new_tokens=answer, min_new_tokens=answer, pad_token_id=0,
-        )  # fmt: skip
+        )
         assert out.shape[1] == len(prompt) + answer
 
     return run

@@ -62,7 +62,7 @@ class Curves:
                 panels = Panels(panels, {name: self.labels.get(name, name) for name in names})
             paths += curves(rows, self.published(part), x=self.x, y=self.y, path=folder / f"{stem}-{suffix}",
                             series=self.series, panels=panels, bounds=self.bounds(part), labels=self.labels,
-                            footer=caption)  # fmt: skip
+                            footer=caption)
         return paths
 
 
@@ -91,7 +91,7 @@ class Bars:
             rows = self.rows(part)
             there = {panel: label for panel, label in self.panels.items() if panel in set(rows["panel"])}
             paths += grouped_bars(rows, self.published(part), panels=there, labels=self.labels, x=self.x,
-                                  path=folder / f"{stem}-{suffix}", symlog=self.symlog, footer=caption)  # fmt: skip
+                                  path=folder / f"{stem}-{suffix}", symlog=self.symlog, footer=caption)
         return paths
 
 

@@ -16,7 +16,7 @@ class Recorder:
 
     _COUNTS = {"output_tokens": "generated", "steps": "steps", "drafted_tokens": "drafted_tokens",
                "accepted_tokens": "accepted_tokens", "preemptions": "preemptions",
-               "prompt_served": "prompt_served"}  # fmt: skip
+               "prompt_served": "prompt_served"}
     _TIMES = ("admitted_s", "first_token_s", "finished_s")
 
     def __init__(self, requests: int, record_steps: bool):
@@ -44,7 +44,7 @@ class Recorder:
         self._counts[row] = (
             request.generated, request.steps, request.drafted_tokens, request.accepted_tokens, request.preemptions,
             request.prompt_served,
-        )  # fmt: skip
+        )
 
     def step_done(self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int]) -> None:
         if self._log is not None:
@@ -78,7 +78,7 @@ RECORD_COLUMNS = (
     "prompt_tokens", "output_tokens", "arrival_s", "admitted_s", "first_token_s", "finished_s", "slo_tpot_s",
     "steps", "drafted_tokens", "accepted_tokens", "preemptions", "prompt_served", "calls", "system_tokens", "app_limit",
     "slo_s", "expected_input", "expected_system", "expected_output", "patience_s",
-)  # fmt: skip
+)
 
 
 class StepLog:
@@ -111,5 +111,5 @@ class StepLog:
         for client in list(self._open):
             self._close(client)
         schema = {"client": pl.String, "start_s": pl.Float64, "end_s": pl.Float64, "steps": pl.Int64,
-                  "prompt_tokens": pl.Int64, "output_tokens": pl.Int64}  # fmt: skip
+                  "prompt_tokens": pl.Int64, "output_tokens": pl.Int64}
         return pl.DataFrame(self._rows, schema, orient="row").sort("start_s", "client", maintain_order=True)

@@ -96,7 +96,7 @@ class Reporter:
         columns = (
             TextColumn("points"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
             TimeRemainingColumn(),
-        )  # fmt: skip
+        )
         with Progress(*columns, console=self._progress, disable=total == 0) as bar:
             task = bar.add_task("points", total=total)
             yield lambda: bar.advance(task)

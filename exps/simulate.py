@@ -30,7 +30,7 @@ CLIENT_COLUMNS = (
     "client", "submitted", "finished", "rejected", "aborted", "attainment_pct", "tokens_per_s", "mean_ttft_s", "p99_ttft_s",
     "mean_tpot_s", "p99_tpot_s", "mean_e2e_s", "starvation_s",
     "starvation_counting_refused_s",
-)  # fmt: skip
+)
 MOST_CLIENTS = 40
 
 

@@ -17,7 +17,7 @@ from exps.workload.timetable import EXPECTED
 MEASURED_ON = "tiny"
 COLUMNS = (
     "client", "prompt_tokens", "output_tokens", "arrival_s", "slo_tpot_s", "category", "app", "interaction", "call", "adapter",
-)  # fmt: skip
+)
 OF_APPLICATIONS = ("calls", "system_tokens", "app_limit", "slo_s", "patience_s", *EXPECTED)
 
 

@@ -180,7 +180,7 @@ def _ask(command: Sequence[str], timeout_s: float) -> _Answer:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, errors="replace", start_new_session=True,
-        )  # fmt: skip
+        )
     except OSError as error:
         return _Answer("", f"{PROGRAM} cannot be started ({error.strerror}); {RUN_IT}.")
     try:

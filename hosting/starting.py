@@ -87,7 +87,7 @@ def create(engine: Engine, wish: Wish, image: dict[str, Any], checkout: Path, mo
             nano_cpus=None if wish.cpus is None else round(wish.cpus * 1e9), security_opt=["no-new-privileges"],
             userns_mode="keep-id" if engine.rootless and engine.kind == PODMAN else None,
             ports={} if wish.port is None else {f"{wish.port}/tcp": ("127.0.0.1", wish.port)}, **devices,
-        )  # fmt: skip
+        )
         try:
             container.start()
         except BaseException:

@@ -24,7 +24,7 @@ THICKNESS = 0.78
 COLOURS = (BLUE, SKY)
 MARK: dict[str, Any] = {
     "color": BLACK, "marker": "D", "markersize": 4.5, "markeredgecolor": "white", "markeredgewidth": 0.6, "linestyle": "none",
-}  # fmt: skip
+}
 
 
 def row_bars(
@@ -61,7 +61,7 @@ def histograms(
             axis.hist(values, bins=np.linspace(0, values.max(), bins + 1).tolist(), color=BLUE)
             axis.axvline(values.mean(), color=BLACK, linewidth=0.8, linestyle=":")
             axis.annotate(f"mean {values.mean():.0f}", (values.mean(), 0.98), xycoords=("data", "axes fraction"),
-                          xytext=(3, 0), textcoords="offset points", va="top")  # fmt: skip
+                          xytext=(3, 0), textcoords="offset points", va="top")
             axis.set_xlabel(label)
             axis.xaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
         axes[0].set_ylabel(y)

@@ -18,7 +18,7 @@ from plots.style import BLACK, GREY, HATCHES, PAGE_IN, Look, fitted, house_style
 
 HEIGHT_IN, LABEL_IN, MARGIN_IN, WIDTH, LEGEND_COLUMNS = 2.2, 1.5, 0.6, 0.82, 6
 MARK: dict[str, Any] = {"color": BLACK, "marker": "D", "markersize": 3.6, "linestyle": "none", "markeredgecolor": "white",
-                        "markeredgewidth": 0.5}  # fmt: skip
+                        "markeredgewidth": 0.5}
 
 
 def grouped_bars(

@@ -133,7 +133,7 @@ def _draw_bars(axis: Axes, panel: Bars, there: Mapping[str, Mapping[str, Any]], 
     if len(panel.columns) > 1:
         patches = [Patch(color=GREY, alpha=PALE if n else 1.0, label=label) for n, label in enumerate(panel.columns.values())]
         axis.legend(handles=patches, fontsize=SMALL_PT, ncols=len(patches), frameon=False, loc="lower left",
-                    bbox_to_anchor=(-0.02, 0.97), borderaxespad=0.1, handlelength=1.2)  # fmt: skip
+                    bbox_to_anchor=(-0.02, 0.97), borderaxespad=0.1, handlelength=1.2)
     axis.set_xlabel(panel.label)
     axis.set_xlim(*panel.limits)
     axis.grid(visible=False, axis="y")
@@ -156,7 +156,7 @@ def _grid(sheet: _Sheet, panel_in: float, handles: Sequence[Line2D], shared: str
         spare.remove()
     if handles:
         figure.legend(handles=handles, loc="outside upper center", ncols=in_a_row, frameon=False, title=sheet.title or None,
-                      title_fontsize=TEXT_PT + 1)  # fmt: skip
+                      title_fontsize=TEXT_PT + 1)
     elif sheet.title:
         figure.suptitle(sheet.title, fontsize=TEXT_PT + 1)
     figure.text(0.01, 0.01, "\n".join(lines), fontsize=SMALL_PT, color=GREY, va="bottom")

@@ -92,7 +92,7 @@ SYSTEMS = {
     "fs-fair-wsc-limit": Look("FS (W+L)", BLACK, "X"),
 }
 OTHERS = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (PURPLE, "D"), (SKY, "v"), (BLACK, "X"), (VERMILLION, "P"),
-          ("#332288", "<"), ("#117733", ">"), ("#44AA99", "p"), ("#AA4499", "h"), ("#DDCC77", "d"))  # fmt: skip
+          ("#332288", "<"), ("#117733", ">"), ("#44AA99", "p"), ("#AA4499", "h"), ("#DDCC77", "d"))
 
 MARKERS = ("o", "s", "^", "D", "v", "X", "P", "<", ">", "p", "h")
 LINES = ("-.", ":")

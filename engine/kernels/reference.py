@@ -62,7 +62,7 @@ class ReferenceAttention:
         return torch.cat([
             _attend(layer, self._kv, segment, *(x[segment.start : segment.stop] for x in (q, k, v)))
             for segment in self._segments
-        ])  # fmt: skip
+        ])
 
 
 def _attend(layer: int, kv: PagedKV, segment: Segment, q: Tensor, k: Tensor, v: Tensor) -> Tensor:

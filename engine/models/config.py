@@ -69,7 +69,7 @@ def from_huggingface(table: Mapping[str, Any], where: str) -> DecoderConfig:
     if family not in FAMILIES:
         raise InputError(f"{where} is a {family}; the decoders here are {' and '.join(FAMILIES)}.")
     missing = [key for key in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads",
-                               "intermediate_size") if key not in table]  # fmt: skip
+                               "intermediate_size") if key not in table]
     if missing:
         raise InputError(f"{where} does not say {missing[0]}; fetch the whole model again.")
     if table.get("hidden_act", "silu") != "silu" or table.get("use_sliding_window", False) or table.get("mlp_bias", False):

@@ -48,7 +48,7 @@ def fit(report: Report) -> None:
         errors[median] = sum(abs(log(run.latency_s[kind] / stated)) for run in runs for kind, stated in STATED_S.items())
         missed, gave_up = (sum(getattr(run, name) for run in runs) / len(runs) for name in ("short_missed", "gave_up"))
         report(f"median {median}: short {means['short']:.1f} s, long {means['long']:.1f} s, {missed:.0%} of the short miss,"
-               f" {gave_up:.0%} give up; error {errors[median]:.3f}")  # fmt: skip
+               f" {gave_up:.0%} give up; error {errors[median]:.3f}")
     best = min(errors, key=errors.__getitem__)
     report(f"median {best}; exps/workload/exfairs.py has {LONG.median:g}")
     whole = sum(run.tokens for run in run_all(best, SEATS))

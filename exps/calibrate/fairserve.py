@@ -64,7 +64,7 @@ def fit(folder: Path, report: Report, into: Path | None = None) -> list[Path]:
             server = _solve(server, name, run, place, wanted, 0.01 if name == "reads_per_wait" else 0.03)
         found = _replayed(server, run)
         report(f"{server}: decode step {found[0] / wanted[0] - 1:+.2%}, length {found[1] / wanted[1] - 1:+.2%},"
-               f" overtaking {found[2]:.2f} of {wanted[2]:.2f}")  # fmt: skip
+               f" overtaking {found[2]:.2f} of {wanted[2]:.2f}")
     report(f"reads_per_wait {server.reads_per_wait:.3f}; exps/fairserve/server.py has {READS_PER_WAIT}")
     return [store(f"{MODEL}@{HARDWARE}", _table(server), into)]
 

@@ -79,7 +79,7 @@ def _violations(x: float, name: str) -> Claim:
         return verdict(fewer(runs, x, EXFAIRS), violations(runs, x, EXFAIRS))
 
     return _claim(f"1 {name}", "SLO violations: ExFairS below VTC, FCFS and round-robin", "up to 100 % fewer",
-                  "1 point of the submitted", judge)  # fmt: skip
+                  "1 point of the submitted", judge)
 
 
 def _continuous(over: Places) -> Claim:
@@ -90,7 +90,7 @@ def _continuous(over: Places) -> Claim:
         return verdict(all(holds), "; ".join(counts))
 
     return _claim("1 continuous", "The same of the continuous form, in every scenario", "up to 100 % fewer",
-                  "1 point of the submitted", judge)  # fmt: skip
+                  "1 point of the submitted", judge)
 
 
 def _reaches_zero(over: Places) -> Claim:
@@ -110,7 +110,7 @@ def _throughput(over: Places, form: str) -> Claim:
         return verdict(max(gains["tokens_per_s"]) >= 0.8 * GAIN, "; ".join(parts))
 
     return _claim(f"2 {TITLES[form]}", "Throughput above the best of VTC, FCFS and round-robin", "+14 to +21.9 %",
-                  "20 % of +14, in a scenario", judge)  # fmt: skip
+                  "20 % of +14, in a scenario", judge)
 
 
 def _gains(runs: Runs, over: Places, form: str, rate: str) -> list[float]:

@@ -34,7 +34,7 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
 def _keyed(record: Record, frame: pl.DataFrame) -> pl.DataFrame:
     point = record.point
     key = {"model": point.platform.name, "setting": point.platform.setting.name, "system": point.system,
-           point.figure.sweep.axis: point.x}  # fmt: skip
+           point.figure.sweep.axis: point.x}
     return frame.select(*(pl.lit(value).alias(name) for name, value in key.items()), pl.all())
 
 

@@ -30,7 +30,7 @@ from plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLIO
 WINE, OLIVE, BROWN = "#882255", "#999933", "#8C564B"
 COLOURS = {EXFAIRS: VERMILLION, CONTINUOUS: ORANGE, PENALIZED: WINE, VTC: BLUE, "vtc-artifact": SKY, FCFS: BLACK,
            ROUND_ROBIN: GREEN, JUSTITIA: PURPLE, SLO_GREEDY: OLIVE, "que": BROWN, SLO_ONLY: ORANGE, SHORT_ROUNDS: PURPLE,
-           HALF_WAY: OLIVE}  # fmt: skip
+           HALF_WAY: OLIVE}
 MARKERS = dict(zip(COLOURS, "osPD^vX<>d123", strict=True))
 KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "short": ("-", (VERMILLION, ORANGE, PURPLE, WINE)),
@@ -87,11 +87,11 @@ def draw_scenario(metrics: pl.DataFrame, name: str, caption: str, folder: Path, 
     title = f"{name}, {TITLES.get(shown, shown)}, rounds of {PERIOD_S:.0f} s"
     strokes, entries = client_strokes(of_clients)
     performance = line_sheet(of_clients, PERFORMANCE, columns=2, x=ROUND, series="client", strokes=strokes, title=title,
-                             path=folder / f"{name}-performance-{suffix}", footer=caption, entries=entries)  # fmt: skip
+                             path=folder / f"{name}-performance-{suffix}", footer=caption, entries=entries)
     fairness = _draw_fairness(over_rounds.filter(system=shown), title, caption, folder / f"{name}-fairness-{suffix}")
     aggregated = line_sheet(over_rounds.filter(pl.col("client").is_null()), AGGREGATED, columns=2, x=ROUND, series="system",
                             strokes=system_strokes(systems), title=f"{name}, all clients", footer=caption,
-                            path=folder / f"{name}-aggregated-{suffix}")  # fmt: skip
+                            path=folder / f"{name}-aggregated-{suffix}")
     return [*performance, *fairness, *aggregated, *draw_comparison(metrics, name, caption, folder, suffix)]
 
 
@@ -149,4 +149,4 @@ def _draw_fairness(rows: pl.DataFrame, title: str, caption: str, path: Path) -> 
     both = pl.concat([clients.select("round", "client", "fairness_ratio", "credit"), indices], how="diagonal")
     panels = (FAIRNESS[0], Axis("index", "Jain's index", SHARE), FAIRNESS[1])
     return line_sheet(both, panels, columns=1, x=ROUND, series="client", strokes={**strokes, **INDICES}, title=title,
-                      path=path, footer=caption, entries=entries)  # fmt: skip
+                      path=path, footer=caption, entries=entries)

@@ -50,7 +50,7 @@ def _fewer_where_open(form: str, axis: str) -> Claim:
         return verdict(len(holds) == len(there), f"at {len(holds)} of {len(there)} values: {', '.join(holds) or 'none'}")
 
     return _claim(f"1 {TITLES[form]}", axis, "Below VTC, FCFS and round-robin wherever FCFS violates 5 to 95 %",
-                  "up to 100 % fewer", "1 point of the submitted", judge)  # fmt: skip
+                  "up to 100 % fewer", "1 point of the submitted", judge)
 
 
 def _vanishes(form: str) -> Claim:
@@ -62,7 +62,7 @@ def _vanishes(form: str) -> Claim:
         return verdict(most >= POINT and max(gains[0], gains[-1]) <= most / 4, f"points fewer than FCFS: {ours}")
 
     return _claim(f"6 {TITLES[form]}", "load", "The benefit vanishes at low load and at extreme overload", "vanishes",
-                  "largest of 1 point or more, ends below a quarter of it", judge)  # fmt: skip
+                  "largest of 1 point or more, ends below a quarter of it", judge)
 
 
 def _mid_range(form: str) -> Claim:
@@ -73,7 +73,7 @@ def _mid_range(form: str) -> Claim:
         return verdict(min(shares[1:-1]) <= min(shares[0], shares[-1]) - POINT, counts)
 
     return _claim(f"5 {TITLES[form]}", "alpha", "Violations are fewest at an alpha between 0 and 1", "mid-range best",
-                  "1 point of the submitted", judge)  # fmt: skip
+                  "1 point of the submitted", judge)
 
 
 def _beside(form: str, show: Callable[[Runs, float], Verdict]) -> Judge:

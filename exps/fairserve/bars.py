@@ -66,21 +66,21 @@ def _by_setting(label: str) -> dict[str, str]:
 def _figure(name: str, title: str, systems: tuple[str, ...], bars: Bars, **more: object) -> Figure:
     chosen = {"sweep": AT_LIMIT, "claims": (), **more}
     return Figure(id=f"fairserve/{name}", title=title, systems=systems, timetable=timetable, policies=limited, draw=bars.draw,
-                  points_of=POINTS, **SHARED, **chosen)  # type: ignore[arg-type]  # fmt: skip
+                  points_of=POINTS, **SHARED, **chosen)  # type: ignore[arg-type]
 
 
 ABORTED = _figure(
     "aborted", "Interactions, requests and tokens that a throttled client loses", (RPM, W, WO, WOI, FAIRSERVE),
     Bars("aborted", EACH, "Limit 50 a minute", TITLES, _each), measure=of_points(per_client), claims=claims.ABORTED,
-)  # fmt: skip
+)
 THROTTLED = _figure(
     "throttled", "How many requests throttled clients send", (RPM, VTC, WSC, FAIRSERVE),
     Bars("throttled", _by_setting("Requests sent"), "Limit (requests a minute)", TITLES, _sent),
     sweep=SWEEP, measure=of_points(per_client), claims=claims.THROTTLED,
-)  # fmt: skip
+)
 COUNTERS = _figure(
     "wsc", "Weighted service of clients after 100 s", (RPM, VTC, WSC, FAIRSERVE),
     Bars("wsc", _by_setting("Clients"), "Weighted service counter after 100 s", TITLES, _classes, _published_classes),
     measure=of_points(counters), claims=claims.COUNTERS,
-)  # fmt: skip
+)
 BARS = (ABORTED, THROTTLED, COUNTERS)

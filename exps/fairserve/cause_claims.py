@@ -115,7 +115,7 @@ LIMITS = (
     _claim("like VTC", "At a limit of 2,000, which no client reaches, nothing is aborted without them, nor by RPM", "none",
            _no_client_reaches),
     _claim("heavy", "Without them throttled clients send more, at limits 10 and 50", "1.5 times", _send_more),
-)  # fmt: skip
+)
 ORDER = (
     _claim("counters", "Charging as tokens come and preferring nobody, FairServe leaves few without service after 100 s",
            "a tenth", _all_served),
@@ -125,10 +125,10 @@ ORDER = (
            _same_order),
     _claim("earlier", "FairServe's output is not less but earlier: more by 60 s, as much as VTC's by 300 s", "20 %; 2 %",
            _only_earlier),
-)  # fmt: skip
+)
 ALWAYS = (
     _claim("both", "FS (W+L) aborts what was published once all requests have one application and a drop ends the pass",
            "10 %", _both, one_app="8,945; 8,775; 8,399"),
     _claim("either", "Either of the two alone leaves it below half of that", "none", _either,
            one_app="8,945; 8,775; 8,399", paced="8,945; 8,775; 8,399"),
-)  # fmt: skip
+)

@@ -21,7 +21,7 @@ from plots.axes import Axis, Panels
 TITLES = {
     **points.TITLES, NO_APPS: "FairServe, no application limits", BY_TOKEN: "FairServe by token",
     UNPREFERRED: "FairServe by token, nobody preferred",
-}  # fmt: skip
+}
 ONE_APP = replace(PACED, name=ONE_APPLICATION, title="As paced, all of one application")
 EQUAL = replace(BURST, name=EQUAL_ANSWERS, title="The same, answers of equal length")
 HIT = {
@@ -32,7 +32,7 @@ HIT = {
 ABORTED = {"aborted_requests": "Aborted requests"}
 ANSWERS = {BURST.name: "Answers as they are", EQUAL.name: "All of the mean length"}
 SET_UPS = {PACED.name + WL: TITLES[WL], PACED.name + WL_ENDS: "a drop ends the pass", ONE_APP.name + WL: "one application",
-           ONE_APP.name + WL_ENDS: "both"}  # fmt: skip
+           ONE_APP.name + WL_ENDS: "both"}
 LIMIT_LABEL = "Limit (requests a minute)"
 
 
@@ -65,16 +65,16 @@ def _published(metrics: pl.DataFrame) -> pl.DataFrame:
 
 
 def _figure(name: str, title: str, settings: tuple[Setting, ...], limits: tuple[float, ...], systems: tuple[str, ...],
-            measure: Callable[..., Any], draw: Draw, judged: tuple[Any, ...]) -> Figure:  # fmt: skip
+            measure: Callable[..., Any], draw: Draw, judged: tuple[Any, ...]) -> Figure:
     sweep = Sweep("limit", {setting.name: limits for setting in settings}, quick=(LIMIT,))
     shared = {**SHARED, "settings": settings}
     return Figure(id=f"fairserve/causes-{name}", title=title, systems=systems, sweep=sweep, timetable=timetable,
                   policies=limited, measure=of_points(measure), draw=draw, claims=judged, points_of=POINTS,
-                  **shared)  # fmt: skip
+                  **shared)
 
 
 RATE = Curves("ordera", Axis("value", "Output tokens per second", (0, None)), panels=Panels("setting", ANSWERS), labels=TITLES,
-              metric=OUTPUT)  # fmt: skip
+              metric=OUTPUT)
 UNSERVED_BARS = Bars("orderb", {UNSERVED: "Clients without service"}, "After 100 s", TITLES, _unserved)
 CAUSES = (
     _figure("limits", "Whom FairServe throttles with and without the applications' limits", (BURST,),
@@ -86,4 +86,4 @@ CAUSES = (
     _figure("always", "Throttling without regard to load, as the artifact's ablation was set up", (PACED, ONE_APP),
             THROTTLING.values[PACED.name], (WL, WL_ENDS), totals,
             Bars("always", ABORTED, LIMIT_LABEL, SET_UPS, _set_ups, _published).draw, claims.ALWAYS),
-)  # fmt: skip
+)

@@ -147,19 +147,19 @@ TABLE1 = (
           _near(FAIRSERVE, "aborted_interactions", 71, 0.2)),
     claim("table rate", "FairServe 50's requests a second", "23.1", "5 %",
           _near(FAIRSERVE, "requests_per_s", 23.1, 0.05)),
-)  # fmt: skip
+)
 ABLATION = (
     claim("2 any call", "Throttling any call on overload, FS (W+O), wastes tokens", "80,561; 18,295; 4,470",
           "paced: 20 %; burst: above 0", _any_call_wastes),
     claim("nothing aborted", "FS (W) and FS (W+O+I) abort nothing at limits 10, 50, 100", "0", "none", _nothing_aborted),
     claim("W+L", "Throttling without regard to load, FS (W+L), aborts far more than RPM", "8,945; 8,775; 8,399", "2x",
           _drops_when_idle, why.ALWAYS),
-)  # fmt: skip
+)
 ABORTED = (claim("lost", "A throttled client loses many interactions under RPM, fewer under FS (W+O), none under FS (W) and"
-                 " FS (W+O+I)", "751, 58, 0, 0", "RPM 3x", _loses_less),)  # fmt: skip
+                 " FS (W+O+I)", "751, 58, 0, 0", "RPM 3x", _loses_less),)
 THROTTLED = (claim("3 heavy", "At limit 10 FairServe's throttled clients send five times as much as RPM's", "800 and 69",
-                   "none", _heavier, why.HEAVY),)  # fmt: skip
+                   "none", _heavier, why.HEAVY),)
 COUNTERS = (claim("counters", "After 100 s fewer clients are without service under RPM than under VTC and FairServe",
-                  "831/502/32, 828/505/32, 782/546/37", "none", _classes, why.UNSERVED),)  # fmt: skip
+                  "831/502/32, 828/505/32, 782/546/37", "none", _classes, why.UNSERVED),)
 OVERTIME = (claim("curves", "VTC and FairServe produce output at the same rate", "near-identical", "5 %", _same_curves,
-                  why.EARLIER),)  # fmt: skip
+                  why.EARLIER),)

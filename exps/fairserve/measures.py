@@ -56,7 +56,7 @@ def totals(record: Record) -> Rows:
         "mean_ttft_s": summarize(requests)["mean_ttft_s"], "most_sent": _most(requests, "client"),
         "app_sent": _most(requests, "app"), "worst_rank": hit["rank"].max(),
         "traced": _is_traced(record),
-    }]  # fmt: skip
+    }]
 
 
 def _is_traced(record: Record) -> bool:
@@ -124,7 +124,7 @@ def over_time(record: Record) -> Rows:
     end_s = float(served["finished_s"].max())  # type: ignore[arg-type]
     ticks = np.linspace(0.0, end_s, TICKS)
     everyone = [frame.with_columns(client=pl.lit("all")) for frame in
-                (ratio_intervals(served), response_intervals(served, w_p=0.0, w_q=1.0))]  # fmt: skip
+                (ratio_intervals(served), response_intervals(served, w_p=0.0, w_q=1.0))]
     curves = {name: service_rate(frame, ticks, WINDOW_S)[0] for name, frame in zip((SERVICE, OUTPUT), everyone, strict=True)}
     return [
         {"metric": name, "time_s": time_s, "value": None if np.isnan(value) else value}

@@ -29,7 +29,7 @@ NO_REPAY, WL = "fs-fair-interaction-limit-worpmdebt", "fs-fair-wsc-limit"
 TITLES = {
     RPM: "RPM", VTC: "VTC", WSC: "WSC, no throttling", FAIRSERVE: "FairServe", W: "FS (W)", WO: "FS (W+O)",
     WOI: "FS (W+O+I)", NO_REPAY: "FS, debts kept", WL: "FS (W+L)",
-}  # fmt: skip
+}
 SHARED: dict[str, Any] = {
     "platforms": PLATFORMS,
     "settings": SETTINGS,

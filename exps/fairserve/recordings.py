@@ -16,7 +16,7 @@ from exps.workload.timetable import EXPECTED, timetable
 
 INDEX_COLUMNS = ("run", "recorded_as", "scheduler", "user_limit")
 RUN_COLUMNS = ("user", "app", "interaction", "llmcalls", "llmcalls_made", "prompt_tokens", "output_tokens", "send_time_s",
-               "first_token_latency_s", "request_latency_s")  # fmt: skip
+               "first_token_latency_s", "request_latency_s")
 SEND_GAP_S = 0.0011
 FLAWS = "lift_from_empty=false,duplicate_charge=true"
 SYSTEMS = {
@@ -51,7 +51,7 @@ class FairServeRun:
         rows = self.requests
         names = ("arrival_s", "client", "prompt_tokens", "output_tokens", "app", "interaction", "call", "calls", *EXPECTED)
         return timetable({**{name: rows[name] for name in names}, "system_tokens": [0] * rows.height,
-                          "app_limit": [APP_LIMIT] * rows.height})  # fmt: skip
+                          "app_limit": [APP_LIMIT] * rows.height})
 
     def served_as(self, requests: pl.DataFrame) -> FairServeRun:
         """The run with other outcomes of the requests that were sent."""

@@ -14,5 +14,5 @@ SERVER = Platform("llama-7b", MODEL, HARDWARE, "Llama-2-7B on A100-80G")
 PLATFORMS = (SERVER,)
 BURST = Setting("burst", "All requests seen as they are sent", batching="slora")
 PACED = Setting("paced", "Requests read at the recorded server's pace", batching="slora",
-                policies={"slora": {"reads_per_wait": READS_PER_WAIT}})  # fmt: skip
+                policies={"slora": {"reads_per_wait": READS_PER_WAIT}})
 SETTINGS = (PACED, BURST)

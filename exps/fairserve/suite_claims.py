@@ -46,5 +46,5 @@ OVERLOAD2: tuple[Claim, ...] = (
           lambda numbers: _equal(numbers, UNPREFERRED)),
     claim("7 weighted", f"VTC gives them equal weighted tokens, or all {ASKED:,} a second that client 2 asks for", "equal",
           "10 %", _satisfies),
-)  # fmt: skip
+)
 OVERLOAD50: tuple[Claim, ...] = (claim("2 no waste", "FairServe wastes nothing, RPM does", "0", "none", _fifty),)

@@ -24,7 +24,7 @@ BACKLOGGED = (15.0, 60.0)
 SYSTEMS = (VTC, FAIRSERVE, claims.UNPREFERRED, RPM, WL)
 SERVICES = {"weighted": "Weighted tokens per s", "normalised": "Normalised service per s"}
 OF_FIFTY = {name: {**COUNTS, **RATES}[name] for name in ("aborted_requests", "wasted_prompt_tokens", "requests_per_s",
-                                                       "mean_ttft_s")}  # fmt: skip
+                                                       "mean_ttft_s")}
 NAMES = {**TITLES, claims.UNPREFERRED: "FairServe, nobody preferred"}
 
 

@@ -60,7 +60,7 @@ def _distributions(record: Record, answers: pl.Series) -> pl.DataFrame:
         .select(pl.lit(point.platform.name).alias("model"), pl.lit(point.platform.setting.name).alias("setting"),
                 pl.lit(point.system).alias("system"),
                 pl.lit(point.x).alias("limit"), "quantity", "scaled", "share_pct")
-    )  # fmt: skip
+    )
 
 
 CDF_THROTTLED = Figure(

@@ -22,7 +22,7 @@ from exps.hub.place import CHUNK, Listing, RemoteFile
 CONFIG, WEIGHTS = "config.json", "model*.safetensors"
 WANTED = (
     CONFIG, "generation_config.json", "tokenizer*.json", "special_tokens_map.json", "model.safetensors.index.json", WEIGHTS,
-)  # fmt: skip
+)
 TIMEOUT_S = 20.0
 AGAIN = "run the same command again"
 
@@ -106,7 +106,7 @@ def quiet() -> Iterator[None]:
     """The library without bars, notes and telemetry, reading small pieces, so that a kill loses little and a bar moves."""
     settings: dict[str, Any] = {
         "DOWNLOAD_CHUNK_SIZE": CHUNK, "HF_HUB_ENABLE_HF_TRANSFER": False, "HF_HUB_DISABLE_TELEMETRY": True,
-    }  # fmt: skip
+    }
     before = {name: getattr(constants, name) for name in settings if hasattr(constants, name)}
     verbosity, had_bars = notes.get_verbosity(), not are_progress_bars_disabled()
     notes.set_verbosity(logging.CRITICAL)

@@ -64,7 +64,7 @@ def _metrics(succeeds: pl.Expr) -> dict[str, pl.Expr]:
     successful = succeeds.sum().cast(pl.Int64)
     submitted = pl.len().cast(pl.Int64)
     latencies = {f"p{place}_{name}": pl.col(name).quantile(place / 100, "linear")
-                 for name, place in (("e2e_s", 95), ("e2e_s", 99), ("ttft_s", 99))}  # fmt: skip
+                 for name, place in (("e2e_s", 95), ("e2e_s", 99), ("ttft_s", 99))}
     means = ("tokens_per_s", "e2e_s", "ttft_s", "queue_s", "inference_s")
     return {
         "submitted": submitted,

@@ -156,7 +156,7 @@ def _read_run(folder: Path, name: str) -> pl.DataFrame:
     bad = rows.filter(
         (pl.col("prompt_tokens") < 1) | (pl.col("output_tokens") < 1) | ~pl.col("send_time_s").is_finite()
         | (pl.col("send_time_s") < 0) | pl.any_horizontal(pl.col(RUN_COLUMNS).is_null())
-    )  # fmt: skip
+    )
     if not bad.is_empty():
         raise InputError(f"{path}: a malformed request {bad.row(0)}; record the run again or drop it from index.csv.")
     return rows.sort("send_time_s", maintain_order=True)

@@ -65,4 +65,4 @@ CLAIMS = (
           _ratio),
     claim("3b equal", "Under VTC both clients receive the same service", "379,136 and 379,652 at 600 s (0.1 % apart)", "5 %",
           same_service),
-)  # fmt: skip
+)

@@ -34,7 +34,7 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
         key = (name, system, is_recorded(record), limits.get(system))
         rows.append((*key, served.height, tokens / served["finished_s"].max()))
     schema = {"model": pl.String, "system": pl.String, "recorded": pl.Boolean, "limit": pl.Int64, "served": pl.Int64,
-              "tokens_per_s": pl.Float64}  # fmt: skip
+              "tokens_per_s": pl.Float64}
     return pl.DataFrame(rows, schema, orient="row")
 
 
@@ -87,6 +87,6 @@ CLAIMS = (
           partial(_near, "tokens_per_s", PUBLISHED)),
     claim("14 served", "Requests accepted under each limit", listed(SERVED.values(), ".0f"), "5 %",
           partial(_near, "served", SERVED)),
-)  # fmt: skip
+)
 FIG14 = figure("fig14", "Throughput of request limits beside VTC on the real workload", (*RPM.values(), "vtc"), measure, draw,
-               CLAIMS)  # fmt: skip
+               CLAIMS)

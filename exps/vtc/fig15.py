@@ -59,11 +59,11 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
         late, key = apart[:-1][ticks >= from_s], (point.platform.name, point.system, point.x)
         for suffix, values in (("", np.abs(late)), ("_since", np.abs(late - apart[-1]))):
             rows += [(*key, f"{name}{suffix}", None, float(value)) for name, value in
-                     (("mean", values.mean()), ("largest", values.max()))]  # fmt: skip
+                     (("mean", values.mean()), ("largest", values.max()))]
         curve = np.abs(apart[:-1]).tolist()
         rows += [(*key, "service_difference", *pair) for pair in zip(ticks.tolist(), curve, strict=True)]
     schema = {"model": pl.String, "system": pl.String, "x": pl.Float64, "metric": pl.String, "time_s": pl.Float64,
-              "value": pl.Float64}  # fmt: skip
+              "value": pl.Float64}
     return pl.DataFrame(rows, schema, orient="row")
 
 
@@ -115,7 +115,7 @@ LENGTH_CLAIMS = (
     _claim("15b since", "The same of what the mean difference moves after 120 s", "-", "25 %",
            partial(_saturates, "mean_since")),
     _claim("15b bound", f"All stay below 2U = {TWICE_U:,.0f}", "largest 51,000", "none: a theorem", _bounded),
-)  # fmt: skip
+)
 FIG15A = Figure(
     id="vtc/fig15a",
     title="Service difference of two overloaded clients by KV pool",

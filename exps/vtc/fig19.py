@@ -19,7 +19,7 @@ DURATION_S, QUICK_S = 360.0, 90.0
 RATES = {2.0: (1.5, 3.0), 8.0: (0.4, 0.4, 0.4, 0.6, 0.6, 0.6, 0.6, 0.6)}
 ARTIFACT = "vtc,order=vtc(lift_from_empty=false,duplicate_charge=true)"
 TITLES = {"fcfs": "FCFS", "vtc": "VTC", ARTIFACT: "VTC, the artifact's charges", "vtc-pred-50": "VTC, lengths within 50 %",
-          "vtc-oracle": "VTC, lengths known"}  # fmt: skip
+          "vtc-oracle": "VTC, lengths known"}
 TABLES = {2.0: "Table 5", 8.0: "Table 6"}
 PUBLISHED = {
     2.0: {"fcfs": (447.37, 439.00), ARTIFACT: (192.88, 103.77), "vtc-pred-50": (33.98, 12.54), "vtc-oracle": (5.87, 0.51)},
@@ -57,7 +57,7 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
         curve = accumulated_difference(response_intervals(requests), ticks, clients_of(requests))
         rows += [(*key, "service_difference", *pair) for pair in zip(ticks.tolist(), curve.tolist(), strict=True)]
     return pl.DataFrame(rows, dict.fromkeys(SCHEMA[:2], pl.String) | {"clients": pl.Float64, "metric": pl.String,
-                        "time_s": pl.Float64, "value": pl.Float64}, orient="row")  # fmt: skip
+                        "time_s": pl.Float64, "value": pl.Float64}, orient="row")
 
 
 def _shown(metrics: pl.DataFrame) -> pl.DataFrame:

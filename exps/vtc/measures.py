@@ -27,7 +27,7 @@ def over_time(windows: Callable[[float], float], ticks: int = 30) -> Callable[[S
     def measure(records: Sequence[Record]) -> pl.DataFrame:
         rows = [row for record in records for row in _of_one(record, windows(record.point.x), ticks)]
         schema = {"model": pl.String, "system": pl.String, "metric": pl.String, "client": pl.String,
-                  "time_s": pl.Float64, "value": pl.Float64}  # fmt: skip
+                  "time_s": pl.Float64, "value": pl.Float64}
         return pl.DataFrame(rows, schema, orient="row")
 
     return measure
@@ -45,7 +45,7 @@ def _of_one(record: Record, window_s: float, ticks: int) -> list[Row]:
         response_intervals,
         service_rate,
         step_intervals,
-    )  # fmt: skip
+    )
 
     end_s, clients = record.point.x, clients_of(record.requests)
     responses = response_intervals(record.requests)

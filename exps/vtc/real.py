@@ -28,7 +28,7 @@ def as_recorded(more: str = "") -> str:
 PROFILED = "vtc,order=vtc(cost=profiled)"
 TITLES = {
     "fcfs": "FCFS", "vtc": "VTC", PROFILED: "VTC, profiled cost", **{name: f"RPM {limit}" for limit, name in RPM.items()},
-}  # fmt: skip
+}
 
 
 def timetable(platform: Platform, duration_s: float, options: Options) -> pl.DataFrame:

@@ -37,7 +37,7 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
                 found = response_times(record.requests, key, client, middles, WINDOW_S, end_s)
                 rows += [(*key, is_recorded(record), row[2], rank, requests, *row[4:]) for row in found]
     schema = {"model": pl.String, "system": pl.String, "recorded": pl.Boolean, "metric": pl.String, "rank": pl.Int64,
-              "requests": pl.Int64, "time_s": pl.Float64, "value": pl.Float64}  # fmt: skip
+              "requests": pl.Int64, "time_s": pl.Float64, "value": pl.Float64}
     return pl.DataFrame(rows, schema, orient="row")
 
 
@@ -84,7 +84,7 @@ def _isolation(number: int, vtc: str, fast: str, alike: str, heavy: str) -> tupl
               _alike),
         claim(f"{number} heavy", "Only the two heaviest wait: ten times longer than the others", heavy, "none",
               partial(_heavy, vtc)),
-    )  # fmt: skip
+    )
 
 
 def _rises(numbers: Numbers) -> Verdict:
@@ -103,7 +103,7 @@ LIMITED = (
           "0.2 s to 18-35 s; fcfs 59 s", "none", _rises),
     claim("13 ends", "Limit 5 answers at once, limit 30 makes all four clients wait", "0.2 s; 18 to 35 s",
           f"at most {FEW_S} s; 20 %", _ends),
-)  # fmt: skip
+)
 TITLE = "Response times of four clients of the real workload"
 RESPONSE_FIGURES = (
     figure("fig12", f"{TITLE} under FCFS and VTC", ("fcfs", "vtc"), measure, _drawn("fig12"),
@@ -111,4 +111,4 @@ RESPONSE_FIGURES = (
     figure("fig13", f"{TITLE} under RPM limits", (*RPM.values(), "fcfs"), measure, _drawn("fig13"), LIMITED),
     figure("fig18", f"{TITLE} by the profiled cost", ("fcfs", PROFILED), measure, _drawn("fig18"),
            _isolation(18, PROFILED, "-", "77, 55, 58, 46 s", "-")),
-)  # fmt: skip
+)

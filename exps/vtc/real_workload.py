@@ -42,7 +42,7 @@ def measure_rates(records: Sequence[Record]) -> pl.DataFrame:
         key = (record.point.platform.name, client, rank, requests)
         rows += [(*key, tick, rate, spread) for tick, rate in zip(ticks.tolist(), rates, strict=True)]
     schema = {"model": pl.String, "client": pl.String, "rank": pl.Int64, "requests": pl.Int64, "time_s": pl.Float64,
-              "value": pl.Float64, "dispersion": pl.Float64}  # fmt: skip
+              "value": pl.Float64, "dispersion": pl.Float64}
     return pl.DataFrame(rows, schema, orient="row")
 
 
@@ -114,11 +114,11 @@ RATE_CLAIMS = (
           "none", _skewed, given=True),
     claim("11 bursty", "Dispersion of the counts in 20 s of all, and by the minute of the burstiest client, above Poisson's 1",
           "3.4; 19.0", "1.5; 5", _bursty, given=True),
-)  # fmt: skip
+)
 LENGTH_CLAIMS = (
     claim("20 means", "Mean length of prompts and outputs", "136 (2-1021); 256 (2-977)", "10 %", _means, given=True),
 )
 WORKLOAD_FIGURES = (
     figure("fig11", "Request rates of the real workload's clients", ("vtc",), measure_rates, draw_rates, RATE_CLAIMS),
     figure("fig20", "Lengths of the real workload's requests", ("vtc",), measure_lengths, draw_lengths, LENGTH_CLAIMS),
-)  # fmt: skip
+)

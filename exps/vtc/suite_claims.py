@@ -99,17 +99,17 @@ ON_OFF_OVERLOAD = (
     claim("6 equal", "Equal service, since client 1 has a queue when it is off", "372,000 and 379,000", "5 %",
           same_service),
     claim("6 bound", BOUND, "8,700 in all; fcfs 370,000", "none: a theorem", _bounded),
-)  # fmt: skip
+)
 SHORT_LONG = (
     claim("7 bound", BOUND, "largest 18,000 in all", "none: a theorem", _bounded),
     claim("7 linear", "FCFS's service difference grows linearly", "212,000 at 584 s", "R2 at least 0.95",
           grows_linearly(0.95)),
-)  # fmt: skip
+)
 PREFILL_DECODE = (
     claim("8 bound", BOUND, "largest 41,500 in all, smeared", "none: a theorem", _bounded),
     claim("8 linear", "FCFS's service difference grows linearly", "326,000 at 293 s", "R2 at least 0.95",
           grows_linearly(0.95)),
-)  # fmt: skip
+)
 INCREASE = (
     claim(
         "9 flat",
@@ -124,5 +124,5 @@ SHIFT = (
     claim("10 evens", "From two minutes into phase 2 VTC serves both alike, LCF favours client 1", "676, 676; 771, 591",
           "5 %; 15 %", _evens_out),
     claim("10 alike", "In phase 3 both serve alike", "384, 975", "5 %", _alike_at_last),
-)  # fmt: skip
+)
 WEIGHTED = (claim("16 shares", "Service in the ratio of the weights 1:2:3:4", "136, 272, 407, 543", "5 %", _weighted_shares),)

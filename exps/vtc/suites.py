@@ -100,7 +100,7 @@ SUITES = (
     Suite(10, "Rates that change twice (dist_shift)", _shift, ("vtc", "lcf"), (SERVICE,), claims.SHIFT, 900.0),
     Suite(16, "Four clients of different weight (overload-weighted)", _overload(0.8, 0.8, 1.2, 1.6), ("vtc", WEIGHTED),
           (SERVICE,), claims.WEIGHTED),
-)  # fmt: skip
+)
 
 
 def _figure(suite: Suite) -> Figure:

@@ -59,7 +59,7 @@ TABLE2 = Table(
                30: (693.66, 309.45, 747)}),
     ),
     ("VTC, lengths known", "VTC, lengths guessed", "VTC", "LCF", "FCFS"),
-)  # fmt: skip
+)
 TABLE3 = Table(
     3,
     "Service difference on the real workload by the profiled cost (Table 3)",
@@ -73,7 +73,7 @@ TABLE3 = Table(
         *_rpm({5: (230.78, 151.00, 340), 20: (445.34, 270.51, 694), 30: (801.16, 377.22, 747)}),
     ),
     ("VTC, lengths known", "VTC, lengths guessed", "VTC", "LCF", "FCFS"),
-)  # fmt: skip
+)
 TABLE4 = Table(
     4,
     "Service difference of two overloaded clients by the profiled cost (Table 4)",

@@ -36,7 +36,7 @@ def measure(table: Table, records: Sequence[Record]) -> pl.DataFrame:
             rows += [(*key, name, getattr(found, name)) for name in (*MEASURES, "variance")]
             rows.append((*key, "isolation", isolation(record.requests)))
     schema = {"model": pl.String, "system": pl.String, "recorded": pl.Boolean, "units": pl.String, "metric": pl.String,
-              "value": pl.Float64}  # fmt: skip
+              "value": pl.Float64}
     return pl.DataFrame(rows, schema, orient="row")
 
 

@@ -27,7 +27,7 @@ COLUMNS = Columns(
         "arrival_s", "interaction", "llmcalls", "llmcalls_made", "prompt_tokens", "output_tokens", "sys_tokens",
         "expected_input", "expected_system", "expected_output",
     ),
-)  # fmt: skip
+)
 
 
 def production_timetable(path: Path, app_limit: int = APP_LIMIT, over_s: float | None = None) -> pl.DataFrame:
@@ -137,7 +137,7 @@ def _calls(client: str, app: Application, arrival_s: NDArray[np.floating]) -> pl
         "client": client, "app": app.name, "prompt_tokens": app.prompt_tokens, "output_tokens": app.output_tokens,
         "system_tokens": app.system_tokens, "calls": app.calls, "expected_input": app.expected[0],
         "expected_system": app.expected[1], "expected_output": app.expected[2],
-    }  # fmt: skip
+    }
     frame = pl.DataFrame({"arrival_s": arrival_s, "interaction": 1 + place // app.calls, "call": 1 + place % app.calls})
     return frame.with_columns(pl.lit(value).alias(name) for name, value in constant.items())
 

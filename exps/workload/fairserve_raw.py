@@ -18,11 +18,11 @@ SCALE, LONGEST = 8, 2000
 USED = (
     "PromptTokens", "DecodeTokens", "UserID", "app", "llmcalls", "llmcalls_made", "interaction_id", "input_avg_app",
     "output_avg_app", "sys_avg_app", "ArrivalTime",
-)  # fmt: skip
+)
 OTHERS = (
     "", "Unnamed: 0.1", "Unnamed: 0", "TIMESTAMP", "input_99_app", "output_99_app", "sys_99_app", "input_min_app",
     "output_min_app", "sys_min_app", "input_max_app", "output_max_app", "sys_max_app",
-)  # fmt: skip
+)
 COLUMNS = Columns(USED, OTHERS, tuple(name for name in USED if name not in ("UserID", "app")))
 
 
@@ -70,7 +70,7 @@ def trace_timetable(folder: Path) -> pl.DataFrame:
 
 def _rules() -> tuple[Rule, ...]:
     lengths = (Rule(name, pl.col(name).is_finite() & (pl.col(name) >= 0), "a number of at least 0")
-               for name in ("PromptTokens", "DecodeTokens", "input_avg_app", "output_avg_app", "sys_avg_app"))  # fmt: skip
+               for name in ("PromptTokens", "DecodeTokens", "input_avg_app", "output_avg_app", "sys_avg_app"))
     made = pl.col("llmcalls_made").is_between(0, pl.col("llmcalls") - 1)
     return (
         *arrival("ArrivalTime"),

@@ -19,7 +19,7 @@ COLUMNS = Columns(
     numbers=("arrival_s", "prompt_tokens", "output_tokens", "slo_tpot_s", "slo_s", "patience_s", *INTERACTION, *EXPECTED,
              "system_tokens", "app_limit"),
     together=(INTERACTION, EXPECTED),
-)  # fmt: skip
+)
 SECONDS = "a positive number of seconds, or empty"
 OF_ONE = ("client", "interaction")
 ALONE = pl.col("interaction").is_null()
@@ -39,7 +39,7 @@ RULES = (
          "a call of the client's interaction that is in no row above"),
     Rule("calls", ALONE | (pl.col("call").n_unique().over(OF_ONE) == pl.col("calls")),
          "the number of calls that this client has in this interaction in the file: some are missing, or another client's"),
-)  # fmt: skip
+)
 
 
 def read_trace_csv(path: Path) -> pl.DataFrame:

@@ -24,7 +24,7 @@ ARCHIVE = Path.home() / ".cache" / "servelab-tests" / "debian-python-bookworm.ta
 SOURCES = (
     "LICENSE", "README.md", ".dockerignore", "cli.py", "cli_containers.py", "cli_options.py", "containers.py", "docker",
     "engine", "exps", "hosting", "plots", "requirements", "requirements.txt", "tests/exps/hub/fake.py",
-)  # fmt: skip
+)
 QUIET_NETWORK = ("--iptables=false", "--bridge=none", "--ip-forward=false")
 
 
@@ -72,7 +72,7 @@ def cli(
     found = subprocess.run(
         command(*arguments), cwd=checkout, env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=timeout, check=False,
-    )  # fmt: skip
+    )
     assert expect is None or found.returncode == expect, f"{found.returncode}\n{found.stdout}\n{found.stderr}"
     return found
 

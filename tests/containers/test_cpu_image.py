@@ -181,7 +181,7 @@ def test_ctrl_c_ends_the_run_inside(started, checkout, engine):
     with subprocess.Popen(
         command("run", "fig8", "--results", "results/interrupted"), cwd=checkout, stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
+    ) as process:
         wait_for(lambda: len(manifests(results)) >= 2)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=180)
@@ -255,7 +255,7 @@ def test_setup_brings_gated_models_into_the_container_without_leaving_the_token(
     written = subprocess.run(["grep", "-rlF", TOKEN, checkout, models], capture_output=True, text=True, check=False)
     assert written.stdout == ""
     inside = subprocess.run([*engine.program, "exec", started, "grep", "-rlF", TOKEN, "/tmp", "/home", "/models"],
-                            capture_output=True, text=True, check=False)  # fmt: skip
+                            capture_output=True, text=True, check=False)
     assert inside.stdout == ""
 
 

@@ -51,7 +51,7 @@ def test_the_image_holds_exactly_the_locked_packages(built_cuda, engine):
     listed = subprocess.run(
         [*engine.program, "run", "--rm", "--network", "none", "servelab:cuda", "sh", "-c", script],
         capture_output=True, text=True, check=True,
-    ).stdout.split()  # fmt: skip
+    ).stdout.split()
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     locked = {line.split()[0].replace("_", "-") for line in lines if "==" in line and not line.startswith(" ")}
     assert {line.lower().replace("_", "-") for line in listed} == locked

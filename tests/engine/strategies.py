@@ -106,7 +106,7 @@ class Served(NamedTuple):
             (r.status, r.admitted_s, r.first_token_s, r.finished_s, r.steps, r.drafted_tokens, r.accepted_tokens,
              r.preemptions)
             for r in self.requests
-        ]  # fmt: skip
+        ]
 
 
 def make_request(id: int = 0, client: str = "a", prompt: int = 10, output: int = 5, **rest: Any) -> Request:

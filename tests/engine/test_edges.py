@@ -164,7 +164,7 @@ def test_a_share_is_of_the_clients_and_not_of_the_others() -> None:
 def test_a_call_that_was_admitted_at_the_same_time_overtakes_nobody() -> None:
     def call(client: str, number: int | None, arrival_s: float, admitted_s: float) -> dict[str, object]:
         return {"client": client, "interaction": 1, "call": number, "calls": 2, "arrival_s": arrival_s,
-                "admitted_s": admitted_s, "status": "finished"}  # fmt: skip
+                "admitted_s": admitted_s, "status": "finished"}
 
     first = call("a", 1, 0.0, 0.0)
     assert delayed_clients_pct(records([first, call("a", 2, 1.0, 3.0), call("b", 1, 1.5, 3.0)])) == 0

@@ -26,7 +26,7 @@ from tests.engine.strategies import COST, serve
 ADASERVE: dict[str, Any] = {
     "budget": 20, "depth_budget": 24, "width_budget": 10, "n_max_share": 0.8, "draft_s": 0.004,
     "verify_tokens": (0.0, 40.0), "verify_s": (0.0, 0.02),
-}  # fmt: skip
+}
 PREFILL = TiledPrefill(0.01, 0.002)
 CALIBRATION = Calibration("x", scale={"plain": 1.0}, host_s=0.001)
 
@@ -48,7 +48,7 @@ KNOBS: dict[Callable[..., Any], dict[str, Any]] = {
     DraftCost: {"step_s": 0.003, "token_s": 0.001, "step_token_s": 0.0005, "context_s": 1e-6},
     TiledPrefill: {"fixed_s": 0.03, "tile_s": 0.01, "tile": 16},
     Calibration: {"scale": {"plain": 1.5}, "step_factor": 1.2, "host_s": 0.004},
-}  # fmt: skip
+}
 
 GUESSED = {"predict": "oracle", "spread": 0.5}
 NEEDS: dict[tuple[Callable[..., Any], str], dict[str, Any]] = {(VTC, name): GUESSED for name in ("spread", "seed", "cost")}

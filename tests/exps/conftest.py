@@ -24,7 +24,7 @@ def make_requests() -> MakeRequests:
         "client": "a", "status": "finished", "prompt_tokens": 10, "output_tokens": 5, "arrival_s": 0.0,
         "first_token_s": 1.0, "finished_s": 2.0, "slo_tpot_s": None, "steps": 4, "drafted_tokens": 0,
         "accepted_tokens": 0, "preemptions": 0,
-    }  # fmt: skip
+    }
     floats = {name: pl.Float64 for name in ("arrival_s", "first_token_s", "finished_s", "slo_tpot_s")}
 
     def make(*rows: dict[str, Any]) -> pl.DataFrame:

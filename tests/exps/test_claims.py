@@ -158,7 +158,7 @@ def gone(_):
 
 @pytest.mark.parametrize("broken", [lambda of: verdict(1 / of.frame["value"][0] > 0, ""), gone,
                                     lambda of: verdict(None < 1, ""), lambda of: verdict(of.frame["none"][0] > 0, ""),
-                                    lambda of: verdict(float("nan") > 0, "nan of 3")])  # fmt: skip
+                                    lambda of: verdict(float("nan") > 0, "nan of 3")])
 def test_a_claim_without_its_values_is_not_judged_and_says_which_are_missing(broken):
     frame = pl.DataFrame({"model": "a", "system": "vtc", "metric": "service_total", "value": [0.0]})
     (row,) = judge([Claim("X", "s", {"a": "1"}, "none", broken)], frame, at({"a": (1, 1)}))
@@ -181,6 +181,6 @@ def test_what_has_no_published_value_or_is_given_counts_as_no_claim():
 
 
 @pytest.mark.parametrize(("figure", "claim"), [("vtc/fig11", "11 skewed"), ("vtc/fig11", "11 bursty"),
-                                               ("vtc/fig20", "20 means")])  # fmt: skip
+                                               ("vtc/fig20", "20 means")])
 def test_what_follows_from_the_workload_is_given(figure, claim):
     assert next(found for found in find_figure(figure).claims if found.id == claim).given

@@ -35,7 +35,7 @@ def test_envelopes_equal_the_plain_way(rows: list[tuple[str, float, float, int]]
     intervals = pl.DataFrame(
         [(client, start, start + lasts, float(service)) for client, start, lasts, service in rows],
         schema=["client", "start_s", "end_s", "service"], orient="row",
-    )  # fmt: skip
+    )
     bends = np.unique(np.concatenate([intervals["start_s"].to_numpy(), intervals["end_s"].to_numpy()]))
     totals = plain(intervals, bends)
     np.testing.assert_allclose(delivered(intervals, bends, CLIENTS), totals, atol=1e-6)

@@ -11,7 +11,7 @@ LOST = {"arrival_s": 0.0, "admitted_s": None, "first_token_s": None, "finished_s
 
 def served(client: str, second: float) -> dict[str, object]:
     return {"client": client, "arrival_s": second, "admitted_s": second, "first_token_s": second + 0.5,
-            "finished_s": second + 1.0, "slo_s": 2.0}  # fmt: skip
+            "finished_s": second + 1.0, "slo_s": 2.0}
 
 
 def test_a_fair_run_has_no_difference_and_an_index_of_one(make_requests):

@@ -57,7 +57,7 @@ PLATFORM = ("--model", "llama-2-7b", "--hardware", "a10g")
         ("rpm(limit=-5)", "limit must be a whole number of at least 1, not -5"),
         ("fairserve(limit=-5)", "limit must be at least 1, not -5"),
     ],
-)  # fmt: skip
+)
 def test_a_fault_of_a_policy_is_one_sentence_and_2(simulate: Simulate, order: str, says: str) -> None:
     code, errors, wrote = simulate(order)
     assert code == 2 and says in errors and not wrote
@@ -103,5 +103,5 @@ def test_an_interaction_of_which_calls_are_missing_is_read_and_served_as_it_is(t
     requests = [*requests_of(production_timetable(path))]
     assert [(request.interaction, request.call, request.calls) for request in requests] == [
         (30, 1, 4), (30, 2, 4), (31, 2, 4), (31, 4, 4),
-    ]  # fmt: skip
+    ]
     assert len(SIMULATED.serve(requests, FairServe(limit=1), pool_tokens=70).finished()) == 4

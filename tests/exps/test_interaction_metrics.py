@@ -30,7 +30,7 @@ def records(*rows: tuple[str, int | None, int, str], **columns: list[object]) ->
 MIXED = records(
     ("a", 1, 1, "finished"), ("a", 1, 2, "aborted"), ("a", 2, 1, "rejected"), ("b", 1, 1, "finished"),
     ("b", None, 1, "rejected"), ("b", None, 1, "finished"), ("c", 7, 1, "unfinished"),
-)  # fmt: skip
+)
 
 
 def test_interactions_are_a_clients_own_and_a_request_without_one_stands_alone():
@@ -74,7 +74,7 @@ def test_a_later_call_that_was_never_admitted_is_not_counted():
 
 
 EXPECTED = {"expected_input": [2.0, 2.0], "expected_system": [1.0, 1.0], "expected_output": [1.0, 4.0],
-            "system_tokens": [0, 1]}  # fmt: skip
+            "system_tokens": [0, 1]}
 
 
 def test_counters_are_weighted_tokens_over_expected_ones_of_what_ended_in_time():
@@ -91,5 +91,5 @@ def test_plotted_service_holds_each_kind_of_token_against_its_own_expectation():
 
 def test_decode_rates_leave_out_answers_of_one_token():
     frame = records(("a", 1, 1, "finished"), ("a", 2, 1, "finished"), ("b", 1, 1, "finished"), output_tokens=[5, 3, 1],
-                    first_token_s=[0.0, 0.0, 0.0], finished_s=[2.0, 2.0, 2.0])  # fmt: skip
+                    first_token_s=[0.0, 0.0, 0.0], finished_s=[2.0, 2.0, 2.0])
     assert decode_rates(frame).rows() == [("a", 1.5)]

@@ -16,7 +16,7 @@ def records(statuses):
         tokens = 100 if place % 2 == 0 else 10
         rows.append(("ab"[place % 2], status, tokens, 5 if served else 0, float(place), *times, None))
     names = ["client", "status", "prompt_tokens", "output_tokens", "arrival_s", "admitted_s", "first_token_s", "finished_s",
-             "slo_s"]  # fmt: skip
+             "slo_s"]
     kinds = [pl.String, pl.String, pl.Int64, pl.Int64, *[pl.Float64] * 5]
     return pl.DataFrame(rows, dict(zip(names, kinds, strict=True)), orient="row")
 

@@ -20,7 +20,7 @@ def requests(make_requests):
          "status": "rejected", "slo_tpot_s": 9.0},
         {"client": "b", "arrival_s": 4.0, "first_token_s": 6.0, "finished_s": None, "output_tokens": 3, "steps": 2,
          "status": "unfinished", "slo_tpot_s": 9.0},
-    )  # fmt: skip
+    )
 
 
 def test_latencies_and_attained(requests):

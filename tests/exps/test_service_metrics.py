@@ -61,7 +61,7 @@ def test_steps_are_exact():
     steps = pl.DataFrame(
         {"client": ["a", "a"], "start_s": [0.0, 2.0], "end_s": [1.0, 4.0], "steps": [1, 4], "prompt_tokens": [8, 0],
          "output_tokens": [1, 4]}
-    )  # fmt: skip
+    )
     curves = delivered(step_intervals(steps), np.array([0.5, 1.5, 3.0, 4.0]))
     np.testing.assert_allclose(curves, [[5, 10, 14, 18]], atol=1e-9)
 

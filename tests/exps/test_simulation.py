@@ -30,7 +30,7 @@ SCHEMA = {
     "calls": pl.Int64, "system_tokens": pl.Int64, "app_limit": pl.Int64, "slo_s": pl.Float64,
     "expected_input": pl.Float64, "expected_system": pl.Float64, "expected_output": pl.Float64,
     "patience_s": pl.Float64,
-}  # fmt: skip
+}
 PLAIN = ["fcfs", "vtc", "vllm", "sarathi"]
 SYSTEMS = [*PLAIN, "vllm-spec-4", "adaserve", "order=vtc,spec=adaserve"]
 
@@ -42,7 +42,7 @@ def deployment() -> Deployment:
         load_deployment("llama-2-7b", "a10g"),
         kv_tokens=4000, line=Line((1, 101), (0.010, 0.020)), context_s=1e-6, prefill=None, policies={},
         draft=DraftCost(0.001, 1e-5), calibrations={"x": Calibration("nothing", acceptance=AcceptanceModel(0.7))},
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ def test_rows_become_requests_with_all_their_columns() -> None:
     rows: dict[str, list[Any]] = {
         "arrival_s": [0.5], "client": ["a"], "prompt_tokens": [7], "output_tokens": [3], "slo_tpot_s": [0.1],
         "category": ["c"], "app": ["p"], "interaction": [4], "call": [2], "adapter": ["r"],
-    }  # fmt: skip
+    }
     (request,) = requests_of(timetable(rows))
     given = {name: getattr(request, name) for name in rows}
     assert given == {name: values[0] for name, values in rows.items()} and request.id == 0
@@ -179,4 +179,4 @@ def test_equal_steps_are_one_row_of_the_log() -> None:
     log.add(4.0, 5.0, {}, {"b": 1})
     assert log.frame().rows() == [
         ("a", 0.0, 1.0, 1, 9, 1), ("a", 1.0, 4.0, 3, 0, 6), ("b", 1.0, 5.0, 4, 0, 4),
-    ]  # fmt: skip
+    ]

@@ -138,4 +138,4 @@ CAUSES = {
     "daemon gone before": (
         "ERROR: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?", LOST,
     ),
-}  # fmt: skip
+}

@@ -95,5 +95,5 @@ def test_another_users_server_is_told_without_a_name(listen, tmp_path):
     code = f"import os; os.setuid(65534); from hosting.ports import owner; print(owner({port}))"
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     found = subprocess.run([sys.executable, "-c", "import hosting.ports; " + code], cwd=tmp_path, env=environment,
-                           capture_output=True, text=True, check=False)  # fmt: skip
+                           capture_output=True, text=True, check=False)
     assert found.stdout.strip() == "another user's process", found.stderr

@@ -48,7 +48,7 @@ def test_a_histogram_shows_its_counts_and_its_mean(tmp_path):
     first = histograms(frame, columns=columns, y="Requests", bins=10, path=tmp_path / "a")
     again = histograms(frame, columns=columns, y="Requests", bins=10, path=tmp_path / "b")
     other = histograms(frame.with_columns(output=pl.Series([5, 5, 6, 41])), columns=columns, y="Requests", bins=10,
-                       path=tmp_path / "c")  # fmt: skip
+                       path=tmp_path / "c")
     assert png(first) == png(again) != png(other)
 
 

@@ -56,7 +56,7 @@ def test_every_curve_title_footer_and_legend_entry_is_drawn(tmp_path, rounds):
     changes = (
         {"title": "dec-1"}, {"footer": "simulated"}, {"entries": [Stroke("#666666", "8 mix clients")]},
         {"strokes": {"a": STROKES["a"]}}, {"strokes": {**STROKES, "b": Stroke("#0072B2", None, ":")}},
-    )  # fmt: skip
+    )
     for number, change in enumerate(changes):
         assert one(str(number), **change) != plain
 

@@ -45,7 +45,7 @@ def verifying(sequences: Sequences, rows: Ints, context_lens: Ints, nodes: TreeR
     wanted = np.arange(len(tokens))
     return compose(
         sequences, rows, context_lens, nodes.counts, tokens, positions, wanted, nodes.counts, nodes.ancestors()
-    )  # fmt: skip
+    )
 
 
 def prefilling(sequences: Sequences, chunks: Sequence[Chunk]) -> ForwardInput:
@@ -86,7 +86,7 @@ def looking_ahead(sequences: Sequences, rows: Ints, roots: Ints, layer: int, tok
 def compose(
     sequences: Sequences, rows: Ints, context_lens: Ints, query_lens: Ints, tokens: Ints, positions: Ints, wanted: Ints,
     tree_lens: Ints | None = None, tree_mask: Ints | None = None,
-) -> ForwardInput:  # fmt: skip
+) -> ForwardInput:
     """New tokens of sequences ``rows``, with places for them in the cache."""
     seq_lens = context_lens + query_lens
     sequences.reserve(rows, seq_lens)

@@ -20,7 +20,7 @@ def test_a_long_prompt_is_prefilled_beside_the_decodes() -> None:
     served = serve(requests, Sarathi(token_budget=8))
     assert [step.chunks for step in served.seen[:4]] == [
         ((0, 0, 6), (1, 0, 2)), ((1, 2, 7),), ((1, 9, 7),), ((1, 16, 4),),
-    ]  # fmt: skip
+    ]
     assert [step.rows for step in served.seen] == [0, 1, 1, 1, 2, 1, 1, 1, 1]
     assert all(step.decode for step in served.seen[1:])
 

@@ -211,7 +211,7 @@ def newcomers(requests: list[Request]) -> list[Request]:
         for request in requests
         if all(before.finished_s is not None and before.finished_s <= request.arrival_s
                for before in requests if before.client == request.client and before.id < request.id)
-    ]  # fmt: skip
+    ]
 
 
 def slowest(history: History) -> float:

@@ -48,7 +48,7 @@ def traffic(
                 interaction=interaction, call=before + 1, calls=calls[client], system_tokens=min(5, prompt),
                 expected=USUAL[app],
             )
-        )  # fmt: skip
+        )
     return requests
 
 

@@ -13,7 +13,7 @@ from engine.models.config import DecoderConfig
 
 CONFIG = DecoderConfig(
     vocabulary=8, hidden=12, layers=2, heads=6, kv_heads=3, head_size=4, intermediate=8, context=64
-)  # fmt: skip
+)
 BLOCKS, SIZE = 6, 4
 
 

@@ -20,7 +20,7 @@ from tests.engine.models.dense import DenseAttention, fresh, greedy, logits, pro
 
 CLOSE = {"rtol": 0, "atol": 1e-4}
 LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-          "original_max_position_embeddings": 64}  # fmt: skip
+          "original_max_position_embeddings": 64}
 SMALL = DecoderConfig(97, 48, 2, 6, 2, 8, 80, context=128)
 
 
@@ -91,7 +91,7 @@ def test_logits_are_those_of_transformers(family: str, table: dict[str, Any], se
 def test_64_greedy_tokens_are_those_of_transformers(family: str, tmp_path: Path) -> None:
     table = {"vocab_size": 199, "hidden_size": 96, "num_hidden_layers": 3, "num_attention_heads": 6, "num_key_value_heads": 2,
              "intermediate_size": 120, "max_position_embeddings": 128, "tie_word_embeddings": family == "qwen2",
-             "initializer_range": 0.1, "pad_token_id": None, "eos_token_id": 2}  # fmt: skip
+             "initializer_range": 0.1, "pad_token_id": None, "eos_token_id": 2}
     model = build(family, table, 7)
     model.save_pretrained(tmp_path)
     decoder = load_decoder(tmp_path)

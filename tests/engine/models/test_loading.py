@@ -80,7 +80,7 @@ def test_what_is_saved_comes_back(config: DecoderConfig, tmp_path: Path) -> None
 @given(
     kv=st.integers(1, 4), group=st.integers(1, 4), head=st.sampled_from([8, 64]), bias=st.booleans(), tied=st.booleans(),
     stops=st.lists(st.integers(0, 99), max_size=3), scaling=st.booleans(),
-)  # fmt: skip
+)
 @settings(max_examples=50, derandomize=True)
 def test_config_json_keeps_every_size(
     kv: int, group: int, head: int, bias: bool, tied: bool, stops: list[int], scaling: bool
@@ -248,7 +248,7 @@ def test_a_hub_name_is_downloaded_without_pickles(folder: Path, monkeypatch: pyt
     ((name, patterns),) = asked
     assert name == "meta-llama/Llama-3.2-1B"
     files = ["config.json", "tokenizer.json", INDEX, WHOLE, "model-00001-of-00002.safetensors",
-             "pytorch_model.bin", "original/consolidated.00.pth", "README.md", "onnx/model.onnx"]  # fmt: skip
+             "pytorch_model.bin", "original/consolidated.00.pth", "README.md", "onnx/model.onnx"]
     assert list(huggingface_hub.utils.filter_repo_objects(files, allow_patterns=patterns)) == files[:5]
 
 

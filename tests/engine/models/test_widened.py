@@ -46,11 +46,11 @@ def small_and_wide(draw: st.DrawFn) -> tuple[DecoderConfig, DecoderConfig]:
     scaling = RopeScaling(8.0, 1.0, 4.0, 16) if draw(st.booleans()) else None
     bias, tied, eps = draw(st.booleans()), draw(st.booleans()), draw(st.sampled_from([1e-5, 0.1]))
     small = DecoderConfig(draw(st.integers(8, 60)), draw(st.integers(8, 40)), draw(st.integers(1, 2)), kv * group, kv, head,
-                          draw(st.integers(4, 60)), 64, 1e4, scaling, eps, bias, tied)  # fmt: skip
+                          draw(st.integers(4, 60)), 64, 1e4, scaling, eps, bias, tied)
     wide_kv, wide_group = above(kv, 2), above(group, 2)
     wide = DecoderConfig(above(small.vocabulary, 9), above(small.hidden, 40), above(small.layers, 2), wide_kv * wide_group,
                          wide_kv, head * draw(st.integers(1, 4)), above(small.intermediate, 40), 999,
-                         qkv_bias=bias or draw(st.booleans()), tied_embeddings=tied and draw(st.booleans()))  # fmt: skip
+                         qkv_bias=bias or draw(st.booleans()), tied_embeddings=tied and draw(st.booleans()))
     return small, wide
 
 

@@ -191,7 +191,7 @@ def test_the_artifacts_vtc_forgets_at_the_end_of_a_round() -> None:
 
 
 EVENTS = st.lists(st.tuples(st.sampled_from(["arrive", "arrive", "admit", "end", "back", "time"]), st.sampled_from("abcd"),
-                            st.integers(1, 30)), max_size=60)  # fmt: skip
+                            st.integers(1, 30)), max_size=60)
 
 
 @settings(deadline=None)

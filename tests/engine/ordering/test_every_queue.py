@@ -33,11 +33,11 @@ from tests.engine.strategies import assert_served, make_request, serve, workload
 POLICIES: dict[str, Callable[..., Ordering]] = {
     "exfairs": ExFairS, "exfairs-continuous": ContinuousExFairS, "que": QuE, "round-robin": RoundRobin, "mlfq": MLFQ,
     "justitia": Justitia, "slo-greedy": SLOGreedy, "priority": Priority, "vtc-artifact": VTCArtifact,
-}  # fmt: skip
+}
 SHORT: dict[str, dict[str, Any]] = {
     "exfairs": {"round_s": 0.1}, "exfairs-continuous": {"round_s": 0.1, "era_s": 0.3, "decay": 0.9}, "que": {"round_s": 0.1},
     "priority": {"levels": "a:1;b:-1"}, "vtc-artifact": {"round_s": 0.1}, "mlfq": {"starvation_s": 0.05},
-}  # fmt: skip
+}
 BATCHINGS: dict[str, Callable[[], Batching]] = {
     "vllm": lambda: VLLM(max_sequences=3, block_size=4),
     "slora": lambda: SLoRA(adapter_tokens=2, longest_request=60),
@@ -117,7 +117,7 @@ def workload() -> list[Request]:
             slo_s=(0.1, 0.6, 2.0)[i % 3], category="xyz"[i % 3],
         )
         for i in range(120)
-    ]  # fmt: skip
+    ]
 
 
 KNOBS: dict[str, dict[str, Any]] = {
@@ -134,7 +134,7 @@ KNOBS: dict[str, dict[str, Any]] = {
     "priority": {"levels": "a:-1;b:1", "by": "category", "default": -7.0},
     "vtc-artifact": {"round_s": 0.5},
     "mlfq": {"quantum": 0.01, "levels": 1, "prompt_weight": 1.0, "starvation_s": 0.1},
-}  # fmt: skip
+}
 BASES: dict[tuple[str, str], dict[str, Any]] = {
     ("exfairs", "truncate"): {"alpha": 0.7, "threshold": 0.0},
     ("justitia", "max_output"): {"memory": 2000.0},
@@ -169,7 +169,7 @@ def test_no_knob_is_forgotten(name: str) -> None:
         ("vtc-artifact", {"round_s": 0}), ("mlfq", {"quantum": 0}), ("mlfq", {"levels": 0}), ("mlfq", {"starvation_s": 0}),
         ("mlfq", {"prompt_weight": -1}),
     ],
-)  # fmt: skip
+)
 def test_wrong_parameters_are_refused(name: str, wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         POLICIES[name](**wrong)

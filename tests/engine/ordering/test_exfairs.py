@@ -280,7 +280,7 @@ def test_a_client_that_misses_its_slo_is_helped(form: type[Policy]) -> None:
         {"round_s": 0}, {"alpha": 1.1}, {"alpha": float("nan")}, {"threshold": -1}, {"sensitivity": -1}, {"multiplier": -1},
         {"max_exchanges": 0}, {"max_positions": -1}, {"keep_s": 0},
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("form", [ExFairS, ContinuousExFairS])
 def test_wrong_parameters_are_refused(form: type[Policy], wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError):

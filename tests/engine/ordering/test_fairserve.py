@@ -149,7 +149,7 @@ def test_a_faulty_request_is_turned_away_with_one_sentence(parameters: dict[str,
     [{"limit": 0}, {"charge": "all"}, {"check": "later"}, {"drop": "last"}, {"rpm_debt": "x"}, {"expected": "app"},
      {"w_q": -1}, {"w_p": 0, "w_s": 0, "w_q": 0}, {"weights": "a:0"}, {"priorities": "a"}, {"limit": "many"}, {"prefer": 1},
      {"rpm_debt": "kept", "check": "always"}],
-)  # fmt: skip
+)
 def test_wrong_parameters_are_refused(parameters: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         FairServe(**parameters)

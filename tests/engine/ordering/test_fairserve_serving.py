@@ -38,7 +38,7 @@ def interactions(draw: st.DrawFn, max_size: int = 30, max_gap_s: float = 0.05) -
                       st.integers(1, 4), st.sampled_from(sorted(USUAL)), st.integers(5, 60), st.integers(1, 20)),
             min_size=1, max_size=max_size,
         )
-    )  # fmt: skip
+    )
     requests: list[Request] = []
     under_way: dict[str, Request] = {}
     arrival_s = 0.0
@@ -51,7 +51,7 @@ def interactions(draw: st.DrawFn, max_size: int = 30, max_gap_s: float = 0.05) -
         request = make_request(
             id, client, prompt, output, arrival_s=arrival_s, app=app, interaction=interaction, call=call, calls=calls,
             system_tokens=5, app_limit=6, expected=USUAL[app],
-        )  # fmt: skip
+        )
         under_way[client] = request
         requests.append(request)
     return requests
@@ -66,7 +66,7 @@ def crowd(clients: int = 3, each: int = 12, calls: int = 3) -> list[Request]:
         )
         for client in range(clients)
         for nth in range(each)
-    ]  # fmt: skip
+    ]
 
 
 def by_interaction(requests: Sequence[Request]) -> list[list[Request]]:

@@ -155,7 +155,7 @@ class PlainVTC:
 EVENTS = st.lists(
     st.tuples(st.sampled_from(("arrive", "arrive", "admit", "admit", "tokens", "requeue")), st.sampled_from("abcde"),
               st.integers(1, 20)), max_size=60,
-)  # fmt: skip
+)
 
 
 @settings(max_examples=200, deadline=None)

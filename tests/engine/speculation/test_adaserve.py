@@ -76,7 +76,7 @@ QWEN = {"depth_budget": 256, "width_budget": 80, "depth": (3, 5), "width": (1, 3
         (LLAMA, 200, 4, 1), (QWEN, 1, 5, 3), (QWEN, 26, 5, 3), (QWEN, 27, 5, 2), (QWEN, 40, 5, 2), (QWEN, 52, 3, 1),
         (QWEN, 80, 3, 1),
     ],
-)  # fmt: skip
+)
 def test_depth_and_width_follow_the_load(model: dict[str, object], requests: int, depth: int, width: int) -> None:
     shape = AdaServe(budget=512, **model).shape(Progress.fresh(requests))  # type: ignore[arg-type]
     assert (shape.depth, shape.width) == (depth, width)

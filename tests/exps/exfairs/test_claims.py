@@ -20,7 +20,7 @@ def run(axis, x, system, violations, **more):
     fixed = {
         "violation_share": share, "submitted": SUBMITTED, "violations": violations, "jain_experience": 1 - share,
         "tokens_per_s": 100.0, "timely_per_s": 2.0, "goodput_rps": 3 * (1 - share), "exchanged": 4, "needless": 0,
-    }  # fmt: skip
+    }
     return {"model": "m", "system": system, axis: float(x), **fixed, **more}
 
 
@@ -72,7 +72,7 @@ def test_a_claim_without_its_runs_is_not_judged():
         ("3 ExFairS", {"jain_experience": 1.0, "violation_share": 1.0}, FAILS),
         ("4 ExFairS", {}, HOLDS), ("4 ExFairS", {"needless": 1}, FAILS),
     ],
-)  # fmt: skip
+)
 def test_the_other_claims_on_scenarios(id, more, status):
     assert verdicts(scenario_claims(["dec-1"]), scenario(400, (500, 500, 500), **more), id).status == status
 
@@ -99,7 +99,7 @@ def test_where_everybody_or_nobody_violates_no_order_is_judged():
         ({0.5: 0, 0.8: 400, 1.0: 990}, HOLDS), ({0.5: 0, 0.8: 495, 1.0: 1_000}, FAILS), ({0.5: 0, 0.8: 400, 1.0: 900}, FAILS),
         ({0.5: 0, 0.8: 400}, NOT_JUDGED),
     ],
-)  # fmt: skip
+)
 def test_the_benefit_vanishes_at_both_ends(own, status):
     rows = sweep("load", own, {0.5: 0, 0.8: 500, 1.0: 1_000})
     assert verdicts(LOAD_CLAIMS, rows, "6 ExFairS").status == status

@@ -57,7 +57,7 @@ def test_a_place_admits_as_many_as_the_artifact_or_the_fewest_that_cost_nothing(
     limits = {setting.name: setting.policies for setting in SETTINGS}
     assert {name: limit["vllm"]["max_sequences"] for name, limit in limits.items() if "vllm" in limit} == {
         "dec-1": 128, "early-3-bounded": 16, "dec-1-bounded": 16,
-    }  # fmt: skip
+    }
 
 
 def test_a_swept_value_reaches_the_workload_or_the_policy():

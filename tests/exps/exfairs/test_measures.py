@@ -89,6 +89,6 @@ def test_a_sweep_has_a_row_a_point(quick_records):
     runs = sweep_measure(quick_records("exfairs/slo-sweep", FCFS, points=2, settings=("dec-1", "dec-1-bounded")))
     assert runs.select("setting", "slo_scale").rows() == [
         ("dec-1", 0.5), ("dec-1", 2.0), ("dec-1-bounded", 0.5), ("dec-1-bounded", 2.0),
-    ]  # fmt: skip
+    ]
     loose, tight = (runs.filter(slo_scale=scale)["violations"].sum() for scale in (2.0, 0.5))
     assert loose < tight

@@ -33,7 +33,7 @@ def limits(**of_free: Any) -> pl.DataFrame:
     free = {"worst_rank": 3, "slowest": 60.0, "mean_sent": 180.0, "aborted_requests": 0, **of_free}
     rows = {"fairserve": limited, NO_APPS: free, "rpm-interactions": {**free, "aborted_requests": 0}}
     return pl.DataFrame([{"model": "llama", "setting": "burst", "system": name, "limit": limit, **row}
-                         for name, row in rows.items() for limit in (10.0, 50.0, 2000.0)])  # fmt: skip
+                         for name, row in rows.items() for limit in (10.0, 50.0, 2000.0)])
 
 
 def order(model: str = "burst", **values: float) -> pl.DataFrame:
@@ -44,7 +44,7 @@ def order(model: str = "burst", **values: float) -> pl.DataFrame:
     rows = [(name, OUTPUT, 100.0, rate) for name, rate in rates.items()]
     rows += [(name, UNSERVED, 100.0, clients) for name, clients in unserved.items()]
     rows += [(name, PRODUCED, at, tokens) for name, both in produced.items()
-             for at, tokens in zip((60.0, 300.0), both, strict=True)]  # fmt: skip
+             for at, tokens in zip((60.0, 300.0), both, strict=True)]
     frame = pl.DataFrame(rows, ["system", "metric", "time_s", "value"], orient="row")
     return frame.with_columns(model=pl.lit("llama"), setting=pl.lit(model), traced=True)
 
@@ -53,7 +53,7 @@ def always(model: str, ending: float, plain: float, traced: bool = True) -> pl.D
     """Aborted requests as shares of the published ones, with drops that end the pass and without."""
     theirs = read_published("fairserve", "ablation").filter(system="fs-fair-wsc-limit")
     rows = [theirs.select(pl.col("limit").cast(pl.Float64), pl.col("aborted_requests") * share, system=pl.lit(name))
-            for name, share in ((WL_ENDS, ending), ("fs-fair-wsc-limit", plain))]  # fmt: skip
+            for name, share in ((WL_ENDS, ending), ("fs-fair-wsc-limit", plain))]
     return pl.concat(rows).with_columns(model=pl.lit("llama"), setting=pl.lit(model), traced=traced)
 
 
@@ -105,7 +105,7 @@ def test_either_flaw_alone_must_not_explain_the_published_counts() -> None:
 
 def test_without_its_points_no_cause_is_judged() -> None:
     for of, metrics in ((cause_claims.LIMITS, limits()), (cause_claims.ORDER, order()),
-                        (cause_claims.ALWAYS, always("one-app", 0.95, 0.3))):  # fmt: skip
+                        (cause_claims.ALWAYS, always("one-app", 0.95, 0.3))):
         assert set(verdicts(of, metrics.filter(system="none")).values()) == {NOT_JUDGED}
 
 

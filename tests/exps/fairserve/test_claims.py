@@ -24,7 +24,7 @@ def published(name: str) -> pl.DataFrame:
     ranks = pl.when(pl.col("system") == "rpm-interactions").then(60).otherwise(3)
     frame = frame.with_columns(model=pl.lit("llama"), setting=pl.lit("paced"))
     return frame.with_columns(worst_rank=ranks, traced=True, most_sent=1432, app_sent=3740,
-                              limit=pl.col("limit").cast(pl.Float64))  # fmt: skip
+                              limit=pl.col("limit").cast(pl.Float64))
 
 
 def verdicts(of: Any, metrics: pl.DataFrame) -> dict[str, str]:
@@ -96,7 +96,7 @@ def two(**values: float) -> pl.DataFrame:
     row = {"aborted_requests": 0, **service, **values}
     aborted = {"rpm-interactions": 40, "fs-fair-wsc-limit": 42}
     rows = [{"system": name, "rps": rps, **row, **({"aborted_requests": aborted[name]} if name in aborted else {})}
-            for name in systems for rps in (1.0, 24.0)]  # fmt: skip
+            for name in systems for rps in (1.0, 24.0)]
     return pl.DataFrame(rows)
 
 

@@ -15,7 +15,7 @@ from exps.registry import find_figure
 from exps.runner import setup_of
 
 PICTURES = {"table1": 4, "ablation": 4, "overload2": 1, "overload50": 2, "aborted": 1, "throttled": 1, "wsc": 1, "overtime": 3,
-            "cdf": 1, "cdf-throttled": 2, "causes-limits": 1, "causes-order": 2, "causes-always": 1}  # fmt: skip
+            "cdf": 1, "cdf-throttled": 2, "causes-limits": 1, "causes-order": 2, "causes-always": 1}
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,6 @@ def test_the_limit_of_a_point_reaches_every_policy_and_the_pace_only_the_paced_s
     figure = find_figure("fairserve/table1")
     (server,) = figure.platforms
     setups = {setting.name: setup_of(Point(figure, replace(server, setting=setting), "fairserve", 50.0), Options())
-              for setting in figure.settings}  # fmt: skip
+              for setting in figure.settings}
     assert setups["burst"].policies == limited(50.0) == {"rpm": {"limit": 50}, "fairserve": {"limit": 50}}
     assert setups["paced"].policies == {**limited(50.0), "slora": {"reads_per_wait": 1.315}}

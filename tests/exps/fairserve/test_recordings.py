@@ -21,7 +21,7 @@ SHARED = Path(__file__).parents[4] / "shared" / "reference" / "fairserve"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the recorded runs are not here")
 INDEX = "run,recorded_as,scheduler,user_limit\nvtc,x,vtc_fair,-1\nrpm,x,lshare_fair,2\n"
 HEADER = ("user,app,interaction,llmcalls,llmcalls_made,prompt_tokens,output_tokens,send_time_s,first_token_latency_s,"
-          "request_latency_s")  # fmt: skip
+          "request_latency_s")
 ROWS = ("0,17,5,2,1,100,4,0,0.5,0.7", "0,17,5,2,2,50,4,0,0.6,0.8", "3,2,9,1,1,70,8,1,0.4,0.9")
 
 
@@ -96,7 +96,7 @@ def synthetic() -> FairServeRun:
         calls=pl.lit(4, pl.Int64), prompt_tokens=pl.lit(1900, pl.Int64), output_tokens=pl.lit(20, pl.Int64),
         arrival_s=0.001 * pl.col("place"), expected_input=pl.lit(900.0), expected_system=pl.lit(1.0),
         expected_output=pl.lit(20.0), status=pl.lit("finished"), first_token_s=pl.lit(0.0), finished_s=pl.lit(1.0),
-    )  # fmt: skip
+    )
     return replay(FairServeRun("rpm", "lshare_fair", "rpm-interactions", 20, requests))
 
 
@@ -119,7 +119,7 @@ def test_the_published_values_follow_from_the_recorded_runs() -> None:
     table = read_published("fairserve", "table1").filter(pl.col("limit").fill_null(50) == 50)
     classes = read_published("fairserve", "wsc")
     for scheduler, system in (("vtc_fair", "vtc"), ("lshare_fair", "rpm-interactions"),
-                              ("fs_fair_interaction_limit_expect", "fairserve")):  # fmt: skip
+                              ("fs_fair_interaction_limit_expect", "fairserve")):
         requests, row = runs[scheduler].requests, table.filter(system=system).row(0, named=True)
         assert {name: row[name] for name in aborts(requests)} == aborts(requests)
         found = counter_classes(service_counters(requests, 100.0))

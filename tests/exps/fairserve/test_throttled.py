@@ -26,7 +26,7 @@ def record(system: str, aborted: tuple[int, ...]) -> Record:
             "system_tokens": [0] * 6, "expected_input": [100.0] * 6, "expected_system": [1.0] * 6,
             "expected_output": [10.0] * 6, "first_token_s": [0.0] * 6, "finished_s": [1.0] * 6,
         }
-    )  # fmt: skip
+    )
     return Record(Point(CDF_THROTTLED, PACED, system, 10.0), requests, None, {})
 
 

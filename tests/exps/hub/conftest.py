@@ -100,7 +100,7 @@ def drive(hub: FakeHub, cache: Path, tmp_path: Path) -> Iterator[Drive]:
             [sys.executable, str(Path(__file__).parent / "driver.py"), *arguments],
             env={**os.environ, **own, **extra}, cwd=tmp_path, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True, start_new_session=True,
-        )  # fmt: skip
+        )
         started.append(process)
         return process
 

@@ -156,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
         info = {
             "id": repository, "sha": hub.commit, "gated": "manual" if repository in hub.gated else False,
             "siblings": [{"rfilename": path, "size": size, "blobId": oid, "lfs": lfs} for path, size, oid, lfs in files],
-        }  # fmt: skip
+        }
         tree = [{"type": "file", "path": path, "size": size, "oid": oid} for path, size, oid, _ in files]
         body = json.dumps(tree if rest.startswith("/tree") else info).encode()
         self._answer(200, {"Content-Type": "application/json"}, body)
@@ -176,7 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
             headers = {
                 "X-Repo-Commit": hub.commit, "X-Linked-Size": str(len(content)),
                 "X-Linked-Etag": f'"{digest(name, content)}"', "Location": f"{hub.storage}/storage/{repository}/{name}",
-            }  # fmt: skip
+            }
             self._answer(302, headers)
         else:
             self._content(repository, name)

@@ -17,7 +17,7 @@ from exps.vtc.fig15 import FIG15A, FIG15B, S4
 def frame(metric: str, values: dict[float, float]) -> pl.DataFrame:
     rows = [("llama-13b", "vtc", x, metric, None, value) for x, value in values.items()]
     schema = {"model": pl.String, "system": pl.String, "x": pl.Float64, "metric": pl.String, "time_s": pl.Float64,
-              "value": pl.Float64}  # fmt: skip
+              "value": pl.Float64}
     return pl.DataFrame(rows, schema, orient="row")
 
 
@@ -33,7 +33,7 @@ def test_the_pool_is_the_axis_of_one_and_fixed_in_the_other():
 @pytest.mark.parametrize(("name", "x", "counts", "tokens"), [
     ("vtc/fig15a", 35_000, (900, 1800), 512), ("vtc/fig15a", 65_000, (1200, 2400), 512),
     ("vtc/fig15b", 256, (1800, 3600), 256), ("vtc/fig15b", 512, (900, 1800), 512), ("vtc/fig15b", 768, (600, 1200), 768),
-])  # fmt: skip
+])
 def test_rates_and_lengths_are_those_of_the_artifacts_suites(name, x, counts, tokens):
     made = find_figure(name).timetable(S4, float(x), Options())
     assert tuple(made["client"].value_counts().sort("client")["count"]) == counts

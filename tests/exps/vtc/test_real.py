@@ -54,7 +54,7 @@ def test_claims_need_every_system_they_speak_of_and_published_numbers_the_record
     run("fig14", tmp_path)
     assert verdicts("fig14", tmp_path, capsys) == {
         "14 rises": "holds", "14 half": some["14 half"], "14 throughput": "not judged", "14 served": "not judged",
-    }  # fmt: skip
+    }
 
 
 def test_a_folder_that_is_no_recording_gets_one_sentence(tmp_path, capsys):

@@ -127,7 +127,7 @@ def test_a_seed_decides_everything(drawn: pl.DataFrame) -> None:
 def test_two_clients_send_the_synthetic_trace_of_two_applications() -> None:
     frame = overload_timetable(rates=(3.0, 3.0), requests=1000)
     shape = ("app", "prompt_tokens", "output_tokens", "system_tokens", "expected_input", "expected_system", "expected_output",
-             "calls", "app_limit")  # fmt: skip
+             "calls", "app_limit")
     assert [frame.filter(client=f"client-{n}").select(shape).unique().rows() for n in (1, 2)] == [
         [("app-1", 200, 100, 100, 200.0, 200.0, 200.0, 4, 200)],
         [("app-2", 50, 50, 50, 50.0, 50.0, 50.0, 1, 200)],
@@ -161,7 +161,7 @@ def test_fifty_clients_calls_follow_one_another_within_an_application(drawn: pl.
     interactions = frame.group_by("client", "interaction", maintain_order=True).agg("call", pl.col("calls", "app").unique())
     assert interactions.filter((pl.col("calls").list.len() > 1) | (pl.col("app").list.len() > 1)).height == 0
     assert all(calls == list(range(1, len(calls) + 1)) and len(calls) <= most[0]
-               for calls, most in interactions.select("call", "calls").rows())  # fmt: skip
+               for calls, most in interactions.select("call", "calls").rows())
     with pytest.raises(ValueError, match="need 5000 rows, not 300"):
         fifty_clients(drawn.head(300))
 

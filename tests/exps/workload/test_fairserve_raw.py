@@ -11,7 +11,7 @@ from engine.errors import InputError
 from exps.workload.fairserve_raw import RAW, TRACE, raw_timetable, trace_timetable
 
 HEADER = ("PromptTokens,DecodeTokens,UserID,app,llmcalls,llmcalls_made,interaction_id,input_avg_app,output_avg_app,"
-          "sys_avg_app,ArrivalTime,TIMESTAMP")  # fmt: skip
+          "sys_avg_app,ArrivalTime,TIMESTAMP")
 ROWS = (
     "1422,143,11213,0,1,0,7,4489.7,212.8,0,0,2024-09-04 06:00:00",
     "0,0,5815,17,288,0,43233,5770.7,57.6,0,0,x",

@@ -24,7 +24,7 @@ from tests.engine.strategies import VOCABULARY, Log
 CONFIG = DecoderConfig(
     vocabulary=VOCABULARY, hidden=32, layers=2, heads=4, kv_heads=2, head_size=8, intermediate=48, context=256,
     tied_embeddings=True,
-)  # fmt: skip
+)
 NOISE = 0.03
 TIE = 1e-5
 
@@ -117,7 +117,7 @@ def assert_greedy(pair: Pair, request: Request) -> None:
 def in_float64(decoder: Decoder) -> Decoder:
     weights = decoder.weights
     layers = [replace(layer, **{name: tensor.double() for name, tensor in vars(layer).items() if tensor is not None})
-              for layer in weights.layers]  # fmt: skip
+              for layer in weights.layers]
     embedding = weights.embedding.double()
     head = embedding if weights.head is weights.embedding else weights.head.double()
     return Decoder(decoder.config, replace(weights, embedding=embedding, layers=layers, norm=weights.norm.double(), head=head))

@@ -74,7 +74,7 @@ def test_answers_are_those_of_plain_greedy_decoding(speculation: str, data: st.D
 
 LARGE_TREE = "vllm,spec=specinfer(branching=3;3;3;2)"
 SYSTEMS = ["vllm", "sarathi", "vllm-spec-4", "vllm-spec-8", "adaserve", "vtc", "order=vtc,spec=adaserve",
-           "order=vtc,spec=chain,batch=sarathi(token_budget=40)", "tree", LARGE_TREE]  # fmt: skip
+           "order=vtc,spec=chain,batch=sarathi(token_budget=40)", "tree", LARGE_TREE]
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

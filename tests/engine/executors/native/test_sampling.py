@@ -41,7 +41,7 @@ def by_hand(row: list[float], sampling: Sampling) -> list[float]:
 @settings(deadline=None)
 @given(rows=st.integers(2, 12).flatmap(lambda n: st.lists(
     st.tuples(st.lists(VALUES, min_size=n, max_size=n, unique=True), samplings()), min_size=1, max_size=5
-)))  # fmt: skip
+)))
 def test_every_row_is_treated_as_by_hand(rows: list[tuple[list[float], Sampling]]) -> None:
     logits = torch.tensor([row for row, _ in rows])
     got = distributions(logits, [sampling for _, sampling in rows])
@@ -100,7 +100,7 @@ def test_luck_is_even_and_its_places_are_unrelated() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"temperature": -1}, {"temperature": float("nan")}, {"top_k": -1}, {"top_p": 0},
-                                   {"top_p": 1.1}, {"seed": -1}])  # fmt: skip
+                                   {"top_p": 1.1}, {"seed": -1}])
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="not a way to sample"):
         Sampling(**wrong)  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ from tests.engine.models.dense import logits
 TOKENS = 8
 CONFIG = DecoderConfig(
     vocabulary=TOKENS, hidden=16, layers=1, heads=2, kv_heads=1, head_size=8, intermediate=16, context=32
-)  # fmt: skip
+)
 PAIR = make_pair(CONFIG, noise=0.3, seed=4, scale=0.6)
 PROMPT = (3, 1, 4, 1, 5)
 LENGTH = 3

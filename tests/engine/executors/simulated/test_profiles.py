@@ -119,7 +119,7 @@ ACCEPTANCE = "[calibration.x]\nfitted_on = ''\n[calibration.x.acceptance]"
         ("fitted/llama-2-7b@a10g.toml", "[calibration.x]\nhost = 1", "llama-2-7b@a10g: unknown key 'host'; .*host_s"),
         ("fitted/llama-2-7b@a10g.toml", "[policies", r"a10g.toml: .*; correct the file"),
     ],
-)  # fmt: skip
+)
 def test_a_spoilt_profile_gets_one_sentence(own_profiles: Path, file: str, line: str, sentence: str) -> None:
     path = own_profiles / file
     path.write_text(f"{path.read_text()}\n{line}\n")

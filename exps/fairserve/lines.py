@@ -13,6 +13,7 @@ from plots.axes import Axis, Panels
 QUANTITIES = {SERVICE: "Normalised service per second", OUTPUT: "Output tokens per second", TTFT: "Time to first token (s)"}
 PANELS = Panels("setting", {setting.name: setting.title for setting in SETTINGS})
 SPEED = Axis("tokens_per_s", "Output tokens per second", (0, None))
+
 OVERTIME = Figure(
     id="fairserve/overtime",
     title="Service, output tokens and time to first token over time",

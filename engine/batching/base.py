@@ -120,8 +120,10 @@ class Running:
         return len(self.batch) + len(self.prefilling)
 
     def check(self) -> None:
-        """Raise AssertionError unless every KV block is free or held by exactly one running request."""
+        """Raise AssertionError unless every KV block is free or held by exactly one running request, and every row's blocks
+        have room for its tokens."""
         self.pool.check([*(request.blocks for request in self.prefilling), *self.batch.blocks.tolist()])
+        assert (self.batch.blocks * self.pool.block_size >= self.batch.context).all(), "a row has more tokens than room"
 
 
 class Batching(ABC):

@@ -92,6 +92,17 @@ def test_each_parameter_of_vtc_is_checked(wrong: dict[str, Any]) -> None:
         VTC(**wrong)
 
 
+@pytest.mark.parametrize("spread", [0.0, 1.0])
+def test_a_guess_may_be_exact_or_anything(spread: float) -> None:
+    assert VTC(predict="oracle", spread=spread).by_request
+
+
+def test_one_kind_of_token_may_be_free() -> None:
+    assert (VTC(w_p=0.0).w_p, VTC(w_q=0.0).w_q) == (0.0, 0.0)
+    with pytest.raises(ValueError, match="one of w_p, w_q must be above 0"):
+        VTC(w_p=0.0, w_q=0.0)
+
+
 def test_the_artifacts_table_of_clients() -> None:
     """Ten clients; a tenth of what is usual as system prompt is the system's, and the fourth pays fivefold."""
     expected, system_tokens, factors = zip(*CLIENT_TABLE, strict=True)

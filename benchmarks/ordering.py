@@ -48,7 +48,7 @@ def _decide(policy: Ordering, running: deque[Request], newcomer: Request, now: f
         policy.on_tokens({request.client: 1}, False, 0)
     if len(running) > RUNNING:
         ended = running.popleft()
-        ended.generated, ended.status = ended.output_tokens, FINISHED
+        ended.produced, ended.status = ended.output_tokens, FINISHED
         policy.on_finish(ended, now)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
+from joblib import Parallel, delayed
 
 from engine.configuration import read_toml
 from engine.errors import InputError
@@ -25,12 +26,16 @@ from exps.report import Reporter, provenance
 from exps.runner import (
     Plan,
     complete_records,
+    deaf_to_interrupts,
     estimate_s,
     make_plan,
     unique_jobs,
     useful_workers,
     variant,
 )
+from hosting.machine import cores
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -67,13 +72,11 @@ def run(
     report.plans(plans, estimate_s(jobs, workers))
     batch = BatchRun(jobs, before=len({job.folder for plan in plans for job in plan.jobs if job.done}))
     execute_batch(batch, root, workers, report, one_by_one)
-    for plan in plans:
-        done = tuple(replace(job, done=job.done or job.folder in batch.folders) for job in plan.jobs)
-        if batch.failed and not any(job.done for job in done):
-            continue
-        findings = find(replace(plan, jobs=done))
+    ended = [replace(plan, jobs=tuple(replace(job, done=job.done or job.folder in batch.folders) for job in plan.jobs))
+             for plan in plans]
+    for findings, pictures in _each(_found_and_drawn, [plan for plan in ended if not batch.failed or plan.has_points]):
         show_findings(findings, report)
-        report.pictures(draw(findings))
+        report.pictures(pictures)
     if one_by_one or batch.failed:
         summarise(batch, report)
     return not batch.failed
@@ -120,15 +123,15 @@ def show_profile(path: Path, report: Reporter) -> None:
 
 def plot(name: str, selection: Selection, options: Options, root: Path, report: Reporter) -> None:
     """Draw the complete points again."""
-    for findings in _found(name, selection, options, root):
-        report.pictures(draw(findings))
+    for _, pictures in _each(_found_and_drawn, _with_points(name, selection, options, root)):
+        report.pictures(pictures)
 
 
 def check(
     name: str, selection: Selection, options: Options, root: Path, report: Reporter, as_json: bool, as_page: bool = False
 ) -> bool:
     """Judge the claims on the complete points, printed as tables, JSON or a page of Markdown; True when none fails."""
-    found = _found(name, selection, options, root)
+    found = list(_each(find, _with_points(name, selection, options, root)))
     if as_json:
         report.json([as_document(item) for item in found])
     elif as_page:
@@ -241,12 +244,21 @@ def draw(findings: Findings) -> list[Path]:
         return plan.figure.draw(findings.metrics, findings.caption, folder, suffix)
 
 
-def _found(name: str, selection: Selection, options: Options, root: Path) -> list[Findings]:
-    """Findings of each figure; of "all", those that have points."""
+def _with_points(name: str, selection: Selection, options: Options, root: Path) -> list[Plan]:
+    """The plans of a figure; of "all", those that have points."""
     plans = plan_figures(name, selection, options, root)
-    if is_several(name):
-        plans = [plan for plan in plans if any(job.done for job in plan.jobs)] or plans
-    return [find(plan) for plan in plans]
+    return [plan for plan in plans if plan.has_points] or plans if is_several(name) else plans
+
+
+def _found_and_drawn(plan: Plan) -> tuple[Findings, list[Path]]:
+    findings = find(plan)
+    return findings, draw(findings)
+
+
+def _each(work: Callable[[Plan], Found], plans: Sequence[Plan]) -> Iterator[Found]:
+    """What ``work`` makes of each plan, in their order, on all cores."""
+    with deaf_to_interrupts():
+        return Parallel(n_jobs=min(cores(), len(plans)) or 1, return_as="generator")(delayed(work)(plan) for plan in plans)
 
 
 def _applicable(figure: Figure, selection: Selection) -> Selection | None:

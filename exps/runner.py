@@ -65,6 +65,10 @@ class Plan:
     def to_do(self) -> list[Job]:
         return [job for job in self.jobs if not job.done]
 
+    @property
+    def has_points(self) -> bool:
+        return any(job.done for job in self.jobs)
+
 
 def make_plan(figure: Figure, points: Sequence[Point], options: Options, root: Path) -> Plan:
     """One timetable for each (platform, x), shared by all systems, and what is complete already. Writes nothing."""
@@ -222,7 +226,7 @@ def _products(
             yield job, produce(job.timetable, job.setup)
         return
     tasks = (delayed(produce_numbered)(index, job.timetable, job.setup) for index, job in enumerate(jobs))
-    with _deaf_to_interrupts():
+    with deaf_to_interrupts():
         products = Parallel(n_jobs=workers, batch_size=1, return_as="generator_unordered")(tasks)
     try:
         yield from ((jobs[index], product) for index, product in products)
@@ -238,7 +242,7 @@ def _products(
 
 
 @contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
+def deaf_to_interrupts() -> Iterator[None]:
     """Processes that start in here ignore Ctrl-C for good: the terminal sends it to all, and one is to answer."""
     if threading.current_thread() is not threading.main_thread():
         yield

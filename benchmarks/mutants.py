@@ -2,8 +2,9 @@
 
     python -m benchmarks.mutants --count 300 --seed 1
 
-Each mutant changes one operator or number of one file in a copy of the checkout and runs the tests of that file's room, the
-quick ones first and for a survivor the rest of the room's; a run that hangs counts as noticed.
+Each mutant changes one operator or number of one file in a copy of the checkout and runs those tests of that file's room that
+reach the changed line, the quick ones first and for a survivor the rest; a run that hangs counts as noticed. Which tests reach
+a line is measured first; a line that runs as its file is imported is left to all tests of the room.
 """
 
 from __future__ import annotations
@@ -22,8 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
+from coverage import CoverageData
+
 ROOT = Path(__file__).parent.parent
 HANGS_S = 600
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not native and not Native")
+Reaching = dict[str, dict[int, set[str]]]
 POLICIES = tuple(f"tests/engine/test_{name}.py" for name in ("edges", "giving_way", "core"))
 WIDER = ("tests/engine/invariants", *(f"tests/engine/test_{name}.py" for name in ("patience", "contract", "knobs")))
 OF_METRICS = ("envelope", "fairness_metrics", "interaction_metrics", "jain", "refusal_metrics", "request_metrics", "response",
@@ -51,28 +56,29 @@ class Mutant:
     room: str
     file: str
     place: int
+    line: int
     words: str
 
 
 def mutants(count: int, seed: int) -> list[Mutant]:
     """As many as asked for, or all there are, drawn without repeats."""
     every = [
-        Mutant(room, path.relative_to(ROOT).as_posix(), place, words)
+        Mutant(room, path.relative_to(ROOT).as_posix(), place, line, words)
         for room in ROOMS
         for path in sorted((ROOT / room).rglob("*.py"))
-        for place, words in enumerate(changes(ast.parse(path.read_text())))
+        for place, (line, words) in enumerate(changes(ast.parse(path.read_text())))
     ]
     return random.Random(seed).sample(every, min(count, len(every)))
 
 
-def changes(tree: ast.Module, apply: int | None = None) -> Iterator[str]:
-    """What can be changed, in words; the one of number ``apply`` is."""
+def changes(tree: ast.Module, apply: int | None = None) -> Iterator[tuple[int, str]]:
+    """What can be changed, by its line and in words; the one of number ``apply`` is."""
     number = 0
     for node in ast.walk(tree):
         for words, change in _of(node):
             if number == apply:
                 change()
-            yield f"line {getattr(node, 'lineno', 0)}: {words}"
+            yield getattr(node, "lineno", 0), words
             number += 1
 
 
@@ -99,7 +105,7 @@ def _attribute(node: ast.AST, name: str, value: object) -> Callable[[], None]:
     return lambda: setattr(node, name, value)
 
 
-def survives(mutant: Mutant, copy: Path) -> bool:
+def survives(mutant: Mutant, copy: Path, reaching: Reaching) -> bool:
     """Whether the tests of its room pass with the mutant in ``copy``."""
     path = copy / mutant.file
     before = path.read_text()
@@ -108,13 +114,41 @@ def survives(mutant: Mutant, copy: Path) -> bool:
         pass
     path.write_text(ast.unparse(ast.fix_missing_locations(tree)))
     try:
-        return all(_passes(tests, copy) for tests in ROOMS[mutant.room])
+        return all(_passes(tests, copy) for tests in _rounds(mutant, reaching))
     finally:
         path.write_text(before)
 
 
+def measure(copy: Path) -> Reaching:
+    """Run the tests of all rooms in ``copy`` once: which of them reach which line of which file."""
+    tests = dict.fromkeys(test for quick, wider in ROOMS.values() for test in (*quick, *wider))
+    sources = [f"--cov={room}" for room in ROOMS]
+    command = [*PYTEST, "-n", "2", "--cov-context=test", "--cov-report=", *sources, *tests]
+    subprocess.run(command, cwd=copy, check=True, stdout=subprocess.DEVNULL)
+    data = CoverageData(str(copy / ".coverage"))
+    data.read()
+    return {
+        Path(file).relative_to(copy).as_posix(): {
+            line: {context.split("|")[0] for context in contexts} for line, contexts in data.contexts_by_lineno(file).items()
+        }
+        for file in data.measured_files()
+    }
+
+
+def _rounds(mutant: Mutant, reaching: Reaching) -> Iterator[Sequence[str]]:
+    """The tests that may notice, in two rounds; all of the room's for a line that no test or an import reaches."""
+    found = reaching.get(mutant.file, {}).get(mutant.line, {""})
+    if "" in found:
+        yield from ROOMS[mutant.room]
+        return
+    quick, wider = ROOMS[mutant.room]
+    for files in (quick, wider):
+        if tests := sorted(test for test in found if test.startswith(files)):
+            yield tests
+
+
 def _passes(tests: Sequence[str], copy: Path) -> bool:
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", "not native and not Native", *tests]
+    command = [*PYTEST, "-x", *tests]
     try:
         done = subprocess.run(command, cwd=copy, capture_output=True, timeout=HANGS_S, check=False)
     except subprocess.TimeoutExpired:
@@ -136,11 +170,12 @@ def main() -> None:
             copy = Path(folder) / str(number)
             shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "results", "__pycache__", ".*_cache"))
             copies.put(copy)
+        reaching = measure(copy)
 
         def tried(mutant: Mutant) -> bool:
             copy = copies.get()
             try:
-                return survives(mutant, copy)
+                return survives(mutant, copy, reaching)
             finally:
                 copies.put(copy)
 
@@ -149,7 +184,7 @@ def main() -> None:
                 kept[mutant.room] += lives
                 tried_so_far[mutant.room] += 1
                 if lives:
-                    print(f"survives: {mutant.file}, {mutant.words}", flush=True)
+                    print(f"survives: {mutant.file}, line {mutant.line}: {mutant.words}", flush=True)
                 print(f"{tried_so_far.total()} tried, {kept.total()} survive", end="\r", file=sys.stderr, flush=True)
     for room in ROOMS:
         print(f"{room}: {tried_so_far[room] - kept[room]} of {tried_so_far[room]} noticed")

@@ -6,15 +6,12 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 import cli_containers
 from cli_options import RESULTS, Asked, Here, Jobs, OneByOne, Quick, Results, Seed, Weights, about_figures, refuse_both
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     name="cli.py",
@@ -39,7 +36,7 @@ def list_(as_json: AsJson = False) -> None:
 
     Example: python cli.py list --json
     """
-    from exps.listing import listing, show
+    from exps.commands.listing import listing, show
 
     show(_reporter(), listing(), as_json)
 
@@ -56,10 +53,10 @@ def run(
     Examples: python cli.py run fig8 --model llama; python cli.py run vtc/fig3 --system vtc,fcfs; python cli.py run fig8
     --system adaserve --system order=vtc,spec=adaserve --rps 3:4:0.5; python cli.py run all --quick
     """
-    from exps import commands
+    from exps.commands.run import run
 
     cli_containers.in_container(context, here)
-    if not commands.run(asked.figure, asked.selection, asked.options, asked.results, jobs, _reporter(), one_by_one):
+    if not run(asked.figure, asked.selection, asked.options, asked.results, jobs, _reporter(), one_by_one):
         raise typer.Exit(1)
 
 
@@ -70,9 +67,9 @@ def plot(asked: Asked) -> None:
 
     Example: python cli.py plot fig9 --model llama
     """
-    from exps import commands
+    from exps.commands.plot import plot
 
-    commands.plot(asked.figure, asked.selection, asked.options, asked.results, _reporter())
+    plot(asked.figure, asked.selection, asked.options, asked.results, _reporter())
 
 
 @app.command()
@@ -91,13 +88,14 @@ def check(
     Examples: python cli.py check fig8 --calibration scaled --json; python cli.py check vtc/table4 --repeats 10; python
     cli.py check all --repeats 10 --markdown
     """
-    from exps import bands, commands
+    from exps.commands.bands import check_repeatedly
+    from exps.commands.check import check
 
     refuse_both("--json", as_json, "--markdown", as_page)
     if repeats:
-        held = bands.command(asked.figure, asked.selection, asked.options, repeats, _reporter(), as_json, as_page)
+        held = check_repeatedly(asked.figure, asked.selection, asked.options, repeats, _reporter(), as_json, as_page)
     else:
-        held = commands.check(asked.figure, asked.selection, asked.options, asked.results, _reporter(), as_json, as_page)
+        held = check(asked.figure, asked.selection, asked.options, asked.results, _reporter(), as_json, as_page)
     if not held:
         raise typer.Exit(1)
 
@@ -110,10 +108,9 @@ def check_policy(
 
     Example: python cli.py check-policy order=vtc,spec=adaserve
     """
-    from exps import check_policy
-    from exps.report import Reporter
+    from exps.commands.check_policy import check_policy
 
-    check_policy.command(system, Reporter())
+    check_policy(system, _reporter())
 
 
 @app.command()
@@ -135,8 +132,8 @@ def simulate(
 
     Example: python cli.py simulate trace.csv --system vtc --model llama-2-7b --hardware a10g --out results/mine
     """
-    from exps import simulate as simulation
-    from exps.serving import Setup
+    from exps.commands import simulate as simulation
+    from exps.run.serving import Setup
 
     named = calibration or simulation.first_calibration(model, hardware)
     simulation.command(trace, Setup(simulation.only_system(system), model, hardware, named, seed, kv_tokens), out, _reporter())
@@ -177,13 +174,13 @@ def profile(
 
     Example: python cli.py profile --model tiny
     """
-    from exps import commands
-    from exps.local import find_local
-    from exps.registry import check_choice
+    from exps.commands.profile import profile, show_profile
+    from exps.papers.registry import check_choice
+    from exps.run.local import find_local
 
     check_choice("--weights", weights, ("own", "widened"))
     cli_containers.in_container(context, here)
-    commands.show_profile(commands.profile(find_local(model), weights, results / "profiles", quick, _reporter()), _reporter())
+    show_profile(profile(find_local(model), weights, results / "profiles", quick, _reporter()), _reporter())
 
 
 @app.command()
@@ -222,15 +219,15 @@ def setup(
 
     Examples: python cli.py setup --model llama; python cli.py setup --traces --paper adaserve
     """
-    from exps import fetch
-    from exps.registry import split_names
+    from exps.commands import setup as fetching
+    from exps.papers.registry import split_names
 
     models = split_names(model or [])
-    fetch.check_wanted(models, traces)
+    fetching.check_wanted(models, traces)
     if models:
         cli_containers.setup_models(models, token_file, here)
     if traces:
-        fetch.fetch_traces(into, paper, _reporter())
+        fetching.fetch_traces(into, paper, _reporter())
 
 
 @app.command()
@@ -239,7 +236,7 @@ def doctor(results: Results = RESULTS, as_json: AsJson = False) -> None:
 
     Example: python cli.py doctor --json
     """
-    from exps.doctor import examine, show
+    from doctor import examine, show
 
     show(_reporter(), examine(results), as_json)
 
@@ -275,7 +272,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
-        from exps.usage import sentence
+        from exps.commands.usage import sentence
 
         message = sentence(error)
     print(message, file=sys.stderr)

@@ -133,8 +133,8 @@ def in_container(context: typer.Context, here: bool) -> None:
 
 def setup_models(models: tuple[str, ...], token_file: Path | None, here: bool) -> None:
     """Downloads in the container, where one runs: the token goes to its standard input, and nowhere else."""
+    import hub
     from containers import ROOT, forward
-    from exps import hub
     from hosting.settings import models_place
 
     token = hub.read_token(token_file, ask=hub.needs_token(models, models_place(ROOT)))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 import typer
 
 if TYPE_CHECKING:
-    from exps.figure import Options, Selection
+    from exps.figures.figure import Options, Selection
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -103,9 +103,9 @@ def _asked(
     quick: Quick = False,
     results: Results = RESULTS,
 ) -> Asked:
-    from exps.backends import check_backend
-    from exps.figure import Options, Selection
-    from exps.registry import check_choice, parse_axis, parse_values, split_names, split_systems
+    from exps.figures.figure import Options, Selection
+    from exps.papers.registry import check_choice, parse_axis, parse_values, split_names, split_systems
+    from exps.run.backends import check_backend
 
     check_choice("--acceptance", acceptance, ("measured",))
     check_choice("--weights", weights, ("own", "widened"))

@@ -12,9 +12,6 @@ from typing import Any
 import polars as pl
 
 from engine.errors import InputError
-from exps.hub.downloads import Download
-from exps.hub.downloads import downloads as list_downloads
-from exps.hub.downloads import remove as remove_download
 from exps.report import Reporter, duration
 from hosting import living
 from hosting.building import Recipe, Step, find_image, sources, tag
@@ -23,6 +20,9 @@ from hosting.engines import INSIDE, LABEL, Engine, answered, connect
 from hosting.sessions import PLACE, execute, translated
 from hosting.settings import FOLDER, Settings, models_place, read_settings, write_settings
 from hosting.starting import ALL_GPUS, MODELS, NO_GPUS, Wish, choose_image, create, digest
+from hub.downloads import Download
+from hub.downloads import downloads as list_downloads
+from hub.downloads import remove as remove_download
 
 ROOT = Path(__file__).resolve().parent
 STOP_S = 10

@@ -33,11 +33,11 @@ POLICIES = tuple(f"tests/engine/test_{name}.py" for name in ("edges", "giving_wa
 WIDER = ("tests/engine/invariants", *(f"tests/engine/test_{name}.py" for name in ("patience", "contract", "knobs")))
 OF_METRICS = ("envelope", "fairness_metrics", "interaction_metrics", "jain", "refusal_metrics", "request_metrics", "response",
               "round_metrics", "service_metrics", "starvation_and_isolation", "table_metrics")
-METRICS = ("tests/engine/test_edges.py", *(f"tests/exps/test_{name}.py" for name in OF_METRICS))
-PAPERS = ("tests/exps/vtc", "tests/exps/fairserve", "tests/exps/exfairs")
-SERVING = ("tests/exps/test_simulation.py", "tests/exps/test_check_policy.py")
+METRICS = ("tests/engine/test_edges.py", *(f"tests/exps/metrics/test_{name}.py" for name in OF_METRICS))
+PAPERS = ("tests/exps/papers/vtc", "tests/exps/papers/fairserve", "tests/exps/papers/exfairs")
+SERVING = ("tests/exps/run/test_simulation.py", "tests/exps/commands/test_check_policy.py")
 ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "engine/ordering": (("tests/engine/ordering", *POLICIES), (*WIDER, *SERVING, "tests/exps/exfairs")),
+    "engine/ordering": (("tests/engine/ordering", *POLICIES), (*WIDER, *SERVING, "tests/exps/papers/exfairs")),
     "engine/batching": (("tests/engine/batching", *POLICIES), (*WIDER, *SERVING, "tests/engine/ordering")),
     "engine/speculation": (("tests/engine/speculation", *POLICIES), (*SERVING, "tests/engine/executors")),
     "exps/metrics": (METRICS, PAPERS),

@@ -20,8 +20,8 @@ import numpy as np
 import polars as pl
 
 from engine.system import parse_system
-from exps.serving import Setup
-from exps.simulation import simulate
+from exps.run.serving import Setup
+from exps.run.simulation import simulate
 from exps.workload.timetable import timetable
 
 SIXTY_FOUR = "adaserve,batch=sarathi(token_budget=1024,max_sequences=64)"

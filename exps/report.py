@@ -27,10 +27,10 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.system import parse_system
-from exps.backends import BACKENDS
-from exps.claims import FAILS, HOLDS, Judgement
-from exps.figure import Figure, Options, Point
-from exps.runner import Plan
+from exps.figures.claims import FAILS, HOLDS, Judgement
+from exps.figures.figure import Figure, Options, Point
+from exps.run.backends import BACKENDS
+from exps.run.plan import Plan
 from hosting.machine import machine_name
 
 PIPE_COLUMNS = 160

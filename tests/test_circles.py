@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("engine", "exps", "hosting", "plots", "training")
+PACKAGES = ("doctor", "engine", "exps", "hosting", "hub", "plots", "training")
 Graph = Mapping[str, set[str]]
 
 
@@ -43,7 +43,7 @@ def graph() -> Graph:
 
 
 def room(module: str) -> str:
-    """A folder of engine or exps, or a loose file there; hosting and plots are a room each."""
+    """A folder of engine or exps, or a loose file there; the other packages are a room each."""
     package, *inner = module.split(".")
     return f"{package}.{inner[0]}" if package in ("engine", "exps") and inner else package
 

@@ -13,7 +13,7 @@ from unittest.mock import Mock
 import pytest
 
 import cli
-from exps.claims import FAILS, HOLDS
+from exps.figures.claims import FAILS, HOLDS
 
 ROOT = Path(__file__).parents[1]
 
@@ -151,11 +151,11 @@ def test_check_exits_with_1_only_when_a_claim_fails(call, overload):
 
 
 def test_a_failing_claim_is_1(call, overload, monkeypatch):
-    from exps import commands
-    from exps.claims import Judgement
+    from exps.commands import findings
+    from exps.figures.claims import Judgement
 
     row = Judgement("C", "llama", "", "s", "p", "t", "o", FAILS, "", "why", held=0, judged=1)
-    monkeypatch.setattr(commands, "judge", lambda *_: [row])
+    monkeypatch.setattr(findings, "judge", lambda *_: [row])
     assert call("check", "vtc/fig3", "--results", overload)[0] == 1
     assert call("run", "vtc/fig3", "--results", overload)[0] == 0
 
@@ -200,7 +200,7 @@ def test_a_read_only_results_folder_stops_before_any_work(call, tmp_path, mount,
         tmp_path.chmod(0o500)
     elif not mount(tmp_path, "ro"):
         refusal = OSError(errno.EROFS, os.strerror(errno.EROFS))
-        monkeypatch.setattr("exps.records._write_flushed", Mock(side_effect=refusal))
+        monkeypatch.setattr("exps.run.records._write_flushed", Mock(side_effect=refusal))
     code, out, errors = call("run", "vtc/fig3", "--quick", "--results", tmp_path)
     assert code == 2
     assert "read-only" in errors

@@ -30,7 +30,7 @@ def test_the_command_line_is_imported_by_nothing_and_asks_only_exps():
 @pytest.fixture
 def fresh(tmp_path):
     """A copy of the sources with this interpreter in the place of the one that make installs."""
-    for name in ("engine", "exps", "hosting", "plots", "requirements"):
+    for name in ("doctor", "engine", "exps", "hosting", "hub", "plots", "requirements"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("cli.py", "cli_containers.py", "cli_options.py", "containers.py", "Makefile"):
         shutil.copy(ROOT / name, tmp_path)

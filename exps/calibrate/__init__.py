@@ -18,7 +18,7 @@ def command(vtc: Path | None, adaserve: Path | None, fairserve: Path | None, pai
         known = "--vtc RECORDINGS, --adaserve TRACES, --fairserve RECORDINGS, --exfairs or --pair"
         raise InputError(f"Nothing to fit: give {known}.")
     if pair:
-        from exps.backends.native import check_torch
+        from exps.run.backends.native import check_torch
 
         check_torch()
         from exps.calibrate import acceptance

@@ -16,9 +16,9 @@ from engine.executors.simulated.measured import MISSED, Beams, MeasuredAcceptanc
 from engine.executors.simulated.profiles import ROOT
 from engine.plan import Chunk, DraftShape, StepPlan, TokenTrees
 from engine.request import Request
-from exps.native.models import load, load_prompts
-from exps.native.serving import TO_THE_END
 from exps.report import Reporter
+from exps.run.native.models import load, load_prompts
+from exps.run.native.serving import TO_THE_END
 from exps.workload.adaserve import AnswerLengths
 
 DEPTH, WIDTHS = 8, (1, 2, 3)

@@ -16,13 +16,13 @@ from engine.executors.simulated.acceptance import AcceptanceModel
 from engine.executors.simulated.engines import CHAINS, PLAIN, TREES
 from engine.executors.simulated.profiles import Calibration, Deployment, load_deployment
 from engine.system import parse_system
-from exps.adaserve.evaluation import PLATFORMS
-from exps.figure import Platform
+from exps.calibrate.store import store
+from exps.figures.figure import Platform
+from exps.figures.published import read_published
 from exps.metrics.requests import summarize
-from exps.profile_store import store
-from exps.published import read_published
-from exps.serving import Setup
-from exps.simulation import simulate
+from exps.papers.adaserve.evaluation import PLATFORMS
+from exps.run.serving import Setup
+from exps.run.simulation import simulate
 from exps.workload.adaserve import fig8_timetable
 
 COMMAND = "cli.py fit --adaserve DIR"

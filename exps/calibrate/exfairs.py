@@ -15,9 +15,9 @@ import polars as pl
 from joblib import Parallel, delayed
 
 from engine.system import parse_system
-from exps.exfairs.setup import BATCHING, BOUNDED_SEQUENCES, HARDWARE, MODEL, SEATS
-from exps.serving import Setup
-from exps.simulation import simulate
+from exps.papers.exfairs.setup import BATCHING, BOUNDED_SEQUENCES, HARDWARE, MODEL, SEATS
+from exps.run.serving import Setup
+from exps.run.simulation import simulate
 from exps.workload.exfairs import LONG, SCENARIOS, rounds_timetable
 
 STATED_S = {"short": 17.0, "long": 13.0}
@@ -56,7 +56,7 @@ def fit(report: Report) -> None:
     for seats, share in shares.items():
         report(f"{seats} seats: {share:.1%} of the tokens that {SEATS} seats answer")
     fewest = next(seats for seats, share in shares.items() if share >= NO_COST)
-    report(f"{fewest} seats; exps/exfairs/setup.py has {BOUNDED_SEQUENCES}")
+    report(f"{fewest} seats; exps/papers/exfairs/setup.py has {BOUNDED_SEQUENCES}")
 
 
 def run_all(median: float, seats: int) -> Sequence[Run]:

@@ -11,10 +11,10 @@ import numpy as np
 
 from engine.executors.simulated.cost import Line, TiledPrefill
 from engine.executors.simulated.profiles import Calibration, Deployment, load_deployment
-from exps.fairserve.recordings import FairServeRun, decode_step_s, overtaking, read_recordings
-from exps.fairserve.replay import replay
-from exps.fairserve.server import CALIBRATION, HARDWARE, MODEL, READS_PER_WAIT
-from exps.profile_store import store
+from exps.calibrate.store import store
+from exps.papers.fairserve.recordings import FairServeRun, decode_step_s, overtaking, read_recordings
+from exps.papers.fairserve.replay import replay
+from exps.papers.fairserve.server import CALIBRATION, HARDWARE, MODEL, READS_PER_WAIT
 from exps.recorded.calibration import OF_FAIRSERVE
 from exps.recorded.perturb import perturbed_cold_start, perturbed_deployment
 
@@ -54,7 +54,7 @@ def fit(folder: Path, report: Report, into: Path | None = None) -> list[Path]:
     """Fit three numbers to three of the run's: its decode step, its length and how far requests overtook one another.
 
     One after the other, in rounds, since each number moves mostly its own. Returns the file of the first two; the third is
-    reported, and belongs to exps.fairserve.server.
+    reported, and belongs to exps.papers.fairserve.server.
     """
     run = next(run for run in read_recordings(folder) if run.name == OF_FAIRSERVE)
     wanted = _landmarks(run)
@@ -65,7 +65,7 @@ def fit(folder: Path, report: Report, into: Path | None = None) -> list[Path]:
         found = _replayed(server, run)
         report(f"{server}: decode step {found[0] / wanted[0] - 1:+.2%}, length {found[1] / wanted[1] - 1:+.2%},"
                f" overtaking {found[2]:.2f} of {wanted[2]:.2f}")
-    report(f"reads_per_wait {server.reads_per_wait:.3f}; exps/fairserve/server.py has {READS_PER_WAIT}")
+    report(f"reads_per_wait {server.reads_per_wait:.3f}; exps/papers/fairserve/server.py has {READS_PER_WAIT}")
     return [store(f"{MODEL}@{HARDWARE}", _table(server), into)]
 
 

@@ -18,7 +18,7 @@ from engine.executors.native.executor import NativeExecutor
 from engine.models.pair import Pair
 from engine.plan import DECODE, Chunk, DraftShape, StepPlan, TokenTrees
 from engine.request import Request
-from exps.native.models import Prompts
+from exps.run.native.models import Prompts
 
 ENDLESS = 10**9
 

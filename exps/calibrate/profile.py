@@ -14,13 +14,13 @@ from engine.models.decoder import Decoder
 from engine.plan import DraftShape
 from engine.system import parse_system
 from exps.calibrate.measure import Bench, bandwidth_bytes_per_s, flops_per_s, launch_s, slope
+from exps.calibrate.store import store
 from exps.calibrate.tuning import tuned
-from exps.figure import Options, Platform
-from exps.local import HARDWARE, MEASURED, TINY, source
-from exps.native.models import load, load_prompts
-from exps.native.serving import serve_natively
-from exps.profile_store import store
-from exps.serving import Setup
+from exps.figures.figure import Options, Platform
+from exps.run.local import HARDWARE, MEASURED, TINY, source
+from exps.run.native.models import load, load_prompts
+from exps.run.native.serving import serve_natively
+from exps.run.serving import Setup
 from exps.workload.timetable import timetable
 from hosting.machine import memory_bytes
 

@@ -8,12 +8,12 @@ from itertools import product
 from typing import Any
 
 from engine.configuration import merge_policies
-from exps.adaserve.fig8 import FIG8
-from exps.figure import Options, Platform, Point
-from exps.local import measured
+from exps.figures.figure import Options, Platform, Point
 from exps.metrics.requests import summarize
-from exps.runner import setup_of
-from exps.simulation import simulate
+from exps.papers.adaserve.fig8 import FIG8
+from exps.run.local import measured
+from exps.run.plan import setup_of
+from exps.run.simulation import simulate
 
 SEED = 1_000_003
 BUDGETS, QUICK_BUDGETS = (8, 12, 16, 24, 32, 48, 64, 96), (16, 32, 64)

@@ -18,7 +18,7 @@ from scipy.optimize import brentq, least_squares
 from engine.configuration import from_table
 from engine.executors.simulated.cost import Line, TiledPrefill
 from engine.executors.simulated.profiles import Calibration, Deployment, load_deployment
-from exps.profile_store import store
+from exps.calibrate.store import store
 from exps.recorded.calibration import A100_RUN, FIRST_SESSION, SECOND_SESSION
 from exps.recorded.perturb import perturbed_cold_start, perturbed_timetable
 from exps.recorded.recordings import Environment, Recording, environment, read_recordings

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from exps.figure import Record
+from exps.figures.figure import Record
 from exps.metrics.requests import summarize
 
 

@@ -9,8 +9,8 @@ import polars as pl
 from engine.executors.simulated.profiles import Deployment, load_deployment
 from engine.system import parse_system
 from exps.recorded.recordings import Environment, Recording
-from exps.serving import Setup
-from exps.simulation import simulate
+from exps.run.serving import Setup
+from exps.run.simulation import simulate
 
 
 def replay(

@@ -20,7 +20,7 @@ def command(folder: Path | None, as_json: bool, repeats: int, native: bool, seed
         from exps.validate import native as against_native
 
         return against_native.command(results, seed, quick, as_json, Reporter())
-    from exps.fairserve.recordings import is_recorded_here
+    from exps.papers.fairserve.recordings import is_recorded_here
 
     if is_recorded_here(folder):
         from exps.validate import fairserve

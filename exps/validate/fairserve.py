@@ -11,10 +11,10 @@ import polars as pl
 from joblib import Parallel, delayed
 
 from engine.executors.simulated.profiles import load_deployment
-from exps.fairserve.recordings import FairServeRun, read_recordings
-from exps.fairserve.replay import replay
-from exps.fairserve.server import HARDWARE, MODEL, READS_PER_WAIT
 from exps.metrics.interactions import aborts
+from exps.papers.fairserve.recordings import FairServeRun, read_recordings
+from exps.papers.fairserve.replay import replay
+from exps.papers.fairserve.server import HARDWARE, MODEL, READS_PER_WAIT
 from exps.recorded.calibration import OF_FAIRSERVE
 from exps.recorded.perturb import perturbed_cold_start, perturbed_deployment
 from exps.report import Reporter, cell

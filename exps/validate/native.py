@@ -10,17 +10,17 @@ import polars as pl
 
 from engine.executors.simulated.engines import ENGINES
 from engine.executors.simulated.profiles import Deployment
-from exps.adaserve.fig8 import FIG8
-from exps.backends import NATIVE
-from exps.backends.native import check_torch
-from exps.figure import Options, Point
-from exps.local import TINY, measured
+from exps.figures.figure import Options, Point
 from exps.metrics.requests import summarize
-from exps.registry import options_for
+from exps.papers.adaserve.fig8 import FIG8
+from exps.papers.registry import options_for
 from exps.report import Reporter
-from exps.runner import setup_of
-from exps.serving import Outcome, Setup
-from exps.simulation import simulate
+from exps.run.backends import NATIVE
+from exps.run.backends.native import check_torch
+from exps.run.local import TINY, measured
+from exps.run.plan import setup_of
+from exps.run.serving import Outcome, Setup
+from exps.run.simulation import simulate
 
 SYSTEMS = ("vllm", "sarathi", "vllm-spec-4", "adaserve")
 LIMITS = {"step_ms": 15.0, "attainment_pct": 5.0, "tokens_per_verification": 5.0}

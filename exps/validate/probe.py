@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from exps.calibrate.measure import Bench
-from exps.native.models import load, load_prompts
-from exps.serving import Setup
+from exps.run.native.models import load, load_prompts
+from exps.run.serving import Setup
 
 ROWS, CONTEXT, REPEATS = 4, 256, 100
 

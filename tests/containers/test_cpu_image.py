@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from exps.hub.downloads import downloads
 from hosting import living
+from hub.downloads import downloads
 from tests.containers.engine import cli, command
 from tests.containers.terminal import Terminal
 
 TOKEN = "hf_a-token-of-this-test"
 HUB = """
 import pathlib, time
-from tests.exps.hub.fake import running
+from tests.hub.fake import running
 tiny = pathlib.Path("engine/models/tiny")
 files = {name: (tiny / "target" / name).read_bytes() for name in ("config.json", "model.safetensors")}
 files["tokenizer.json"] = (tiny / "tokenizer.json").read_bytes()

@@ -277,7 +277,7 @@ def test_steps_without_a_token_are_found(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_tokens_by_requests_and_by_steps_are_held_against_one_another() -> None:
-    from exps.work import check_totals
+    from exps.run.work import check_totals
 
     requests = pl.DataFrame({"client": ["a", "b"], "prompt_served": [5, 7], "output_tokens": [3, 4]})
     steps = pl.DataFrame({"client": ["a", "b", "a"], "prompt_tokens": [5, 7, 0], "output_tokens": [1, 4, 2]})

@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from exps.figure import Options, Selection
-from exps.registry import expand, find_figure
-from exps.runner import Plan, make_plan
+from exps.figures.figure import Options, Selection
+from exps.papers.registry import expand, find_figure
+from exps.run.plan import Plan, make_plan
 
 MakeRequests = Callable[..., pl.DataFrame]
 MakePlan = Callable[..., Plan]

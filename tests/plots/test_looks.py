@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exps.exfairs.pictures import system_strokes
+from exps.papers.exfairs.pictures import system_strokes
 from plots.style import OTHERS, SYSTEMS, legend_columns, looks_of
 
 

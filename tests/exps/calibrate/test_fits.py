@@ -12,14 +12,14 @@ import typer
 import cli
 from engine.configuration import read_toml
 from engine.executors.simulated import profiles
-from exps.adaserve.evaluation import PLATFORMS
 from exps.calibrate import adaserve as adaserve_fit
 from exps.calibrate import fairserve as fairserve_fit
 from exps.calibrate import vtc as vtc_fit
 from exps.calibrate.adaserve import Trees, chain_acceptance, published_rates
+from exps.calibrate.store import store
 from exps.calibrate.vtc import fit_decode, fit_prefill, profile_rows
-from exps.figure import Platform
-from exps.profile_store import store
+from exps.figures.figure import Platform
+from exps.papers.adaserve.evaluation import PLATFORMS
 
 
 def made_profile() -> dict[str, dict[str, tuple[int, float, float]]]:

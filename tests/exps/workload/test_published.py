@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 
 from engine.errors import InputError
-from exps.published import read_published
+from exps.figures.published import read_published
 
 SYSTEMS = {"adaserve", "sarathi", "vllm", "vllm-spec-4", "vllm-spec-6", "vllm-spec-8"}
 

@@ -15,8 +15,8 @@ from engine.speculation.adaserve import AdaServe
 from engine.speculation.chain import Chain
 from engine.speculation.specinfer import SpecInfer
 from engine.system import parse_system
-from exps.serving import Setup
-from exps.simulation import simulate
+from exps.run.serving import Setup
+from exps.run.simulation import simulate
 from exps.workload.adaserve import fig8_timetable
 
 MODEL, HARDWARE = "qwen2.5-32b", "2xa100-80g"

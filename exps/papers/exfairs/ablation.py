@@ -1,0 +1,63 @@
+"""What decides whether ExFairS helps: the sign of its service term, alpha, the length of its rounds, the distance moved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from exps.figures.figure import Figure, Options, Platform, Sweep
+from exps.papers.exfairs.measures import sweep_measure
+from exps.papers.exfairs.setup import BASELINES, PLACES, SETTINGS, TESTBED, VARIANTS, scenario_timetable
+from exps.papers.exfairs.sweep_claims import ABLATION_CLAIMS
+
+SHOWN = {"violation_share": "Share violated", "jain_experience": "Jain's index of experience"}
+
+
+def timetable(platform: Platform, load: float, options: Options) -> pl.DataFrame:
+    """The scenario of the platform's name."""
+    return scenario_timetable(PLACES[platform.setting.name], options, load)
+
+
+def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+    """Two rows of bars, a column a place: the share violated, and Jain's index."""
+    from exps.papers.exfairs.pictures import system_strokes
+    from plots.sheets import Bars, bar_sheet
+
+    shown = [setting for setting in SETTINGS if setting.name in set(metrics["setting"])]
+    rows = metrics.pivot(on="setting", index="system", values=list(SHOWN), separator=" ", maintain_order=True)
+    strokes = system_strokes(metrics["system"].unique(maintain_order=True).to_list())
+    panels = [
+        Bars({f"{metric} {setting.name}": label}, f"{label}\n{setting.title}", limits=(0, 1))
+        for metric, label in SHOWN.items()
+        for setting in shown
+    ]
+    return list(
+        bar_sheet(
+            rows,
+            panels,
+            columns=len(shown),
+            category="system",
+            names={system: stroke.label or system for system, stroke in strokes.items()},
+            colours={system: stroke.colour for system, stroke in strokes.items()},
+            path=folder / f"ablation-{suffix}",
+            footer=caption,
+        )
+    )
+
+
+ABLATION = Figure(
+    id="exfairs/ablation",
+    title="Which of ExFairS's choices decide",
+    platforms=(TESTBED,),
+    settings=SETTINGS,
+    systems=(*VARIANTS, *BASELINES),
+    sweep=Sweep("load", dict.fromkeys(PLACES, (1.0,))),
+    calibrations=("first-principles",),
+    timetable=timetable,
+    measure=sweep_measure,
+    draw=draw,
+    claims=ABLATION_CLAIMS,
+    point_seconds=0.25,
+    point_bytes=120_000,
+)

@@ -1,0 +1,219 @@
+"""The figures by name, and the points that a selection asks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from engine.configuration import nearest
+from engine.errors import InputError
+from engine.system import PRESETS, parse_system
+from exps.figures.figure import Figure, Options, Platform, Point, Selection
+from exps.papers.adaserve.fig8 import FIG8
+from exps.papers.adaserve.fig9 import FIG9
+from exps.papers.exfairs.figures import EXFAIRS_FIGURES
+from exps.papers.fairserve.figures import FAIRSERVE_FIGURES
+from exps.papers.vtc.figures import VTC_FIGURES
+from exps.run.backends import BACKENDS, SIMULATED, backend_for
+from exps.run.local import MEASURED
+
+FIGURES = {figure.id: figure for figure in (FIG8, FIG9, *VTC_FIGURES, *FAIRSERVE_FIGURES, *EXFAIRS_FIGURES)}
+ALL = "all"
+MOST_VALUES = 1000
+
+
+def find_figure(name: str) -> Figure:
+    """The figure of an id ("vtc/fig3"); a bare "fig8" is AdaServe's. InputError with the nearest names."""
+    full = name if "/" in name else f"adaserve/{name}"
+    if full in FIGURES:
+        return FIGURES[full]
+    known = [*FIGURES, *(known.split("/")[1] for known in FIGURES if known.startswith("adaserve/"))]
+    raise InputError(f"unknown figure {name!r}; {nearest(name, known)}")
+
+
+def find_figures(name: str) -> list[Figure]:
+    """All figures for "all", those of a paper for "vtc/all", else the one of that name."""
+    if not is_several(name):
+        return [find_figure(name)]
+    paper = name.removesuffix(ALL)
+    found = [figure for id, figure in FIGURES.items() if id.startswith(paper)]
+    if not found:
+        papers = list(dict.fromkeys(f"{id.split('/')[0]}/{ALL}" for id in FIGURES))
+        raise InputError(f"no paper is called {paper.rstrip('/')!r}; {nearest(name, papers)}")
+    return found
+
+
+def is_several(name: str) -> bool:
+    """Whether a name stands for all figures, or all of a paper, which take of the options what applies to them."""
+    return name == ALL or name.endswith(f"/{ALL}")
+
+
+def traces_of(name: str, figure: Figure, folder: Path | None) -> Path | None:
+    """The traces of a figure: the paper's part of a folder that has one, else the folder itself.
+
+    For "all", the figures of papers that have no part of it go without.
+    """
+    if folder is None or (part := folder / figure.id.split("/")[0]).is_dir():
+        return folder and part
+    return None if name == ALL else folder
+
+
+def check_choice(option: str, value: str | None, choices: Sequence[str]) -> None:
+    """InputError unless the value of an option is one of its choices or left out."""
+    if value is not None and value not in choices:
+        raise InputError(f"{option} {value!r} is not known; choose {' or '.join(choices)}.")
+
+
+def platforms_of(figure: Figure, names: tuple[str, ...], backend: str) -> list[Platform]:
+    """The platforms of a figure by name; without names the paper's own, or the first local one of a native run.
+
+    InputError for a name the figure does not know, and for local platforms together with the paper's.
+    """
+    known = {platform.name: platform for platform in figure.platforms}
+    for name in names:
+        if name and name in {setting.name for setting in figure.settings}:
+            raise InputError(f"{name} is a setting of {figure.id}, not a model; write --setting {name}.")
+        if name not in known:
+            raise InputError(f"{figure.id} has no model {name!r}; {nearest(name, list(known))}")
+    if not names:
+        return list(BACKENDS.get(backend, SIMULATED).platforms(figure))
+    chosen = [known[name] for name in dict.fromkeys(names)]
+    if len({platform.local for platform in chosen}) > 1:
+        raise InputError(f"{' and '.join(names)} run on different machines; give each a command of its own.")
+    return chosen
+
+
+def places_of(figure: Figure, selection: Selection, backend: str) -> list[Platform]:
+    """The platforms of a selection under each of its settings; without settings all of the figure's.
+
+    InputError for a setting the figure does not know.
+    """
+    known = {setting.name: setting for setting in figure.settings}
+    for name in selection.settings:
+        if name not in known or not name:
+            raise InputError(f"{figure.id} has no setting {name!r}; {_settings(figure, name)}")
+    chosen = [known[name] for name in dict.fromkeys(selection.settings)] or figure.settings
+    platforms = platforms_of(figure, selection.models, backend)
+    return [replace(platform, setting=setting) for platform in platforms for setting in chosen]
+
+
+def _settings(figure: Figure, name: str) -> str:
+    named = [setting.name for setting in figure.settings if setting.name]
+    return nearest(name, named) if named else "it has one alone, so leave --setting out."
+
+
+def options_for(figure: Figure, options: Options, platforms: Sequence[Platform], lenient: bool = False) -> Options:
+    """The options as this figure understands them for these platforms.
+
+    The backend is settled, and so is the calibration where none is asked for. InputError for a backend that cannot serve
+    the platforms, a calibration the figure does not know or traces it does not have; ``lenient`` falls back to its own.
+    """
+    local, traces = platforms[0].local, options.traces
+    backend = backend_for(options.backend, platforms)
+    if traces is not None and (local or not figure.has_traces) and not lenient:
+        raise InputError(f"{figure.id} has no traces for {platforms[0].name}, its workload is made; leave --traces out.")
+    if options.weights != "own" and backend.simulates:
+        raise InputError("a simulation has no weights; leave --weights out, or use --backend native.")
+    return replace(
+        options,
+        backend=backend.name,
+        calibration=_calibration(figure, options.calibration, local, lenient),
+        traces=traces if figure.has_traces and not local else None,
+        profiles=options.profiles if local else None,
+    )
+
+
+def _calibration(figure: Figure, asked: str | None, local: bool, lenient: bool) -> str:
+    known = (MEASURED,) if local else figure.calibrations
+    if asked not in (None, *known) and not lenient:
+        raise InputError(f"{figure.id} has no calibration {asked!r}; {nearest(str(asked), list(known))}")
+    return asked if asked in known else known[0]
+
+
+def expand(
+    figure: Figure, selection: Selection, options: Options, lenient: bool = False
+) -> tuple[list[Point], Options]:
+    """The points a selection asks for, platforms first, then x, then systems; and the options settled for them."""
+    platforms = places_of(figure, selection, options.backend)
+    settled = options_for(figure, options, platforms, lenient)
+    systems = [canonical_system(text) for text in selection.systems] or list(figure.systems)
+    systems += [canonical_system(text) for text in selection.added]
+    points = [
+        Point(figure, platform, system, x)
+        for platform in platforms
+        for x in _values(figure, platform, selection, settled)
+        for system in dict.fromkeys(systems)
+    ]
+    return points, settled
+
+
+def canonical_system(text: str) -> str:
+    """The name of a preset, or a composition without blanks. InputError with the nearest names."""
+    name = re.sub(r"\s+", "", text)
+    parse_system(name)
+    return name
+
+
+def split_systems(values: list[str]) -> tuple[str, ...]:
+    """Systems as typed: "vtc,fcfs" is two, "order=vtc,spec=adaserve" one composition; the option may be repeated."""
+    return tuple(name for value in values for name in ([value] if "=" in value else split_names([value])))
+
+
+def split_names(values: list[str]) -> tuple[str, ...]:
+    """Names as typed, separated by commas or repeated."""
+    return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
+
+
+def parse_values(text: str) -> tuple[float, ...]:
+    """ "2.6:4.8:0.2" (both ends included), "2.6,3.0" or "4"; "auto" is none, the figure's own rates.
+
+    InputError when it is none of these.
+    """
+    if text == "auto":
+        return ()
+    wrong = InputError(f"--rps {text!r} is no range of rates above 0; write auto, or first:last:step, as in 2.6:4.8:0.2.")
+    try:
+        if ":" not in text:
+            values = tuple(float(part) for part in text.split(","))
+        else:
+            first, last, step = (float(part) for part in text.split(":"))
+            count = min(int((last - first) / step + 1e-9) + 1, MOST_VALUES + 1) if step > 0 else 0
+            values = tuple(round(first + i * step, 9) for i in range(count))
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise wrong from None
+    if not 0 < len(values) <= MOST_VALUES or not all(0 < value < 1e6 for value in values):
+        raise wrong
+    return tuple(dict.fromkeys(values))
+
+
+def parse_axis(text: str) -> tuple[float, ...]:
+    """ "10,50": values of a figure's axis. InputError when they are no numbers."""
+    try:
+        return tuple(dict.fromkeys(float(part) for part in text.split(",")))
+    except ValueError:
+        raise InputError(f"--at {text!r} is no list of numbers; write values of the figure's axis, as in 10,50.") from None
+
+
+def _values(figure: Figure, platform: Platform, selection: Selection, options: Options) -> tuple[float, ...]:
+    if selection.at:
+        return _listed(figure, platform, selection.at, options)
+    if not selection.rps:
+        return figure.values(platform, options)
+    if figure.sweep.axis != "rps":
+        raise InputError(f"{figure.id} does not sweep request rates; leave --rps out.")
+    return _listed(figure, platform, selection.rps, options) if figure.sweep.listed else selection.rps
+
+
+def _listed(figure: Figure, platform: Platform, asked: tuple[float, ...], options: Options) -> tuple[float, ...]:
+    known = figure.values(platform, options)
+    if wrong := next((value for value in asked if value not in known), None):
+        listed = ", ".join(f"{value:g}" for value in known)
+        raise InputError(f"{figure.id} has no {figure.sweep.axis} {wrong:g} for {platform.name}; choose from {listed}.")
+    return asked
+
+
+def system_names() -> list[str]:
+    """Every preset."""
+    return list(PRESETS)

@@ -1,0 +1,65 @@
+"""Figures on the machine at hand: what was measured on it, and what follows for their workloads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from engine.configuration import nearest, read_toml
+from engine.errors import InputError
+from engine.executors.simulated.profiles import Deployment, load_deployment
+from engine.system import parse_system
+from exps.figures.figure import Options, Platform
+from exps.run.serving import Setup
+from exps.run.simulation import simulate
+from hosting.machine import machine_name
+
+HARDWARE, MEASURED = "cpu", "measured"
+TINY = Platform("tiny", "tiny", HARDWARE, "The tiny pair on this machine", local=True)
+LLAMA_8B = Platform("llama-8b", "llama-3.1-8b", HARDWARE, "Llama-3.1-8B on this machine", local=True)
+LOCAL = (TINY, LLAMA_8B)
+
+
+def find_local(name: str) -> Platform:
+    """A local platform by name. InputError with the nearest names."""
+    known = {platform.name: platform for platform in LOCAL}
+    if name not in known:
+        raise InputError(f"unknown model {name!r} of this machine; {nearest(name, list(known))}")
+    return known[name]
+
+
+def source() -> str:
+    """What a profile measured here says of where it comes from."""
+    return f"cli.py profile on {machine_name()}"
+
+
+def is_measured(platform: Platform, profiles: Path) -> bool:
+    """Whether there is a profile of this platform, made on this machine."""
+    path = profiles / "deployments" / f"{platform.model}@{platform.hardware}.toml"
+    model = profiles / "models" / f"{platform.model}.toml"
+    return path.exists() and read_toml(path).get("source") == source() and "context" in read_toml(model)
+
+
+def measured(platform: Platform, options: Options) -> Deployment:
+    """The profile of a platform on this machine. InputError where it was not measured."""
+    profiles = options.profiles
+    if profiles is None or not is_measured(platform, profiles):
+        raise InputError(
+            f"this machine was not measured with the model {platform.name};"
+            f" measure it with `cli.py profile --model {platform.name}`."
+        )
+    return load_deployment(platform.model, platform.hardware, profiles)
+
+
+def capacity_rps(workload: pl.DataFrame, system: str, platform: Platform, options: Options, kv_tokens: int | None) -> float:
+    """Requests a second that ``system`` serves of a workload that is all there at once, by the measured profile."""
+    at_once = workload.with_columns(pl.lit(0.0).alias("arrival_s"))
+    system_of = parse_system(system)
+    setup = Setup(system_of, platform.model, platform.hardware, MEASURED, kv_tokens=kv_tokens, profiles=options.profiles)
+    return at_once.height / float(simulate(at_once, setup).facts["end_s"])
+
+
+def three_digits(value: float) -> float:
+    """A rate as a person would type it."""
+    return float(f"{value:.3g}")

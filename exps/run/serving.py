@@ -1,0 +1,114 @@
+"""One run: a timetable, a setup and an executor in, records out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from engine.blame import blame
+from engine.configuration import merge_policies
+from engine.core import Engine
+from engine.errors import InputError, PolicyError
+from engine.executors.base import Executor
+from engine.executors.simulated.profiles import Deployment, load_deployment
+from engine.kv_cache import BlockPool
+from engine.request import Request
+from engine.roles import Parameters
+from engine.system import System
+from exps.run.recorder import Recorder
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What runs on what.
+
+    ``backend`` by its name (exps.run.backends). ``kv_tokens`` None means the deployment's pool; ``cold_start_s`` delays the
+    first step of a simulation. ``acceptance`` "measured" puts the acceptance measured on the tiny pair in the place of the
+    calibration's. ``profiles`` is a folder of profiles measured on this machine. What is unfinished at ``until_s`` stays so.
+    ``weights``: "own", or "widened" for the tiny pair's function in the model's full-size shape. ``policies`` are parameters
+    by policy name for what the system does not choose itself; they go before the deployment's.
+    """
+
+    system: System
+    model: str
+    hardware: str
+    calibration: str
+    seed: int = 0
+    kv_tokens: int | None = None
+    record_steps: bool = False
+    cold_start_s: float = 0.0
+    backend: str = "sim"
+    acceptance: str | None = None
+    profiles: Path | None = None
+    until_s: float | None = None
+    weights: str = "own"
+    policies: Parameters = field(default_factory=dict)
+
+    def deployment(self) -> Deployment:
+        """What is known about the model on the hardware."""
+        return load_deployment(self.model, self.hardware, self.profiles)
+
+    def parameters(self, deployment: Deployment) -> dict[str, dict[str, Any]]:
+        """Parameters by policy name: the deployment's, and over them those of ``policies``."""
+        return merge_policies(deployment.policies_under(self.calibration), self.policies)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Per-request records, run-length step records where the setup asked for them, and facts about the run."""
+
+    requests: pl.DataFrame
+    steps: pl.DataFrame | None
+    facts: dict[str, Any]
+
+
+def serve(
+    timetable: pl.DataFrame,
+    setup: Setup,
+    deployment: Deployment,
+    make_executor: Callable[[], Executor],
+    requests: Iterable[Request],
+) -> Outcome:
+    """Serve ``requests``, the rows of ``timetable``, with the system and the KV pool of ``setup``.
+
+    PolicyError, with the records so far, when a policy raises; what was not done by then is unfinished.
+    """
+    policies = setup.system.build(setup.parameters(deployment))
+    pool = make_pool(setup, deployment, policies.batching.block_size)
+    recorder = Recorder(timetable.height, setup.record_steps)
+    engine = None
+    try:
+        engine = Engine(policies, make_executor(), pool, recorder)
+        engine.run(requests, inf if setup.until_s is None else setup.until_s)
+        engine.check()
+    except (Exception, SystemExit) as error:
+        sentence = None if isinstance(error, InputError) else blame(error)
+        if sentence is None:
+            raise
+        raise PolicyError(f"{setup.system.name}: {sentence}", _outcome(timetable, engine, pool, recorder)) from error
+    return _outcome(timetable, engine, pool, recorder)
+
+
+def _outcome(timetable: pl.DataFrame, engine: Engine | None, pool: BlockPool, recorder: Recorder) -> Outcome:
+    """What is known when a run ends, also of what still waits or runs."""
+    steps, busy_s, end_s = (engine.steps, engine.busy_s, engine.clock.now) if engine else (0, 0.0, 0.0)
+    if engine:
+        engine.running.batch.write_back()
+        for request in engine.live.values():
+            recorder.request_left(request)
+    facts = {"kv_tokens": pool.tokens, "steps": steps, "busy_s": busy_s, "end_s": end_s}
+    return Outcome(recorder.requests(timetable), recorder.steps(), facts)
+
+
+def make_pool(setup: Setup, deployment: Deployment, block_size: int) -> BlockPool:
+    """The KV pool of a run. InputError when it is too small for a block."""
+    tokens = deployment.kv_tokens if setup.kv_tokens is None else setup.kv_tokens
+    try:
+        return BlockPool(tokens, block_size)
+    except ValueError as error:
+        raise InputError(f"{error}; give a larger --kv-tokens.") from error

@@ -13,9 +13,13 @@ from engine.batching.sarathi import Sarathi
 from engine.batching.slora import SLoRA
 from engine.batching.vllm import VLLM
 from engine.kv_cache import BlockPool
+from engine.ordering.drr import DRR
+from engine.ordering.exfairs import ExFairS
+from engine.ordering.fairserve import FairServe
 from engine.ordering.fairserve.normalised import CLIENT_TABLE
 from engine.ordering.fairserve.throttle import MinuteToLast
 from engine.ordering.fcfs import FCFS
+from engine.ordering.mechanics.rounds import Tally
 from engine.ordering.mechanics.windows import WINDOW_S
 from engine.ordering.vtc import VTC
 from engine.plan import Candidates
@@ -193,3 +197,37 @@ def test_what_runs_is_in_order_of_admission_prefills_last() -> None:
     running.batch.add(decoding)
     running.prefilling += [older, newer]
     assert running.admitted() == [decoding, older, newer]
+
+
+def test_specinfer_verifies_every_node_that_was_drafted() -> None:
+    trees = SpecInfer(branching=(1, 1)).select(chain(0.9, 0.0), make_progress([0.0], [0]))
+    assert trees.selected.ravel().tolist() == [True, False]
+
+
+def test_the_minute_from_the_first_arrival_is_never_forgotten() -> None:
+    arrivals = MinuteToLast(from_first=True)
+    arrivals.add("a", 0.0)
+    arrivals.leave("a", 0.0)
+    assert arrivals.add("b", 3 * WINDOW_S) == () and arrivals.count("a") == 1
+
+
+def test_a_weight_of_nothing_is_allowed_beside_others() -> None:
+    assert FairServe(w_s=0.0, w_q=0.0).rules.w_s == 0.0
+
+
+def test_three_clients_exchange_as_often_as_each_may() -> None:
+    policy, exchanged = ExFairS(alpha=1.0, max_exchanges=2), list[tuple[str, str]]()
+    policy.exchange = lambda giver, receiver, *_: exchanged.append((giver, receiver))  # type: ignore[method-assign]
+    policy.end_round({client: Tally(submitted=4, violations=bad) for client, bad in zip("abc", (0, 2, 4), strict=True)}, 1)
+    assert exchanged == [("a", "c")] * 2
+
+
+def test_drr_forgets_a_client_that_was_preempted() -> None:
+    policy, request = DRR(quantum=100), make_request(prompt=10)
+    policy.enqueue(request)
+    policy.on_admit(request, 0.0)
+    policy.requeue(request)
+    request.preemptions = 1
+    policy.on_admit(request, 0.0)
+    policy.on_finish(request, 1.0)
+    assert policy.credits == {}

@@ -1,5 +1,6 @@
 # make fig8: AdaServe's Figure 8 on the simulator.  make tiny: the same with real tokens, on this machine.
-# make install: only what the command line needs.  make test: every check.  All need only Python 3.10+ and make.
+# make install: only what the command line needs.  make test: every check.  make coverage: which
+# lines of engine/ and exps/ the tests run.  All need only Python 3.10+ and make.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,7 +10,7 @@ TEST := .venv/.test
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --custom-compile-command "make lock" requirements/core.txt requirements/engine.txt
 
-.PHONY: install fig8 tiny test lock clean
+.PHONY: install fig8 tiny test coverage lock clean
 
 install: $(CORE)
 
@@ -24,6 +25,9 @@ test: $(TEST)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n 2
+
+coverage: $(TEST)
+	$(BIN)/python -m pytest -q -n 2 --ignore tests/containers --cov=engine --cov=exps --cov-report=term:skip-covered
 
 # Pins anew, with hashes, what the two images install.
 lock: $(CORE)

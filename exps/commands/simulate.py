@@ -43,9 +43,9 @@ def command(trace: Path, setup: Setup, out: Path, report: Reporter) -> None:
     timetable, start_s = from_first_arrival(read_trace_csv(trace))
     if start_s:
         report.note(f"The clock starts at the first arrival, {start_s:.15g} s in {trace.name}.")
-    check_setup(setup)
+    policies = check_setup(setup)
     _check_weighted(timetable, setup.system)
-    check_needs(timetable, setup)
+    check_needs(timetable, policies.ordering, setup.system.name)
     _check_replaceable(out)
     check_writable(out.absolute().parent)
     remove_stale(out.absolute().parent, pattern="")

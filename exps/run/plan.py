@@ -17,6 +17,7 @@ from engine.configuration import merge_policies
 from engine.contract import ContractError
 from engine.errors import InputError
 from engine.ordering import Ordering
+from engine.roles import Policies
 from engine.system import parse_system
 from exps.figures.figure import Figure, Options, Platform, Point, Selection
 from exps.run.backends import BACKENDS
@@ -101,27 +102,27 @@ def variant(options: Options, hardware: str | None = None) -> str:
     return "-".join(part for part in parts if part)
 
 
-def check_setup(setup: Setup) -> None:
-    """InputError unless the system can be built for the model and hardware with this calibration."""
+def check_setup(setup: Setup) -> Policies:
+    """The policies of a system. InputError unless they can be built for the model and hardware with this calibration."""
     deployment = setup.deployment()
-    speculation = setup.system.build(setup.parameters(deployment)).speculation
-    if speculation is not None and deployment.draft is None:
+    policies = setup.system.build(setup.parameters(deployment))
+    if policies.speculation is not None and deployment.draft is None:
         raise InputError(
             f"{setup.system.name} speculates, and {setup.model} on {setup.hardware} has no draft model;"
             " choose a system without speculation, or another model."
         )
+    return policies
 
 
-def check_needs(timetable: pl.DataFrame, setup: Setup) -> None:
-    """InputError when the ordering goes by something that the trace does not tell of every request."""
-    ordering = setup.system.build(setup.parameters(setup.deployment())).ordering
+def check_needs(timetable: pl.DataFrame, ordering: Ordering, name: str) -> None:
+    """InputError when the ordering of the system ``name`` goes by what the trace does not tell of every request."""
     try:
-        lacking = [name for name in columns_of(ordering) if timetable[name].null_count()]
+        lacking = [column for column in columns_of(ordering) if timetable[column].null_count()]
     except Exception as error:
-        raise InputError(f"{setup.system.name}: {blame(error) or error}") from error
+        raise InputError(f"{name}: {blame(error) or error}") from error
     if lacking:
         raise InputError(
-            f"{setup.system.name} goes by {', '.join(lacking)}, which the workload lacks for some of its requests; choose"
+            f"{name} goes by {', '.join(lacking)}, which the workload lacks for some of its requests; choose"
             " another --system, or add the columns to a trace of your own."
         )
 
@@ -169,8 +170,7 @@ def setup_of(point: Point, options: Options) -> Setup:
 
 def _job(point: Point, options: Options, root: Path, timetable: pl.DataFrame) -> Job:
     setup = setup_of(point, options)
-    check_setup(setup)
-    check_needs(timetable, setup)
+    check_needs(timetable, check_setup(setup).ordering, setup.system.name)
     asked = configuration(
         setup,
         timetable,

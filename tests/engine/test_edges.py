@@ -25,6 +25,7 @@ from engine.ordering.vtc import VTC
 from engine.plan import Candidates
 from engine.progress import Progress
 from engine.speculation.adaserve import AdaServe, select_for_slo
+from engine.speculation.chain import Chain
 from engine.speculation.specinfer import SpecInfer
 from exps.metrics.interactions import counter_classes, delayed_clients_pct
 from exps.metrics.isolation import modest_clients
@@ -231,3 +232,11 @@ def test_drr_forgets_a_client_that_was_preempted() -> None:
     policy.on_admit(request, 0.0)
     policy.on_finish(request, 1.0)
     assert policy.credits == {}
+
+
+def test_a_prefill_that_gets_no_token_of_a_budget_is_no_chunk() -> None:
+    """Drafts of two rows take the whole budget while the third request is half read."""
+    requests = [make_request(i, prompt=prompt, output=4) for i, prompt in enumerate((1, 1, 9))]
+    served = serve(requests, Sarathi(token_budget=6), speculation=Chain(tokens=2))
+    chunks = [tokens for step in served.seen for *_, tokens in step.chunks]
+    assert any(step.decode and not step.chunks for step in served.seen[:2]) and 0 not in chunks and sum(chunks) == 11

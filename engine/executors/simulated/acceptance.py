@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv
 
 from engine.plan import Candidates, DraftShape, TokenTrees
 from engine.request import Request
@@ -39,6 +38,8 @@ class AcceptanceModel:
         """The first child's probability at ``count`` equally likely levels, ascending."""
         if self.mean in (0.0, 1.0):
             return np.full(count, self.mean)
+        from scipy.special import betaincinv
+
         levels = (np.arange(count) + 0.5) / count
         alpha = self.mean * self.concentration
         values = betaincinv(alpha, self.concentration - alpha, levels)

@@ -64,3 +64,10 @@ def test_a_whole_run_and_its_clients(requests):
     assert (whole["submitted"], whole["successful"], whole["violations"], whole["late"]) == (7, 5, 3, 1)
     assert whole["late_share"] == pytest.approx(1 / 5)
     assert overall(requests, "client").select("client", "violations").rows() == [("a", 1), ("b", 2)]
+
+
+def test_what_ends_with_its_round_did_not_end_in_it(make_requests):
+    times = {"admitted_s": 1.0, "first_token_s": 1.5, "status": "finished", "prompt_tokens": 1, "output_tokens": 2,
+             "slo_s": None}
+    rows = make_requests(*({"client": "a", "arrival_s": 0.0, "finished_s": end, **times} for end in (9.9, PERIOD_S)))
+    assert by_round(rows, PERIOD_S)["successful"].to_list() == [1]

@@ -72,6 +72,11 @@ def test_without_a_table_a_step_takes_no_time() -> None:
     assert AdaServe().step_s(0) == AdaServe().step_s(300) == 0.0
 
 
+def test_the_draft_of_many_requests_is_as_small_as_the_published_bounds_allow() -> None:
+    few, many = (AdaServe().shape(Progress.fresh(n)) for n in (1, 400))
+    assert (few.depth, few.width, many.depth, many.width) == (5, 3, 3, 1)
+
+
 def test_specinfers_tree_has_21_tokens() -> None:
     shape = SpecInfer().shape(Progress.fresh(2))
     assert (shape.depth, shape.width, shape.max_tokens) == (8, 3, 42)
@@ -114,6 +119,7 @@ def test_the_artifacts_table_of_clients() -> None:
     assert [10 * tokens for tokens in system_tokens] == [lengths.system for lengths in expected]
     assert factors == (1, 1, 2, 5, 1, 1, 1, 1, 1, 1)
     assert [lengths.input for lengths in expected] == [50, 580, *[512] * 8]
+    assert [lengths.output for lengths in expected] == [258, 258, *[512] * 8]
 
 
 def test_a_refund_is_weighted_as_the_charge_was() -> None:
@@ -240,3 +246,10 @@ def test_a_prefill_that_gets_no_token_of_a_budget_is_no_chunk() -> None:
     served = serve(requests, Sarathi(token_budget=6), speculation=Chain(tokens=2))
     chunks = [tokens for step in served.seen for *_, tokens in step.chunks]
     assert any(step.decode and not step.chunks for step in served.seen[:2]) and 0 not in chunks and sum(chunks) == 11
+
+
+def test_a_key_is_forgotten_exactly_a_minute_after_it_came_and_went() -> None:
+    arrivals = MinuteToLast()
+    arrivals.add("a", 0.0)
+    arrivals.leave("a", 0.0)
+    assert arrivals.add("b", WINDOW_S) == ["a"]

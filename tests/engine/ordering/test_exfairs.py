@@ -197,6 +197,16 @@ def test_a_continuous_exchange_by_hand() -> None:
     assert often.exchanged == 2 and often.priorities == {"a": -8, "b": 8}
 
 
+def test_a_window_of_the_artifact_is_ten_seconds() -> None:
+    assert ContinuousExFairS().round_s == 10.0
+
+
+def test_a_gap_of_nearly_one_moves_nineteen_and_half_as_many_again() -> None:
+    policy = ContinuousExFairS(alpha=0.95, adaptive=False, max_exchanges=1, multiplier=1.0)
+    policy.end_round(violated(1.0, 0.0), 1)
+    assert policy.priorities == {"a": -28, "b": 28}
+
+
 def test_continuous_priorities_are_bounded_and_fade_also_in_silence() -> None:
     policy = ContinuousExFairS(round_s=10.0, decay=0.5)
     for _ in range(9):

@@ -15,6 +15,7 @@ from exps.metrics.interactions import (
     ratio_intervals,
     service_counters,
     spread,
+    whole_charge,
 )
 
 
@@ -93,3 +94,10 @@ def test_decode_rates_leave_out_answers_of_one_token():
     frame = records(("a", 1, 1, "finished"), ("a", 2, 1, "finished"), ("b", 1, 1, "finished"), output_tokens=[5, 3, 1],
                     first_token_s=[0.0, 0.0, 0.0], finished_s=[2.0, 2.0, 2.0])
     assert decode_rates(frame).rows() == [("a", 1.5)]
+
+
+def test_a_charge_is_weighted_tokens_over_weighted_expected_ones():
+    row = {"prompt_tokens": [30], "system_tokens": [10], "output_tokens": [5]}
+    expected = {"expected_input": [7], "expected_system": [11], "expected_output": [13]}
+    charge = pl.DataFrame(row | expected).select(whole_charge(2.0, 3.0, 5.0)).item()
+    assert charge == pytest.approx((2 * 20 + 3 * 10 + 5 * 5) / (2 * 7 + 3 * 11 + 5 * 13))

@@ -41,3 +41,9 @@ def test_a_client_lacks_the_smaller_of_its_gap_and_its_unmet_demand(make_request
     found = service_differences(make_requests(*rows), 10_000.0)
     assert (found.largest, found.mean) == pytest.approx((1.0, 1.0), abs=0.1)
     assert found.tokens_per_s == pytest.approx((6000 + 1800 + 4 * 599) / 10_000)
+
+
+def test_throughput_counts_both_kinds_of_tokens(make_requests):
+    rows = [{"client": "a", "prompt_tokens": 300, "output_tokens": 200, "arrival_s": 0.0, "first_token_s": 1.0,
+             "finished_s": 9.0}]
+    assert service_differences(make_requests(*rows), 100.0).tokens_per_s == 5.0

@@ -23,7 +23,7 @@ BASE = "servelab-tests/debian-python:bookworm"
 ARCHIVE = Path.home() / ".cache" / "servelab-tests" / "debian-python-bookworm.tar"
 SOURCES = (
     "LICENSE", "README.md", ".dockerignore", "cli.py", "cli_containers.py", "cli_options.py", "containers.py", "docker",
-    "engine", "exps", "hosting", "plots", "requirements", "requirements.txt", "tests/hub/fake.py",
+    "doctor", "engine", "exps", "hosting", "hub", "plots", "requirements", "requirements.txt", "tests/hub/fake.py",
 )
 QUIET_NETWORK = ("--iptables=false", "--bridge=none", "--ip-forward=false")
 

@@ -30,9 +30,10 @@ from engine.batch import Batch
 from engine.core import Engine
 from engine.executors.native.capacity import Capacity
 from engine.executors.native.executor import NativeExecutor
+from engine.kernels.attention import Attention
 from engine.kv_cache import BlockPool
 from engine.models.config import DecoderConfig, to_huggingface
-from engine.models.decoder import Attention, Decoder
+from engine.models.decoder import Decoder
 from engine.models.pair import TINY, load_pair
 from engine.models.weights import fresh_weights, to_state
 from engine.plan import DECODE, Chunk, StepPlan

@@ -7,6 +7,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from engine.kernels.rotary import Rotary
 from engine.models.decoder import Decoder
 
 PREFILL_TOKENS = 2**18
@@ -20,7 +21,8 @@ class Causal:
     def __init__(self, length: int):
         self.length = length
 
-    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def __call__(self, layer: int, stacked: Tensor, rotary: Rotary) -> Tensor:
+        q, k, v = rotary.split(stacked)
         q, k, v = (x.view(-1, self.length, *x.shape[1:]).transpose(1, 2).to(v.dtype) for x in (q, k, v))
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
         return mixed.transpose(1, 2).flatten(2).flatten(0, 1)
@@ -44,7 +46,8 @@ class DenseCache:
         self._block = slice(0, rows)
         self.position = 0
 
-    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def __call__(self, layer: int, stacked: Tensor, rotary: Rotary) -> Tensor:
+        q, k, v = rotary.split(stacked)
         keys, values = self._pairs[layer, :, self._block]
         rows, end = len(keys), self.position + len(q) // len(keys)
         q, k, v = (x.view(rows, -1, *x.shape[1:]).transpose(1, 2) for x in (q, k, v))

@@ -1,30 +1,53 @@
-"""Attention over the paged KV cache: one dispatch for prefill, decode and the verification of trees."""
+"""Attention over the paged KV cache, and what layers compute around it: one lazy registry of kernels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Protocol
 
 from torch import Tensor
 
 from engine.errors import InputError
+from engine.kernels.layers import LayerOps
 from engine.kernels.metadata import AttentionMetadata
 from engine.kernels.paged_kv import PagedKV
-from engine.kernels.reference import ReferenceAttention
+from engine.kernels.rotary import Rotary
 
 
 class Attention(Protocol):
-    """Keeps keys and values, and attends. q [t, heads, h], k and v [t, kv_heads, h] of one layer -> [t, heads * h]."""
+    """Turns queries and keys, keeps keys and values, and attends.
 
-    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor: ...
+    ``stacked`` [t, heads + 2 * kv_heads, h], a layer's queries, keys and values -> [t, heads * h].
+    """
+
+    def __call__(self, layer: int, stacked: Tensor, rotary: Rotary) -> Tensor: ...
 
 
-Kernel = Callable[[PagedKV, AttentionMetadata], Attention]
-KERNELS: dict[str, Kernel] = {"reference": ReferenceAttention}
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """``attention`` makes the attention of one forward; ``ops`` is what layers compute around it.
+
+    ``reads_unwritten``: it reads slots that were never written, masked, so that they must hold numbers. ``capturable``: its
+    launches depend on shapes alone, so that a CUDA graph can replay them.
+    """
+
+    attention: Callable[[PagedKV, AttentionMetadata], Attention]
+    ops: LayerOps
+    reads_unwritten: bool = False
+    capturable: bool = False
 
 
-def kernel_named(name: str) -> Kernel:
-    """What makes the attention of one forward, which keeps the new keys and values and attends. InputError when unknown."""
-    if name not in KERNELS:
-        raise InputError(f"unknown attention kernel {name!r}; choose one of {', '.join(KERNELS)}.")
-    return KERNELS[name]
+MODULES = {"reference": "engine.kernels.reference", "triton": "engine.kernels.triton"}
+
+
+def kernels_named(name: str) -> Kernels:
+    """Kernels by name, imported when they are first asked for. InputError when unknown, or not to be had here."""
+    if name not in MODULES:
+        raise InputError(f"unknown attention kernel {name!r}; choose one of {', '.join(MODULES)}.")
+    try:
+        kernels: Kernels = import_module(MODULES[name]).KERNELS
+    except ModuleNotFoundError as error:
+        raise InputError(f"the {name} kernels need the package {error.name}; choose --attention reference.") from error
+    return kernels

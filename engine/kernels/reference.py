@@ -16,8 +16,11 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.kernels.attention import Kernels
+from engine.kernels.layers import ReferenceOps
 from engine.kernels.metadata import AttentionMetadata
 from engine.kernels.paged_kv import PagedKV, Window
+from engine.kernels.rotary import Rotary
 
 SHORT = 16
 GATHERED = 1 << 21
@@ -54,8 +57,9 @@ class ReferenceAttention:
         self._kv, self._slots = kv, metadata.slot_mapping
         self._segments = list(segments(kv, metadata))
 
-    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Attention [t, heads * h] of queries q [t, heads, h], after k and v [t, kv_heads, h] were kept in the cache."""
+    def __call__(self, layer: int, stacked: Tensor, rotary: Rotary) -> Tensor:
+        """Attention [t, heads * h], after keys and values were kept in the cache."""
+        q, k, v = rotary.split(stacked)
         self._kv.write(layer, self._slots, k, v)
         if len(self._segments) == 1:
             return _attend(layer, self._kv, self._segments[0], q, k, v)
@@ -171,3 +175,6 @@ def hidden_in_tree(tree_starts: Tensor, tree_mask: Tensor, width: int) -> Tensor
         bit = bit % WORD
     seen = (tree_mask >> bit.unsqueeze(1)) & 1
     return (seen == 0) & (node >= 0).unsqueeze(1)
+
+
+KERNELS = Kernels(ReferenceAttention, ReferenceOps(), reads_unwritten=True)

@@ -14,7 +14,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from engine.kernels.attention import Attention
+from engine.kernels.layers import LayerOps, ReferenceOps
 from engine.kernels.linear import Linear
+from engine.kernels.rotary import Rotary, signed_sine
 from engine.models.config import DecoderConfig, RopeScaling
 
 
@@ -50,11 +52,12 @@ class Weights:
 
 
 class Decoder:
-    """Hidden states and logits of one row of tokens. ``linear`` multiplies with the weights."""
+    """Hidden states and logits of one row of tokens. ``linear`` multiplies with the weights, ``ops`` does what is between."""
 
     def __init__(self, config: DecoderConfig, weights: Weights):
         self.config, self.weights = config, weights
         self.linear: Linear = F.linear
+        self.ops: LayerOps = ReferenceOps()
         angles = rotary_angles(config, torch.arange(config.context, dtype=torch.float64))
         both = torch.cat([angles, angles], dim=-1)
         self._cos = both.cos().to(weights.norm)[:, None, :]
@@ -70,17 +73,18 @@ class Decoder:
 
     def hidden(self, tokens: Tensor, positions: Tensor, attention: Attention) -> Tensor:
         """Normalised hidden states [t, hidden] of ``tokens`` [t] at ``positions`` [t] (int64)."""
-        config, weights = self.config, self.weights
-        cos, sin = self._cos[positions], self._sin[positions]
+        config, weights, ops = self.config, self.weights, self.ops
+        rotary = Rotary(self._cos[positions], self._sin[positions], config.heads, config.kv_heads)
         x = F.embedding(tokens, weights.embedding)
-        for number, layer in enumerate(weights.layers):
-            normed = F.rms_norm(x, (config.hidden,), layer.attention_norm, config.norm_eps)
-            q, k, v = self._project(layer, normed, cos, sin)
-            x = x + self.linear(attention(number, q, k, v), layer.out, None)
-            normed = F.rms_norm(x, (config.hidden,), layer.mlp_norm, config.norm_eps)
-            gate, up = self.linear(normed, layer.gate_up, None).chunk(2, dim=-1)
-            x = x + self.linear(F.silu(gate) * up, layer.down, None)
-        return F.rms_norm(x, (config.hidden,), weights.norm, config.norm_eps)
+        normed = ops.norm(x, weights.layers[0].attention_norm, config.norm_eps)
+        following = [*(layer.attention_norm for layer in weights.layers[1:]), weights.norm]
+        for number, (layer, next_norm) in enumerate(zip(weights.layers, following, strict=True)):
+            stacked = self.linear(normed, layer.qkv, layer.qkv_bias).view(x.shape[0], -1, config.head_size)
+            mixed = self.linear(attention(number, stacked, rotary), layer.out, None)
+            x, normed = ops.add_norm(x, mixed, layer.mlp_norm, config.norm_eps)
+            gated = ops.silu_mul(self.linear(normed, layer.gate_up, None))
+            x, normed = ops.add_norm(x, self.linear(gated, layer.down, None), next_norm, config.norm_eps)
+        return normed
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits [m, vocabulary] of hidden states [m, hidden]."""
@@ -88,12 +92,6 @@ class Decoder:
         if self.weights.masked is not None:
             logits = logits.masked_fill(self.weights.masked, -math.inf)
         return logits
-
-    def _project(self, layer: Layer, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        config = self.config
-        heads = self.linear(x, layer.qkv, layer.qkv_bias).view(x.shape[0], -1, config.head_size)
-        turned = rotate(heads[:, : config.heads + config.kv_heads], cos, sin)
-        return turned[:, : config.heads], turned[:, config.heads :], heads[:, config.heads + config.kv_heads :]
 
 
 def rotary_angles(config: DecoderConfig, positions: Tensor) -> Tensor:
@@ -111,15 +109,3 @@ def stretched(frequencies: Tensor, scaling: RopeScaling) -> Tensor:
     low, high = scaling.low_freq_factor, scaling.high_freq_factor
     kept = ((turns - low) / (high - low)).clamp(0, 1)
     return frequencies * (kept + (1 - kept) / scaling.factor)
-
-
-def signed_sine(angles: Tensor) -> Tensor:
-    """sin with the first half negated: x * cos + roll(x, half) * signed_sine turns pairs (i, i + half)."""
-    sine = angles.sin()
-    half = sine.shape[-1] // 2
-    return torch.cat([-sine[..., :half], sine[..., half:]], dim=-1)
-
-
-def rotate(x: Tensor, cos: Tensor, signed_sin: Tensor) -> Tensor:
-    """Rotary embedding of x [t, heads, h] with pairs (i, i + h / 2), cos and signed sin [t, 1, h]."""
-    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), signed_sin)

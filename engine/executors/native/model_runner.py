@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.executors.native.forward_input import ForwardInput
-from engine.kernels.attention import kernel_named
+from engine.kernels.attention import kernels_named
 from engine.kernels.linear import linear_for
-from engine.kernels.metadata import AttentionMetadata
+from engine.kernels.metadata import AttentionMetadata, tile_size, tiles_of
 from engine.kernels.paged_kv import PagedKV
 from engine.models.decoder import Decoder
 
@@ -29,7 +29,8 @@ class ModelRunner:
         self._decoder = copy(decoder)
         self._decoder.linear = linear_for(decoder.weights.tensors())
         self.kv = PagedKV(decoder.config, blocks, block_size, decoder.dtype, decoder.device)
-        self._attention = kernel_named(kernel)
+        self._kernels = kernels_named(kernel)
+        self._decoder.ops = self._kernels.ops
 
     @torch.inference_mode()
     def forward(self, step: ForwardInput) -> Tensor:
@@ -38,7 +39,7 @@ class ModelRunner:
         A position beyond the model's context counts as its last, so that a draft of a shorter context still drafts.
         """
         positions = np.minimum(step.positions, self._decoder.config.context - 1)
-        attention = self._attention(self.kv, self._metadata(step))
+        attention = self._kernels.attention(self.kv, self._metadata(step))
         hidden = self._decoder.hidden(self._on_device(step.tokens), self._on_device(positions), attention)
         if len(step.wanted) < len(step.tokens):
             hidden = hidden.index_select(0, self._on_device(step.wanted))
@@ -51,8 +52,9 @@ class ModelRunner:
 
     @torch.inference_mode()
     def clear(self, blocks: Ints) -> None:
-        """Zero blocks that were given back."""
-        self.kv.clear(blocks)
+        """Zero blocks that were given back, for kernels that read what was not written."""
+        if self._kernels.reads_unwritten:
+            self.kv.clear(blocks)
 
     @torch.inference_mode()
     def clear_slots(self, slots: Ints) -> None:
@@ -62,11 +64,15 @@ class ModelRunner:
     def _metadata(self, step: ForwardInput) -> AttentionMetadata:
         seq_lens = step.context_lens + step.query_lens
         lens = np.array([step.context_lens, seq_lens, seq_lens - step.tree_lens])
+        size = tile_size(int(step.query_lens.max()), self._decoder.config.group)
         return AttentionMetadata(
             slot_mapping=self._on_device(step.slot_mapping),
             block_tables=self._on_device(step.block_tables),
             tree_mask=self._on_device(step.tree_mask),
             lens=self._on_device(lens),
+            starts=self._on_device(np.cumsum(step.query_lens) - step.query_lens),
+            tiles=self._on_device(tiles_of(step.query_lens, size)),
+            tile_queries=size,
             lens_cpu=lens,
         )
 

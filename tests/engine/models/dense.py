@@ -11,6 +11,7 @@ import torch.nn.functional as F  # noqa: N812
 from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 from torch import Tensor
 
+from engine.kernels.rotary import Rotary
 from engine.models.config import DecoderConfig
 from engine.models.decoder import Decoder
 from engine.models.weights import fresh_weights
@@ -23,7 +24,8 @@ class DenseAttention:
         self.keys: list[Tensor | None] = [None] * layers
         self.values: list[Tensor | None] = [None] * layers
 
-    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def __call__(self, layer: int, stacked: Tensor, rotary: Rotary) -> Tensor:
+        q, k, v = rotary.split(stacked)
         keys = self.keys[layer] = _appended(self.keys[layer], k)
         values = self.values[layer] = _appended(self.values[layer], v)
         now, total = q.shape[0], keys.shape[0]

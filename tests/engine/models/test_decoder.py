@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
+from engine.kernels.rotary import rotate, signed_sine
 from engine.models.config import DecoderConfig, RopeScaling
-from engine.models.decoder import Decoder, Layer, Weights, rotary_angles, rotate, signed_sine
+from engine.models.decoder import Decoder, Layer, Weights, rotary_angles
 from engine.models.loading import load_decoder, save_decoder
 from tests.engine.models.dense import DenseAttention, fresh, greedy, logits, prompt
 

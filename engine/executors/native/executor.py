@@ -41,18 +41,23 @@ class Committed:
 class NativeExecutor(Executor):
     """Runs plans with torch: prefill chunks, decoding and tree verification in one forward of the target.
 
-    ``capacity``: what its KV caches have room for. ``kernel``: how attention is computed (engine.kernels.attention).
+    ``capacity``: what its KV caches have room for. ``kernel``: whose kernels compute it (engine.kernels.attention).
+    ``graphs``: steps without prefill are replayed as CUDA graphs.
     """
 
     clock: WallClock
 
-    def __init__(self, target: Decoder, draft: Decoder | None, capacity: Capacity, kernel: str = "reference"):
+    def __init__(
+        self, target: Decoder, draft: Decoder | None, capacity: Capacity, kernel: str = "reference", graphs: bool = False
+    ):
         self.clock = WallClock()
         self.context = target.config.context
         self.sequences = Sequences(self.context, capacity.blocks, BLOCK_SIZE, capacity.draft_tokens)
         self._config, self._stops = target.config, frozenset(target.config.stop_ids)
+        longest = self.sequences.table.shape[1]
         self._target, *rest = [
-            ModelRunner(decoder, capacity.blocks, BLOCK_SIZE, kernel) for decoder in (target, draft) if decoder is not None
+            ModelRunner(decoder, capacity.blocks, BLOCK_SIZE, kernel, graphs, longest)
+            for decoder in (target, draft) if decoder is not None
         ]
         self._drafter = Drafter(rest[0], self.sequences) if rest else None
         self._began: float | None = None

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.executors.native.forward_input import ForwardInput
+from engine.executors.native.graphs import Graphs
 from engine.kernels.attention import kernels_named
 from engine.kernels.linear import linear_for
 from engine.kernels.metadata import AttentionMetadata, tile_size, tiles_of
@@ -22,15 +23,22 @@ Ints = NDArray[np.int64]
 class ModelRunner:
     """Runs forwards of one decoder against a KV cache of ``blocks`` blocks, on the decoder's device.
 
-    ``kernel``: how attention is computed (engine.kernels.attention).
+    ``kernel``: whose kernels compute it (engine.kernels.attention). ``graphs``: forwards of equal shape are captured once
+    and replayed, with sequences of at most ``longest`` blocks.
     """
 
-    def __init__(self, decoder: Decoder, blocks: int, block_size: int, kernel: str = "reference"):
+    def __init__(
+        self, decoder: Decoder, blocks: int, block_size: int, kernel: str = "reference", graphs: bool = False, longest: int = 0
+    ):
         self._decoder = copy(decoder)
         self._decoder.linear = linear_for(decoder.weights.tensors())
         self.kv = PagedKV(decoder.config, blocks, block_size, decoder.dtype, decoder.device)
         self._kernels = kernels_named(kernel)
         self._decoder.ops = self._kernels.ops
+        self._graphs = None
+        if graphs and self._kernels.capturable:
+            last = decoder.config.context - 1
+            self._graphs = Graphs(self._compute, decoder.config.group, last, longest, decoder.device)
 
     @torch.inference_mode()
     def forward(self, step: ForwardInput) -> Tensor:
@@ -38,12 +46,11 @@ class ModelRunner:
 
         A position beyond the model's context counts as its last, so that a draft of a shorter context still drafts.
         """
+        if self._graphs is not None and (logits := self._graphs.run(step)) is not None:
+            return logits
         positions = np.minimum(step.positions, self._decoder.config.context - 1)
-        attention = self._kernels.attention(self.kv, self._metadata(step))
-        hidden = self._decoder.hidden(self._on_device(step.tokens), self._on_device(positions), attention)
-        if len(step.wanted) < len(step.tokens):
-            hidden = hidden.index_select(0, self._on_device(step.wanted))
-        return self._decoder.logits(hidden)
+        wanted = self._on_device(step.wanted) if len(step.wanted) < len(step.tokens) else None
+        return self._compute(self._on_device(step.tokens), self._on_device(positions), self._metadata(step), wanted)
 
     @torch.inference_mode()
     def move(self, sources: Ints, targets: Ints) -> None:
@@ -60,6 +67,12 @@ class ModelRunner:
     def clear_slots(self, slots: Ints) -> None:
         """Zero the keys and values at ``slots``."""
         self.kv.clear_slots(slots)
+
+    def _compute(
+        self, tokens: Tensor, positions: Tensor, metadata: AttentionMetadata, wanted: Tensor | None = None
+    ) -> Tensor:
+        hidden = self._decoder.hidden(tokens, positions, self._kernels.attention(self.kv, metadata))
+        return self._decoder.logits(hidden if wanted is None else hidden.index_select(0, wanted))
 
     def _metadata(self, step: ForwardInput) -> AttentionMetadata:
         seq_lens = step.context_lens + step.query_lens

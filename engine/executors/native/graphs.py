@@ -1,0 +1,162 @@
+"""Forwards replayed as CUDA graphs, over input buffers whose place never changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.executors.native.forward_input import ForwardInput
+from engine.kernels.metadata import AttentionMetadata, tile_size, tiles_of
+
+Ints = NDArray[np.int64]
+NOBODY = -1
+MOST_TOKENS, MOST_SEQUENCES, MOST_NEW = 1024, 512, 64
+FINE, COARSE = 8, 32
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A shape of forwards: room for ``sequences`` with ``tokens`` new tokens in tiles of ``tile`` tokens, whose trees have
+    masks of ``words`` words. Logits are wanted after ``wanted`` tokens, or after all where that is None."""
+
+    sequences: int
+    tokens: int
+    tile: int
+    words: int
+    wanted: int | None
+
+    @property
+    def tiles(self) -> int:
+        """The most tiles that so many sequences with so many tokens can have."""
+        return min(self.tokens, self.tokens // self.tile + self.sequences)
+
+
+def bucket_for(step: ForwardInput, group: int) -> Bucket | None:
+    """The smallest bucket that holds the step; None for one that reads prompts or is too large."""
+    tokens, sequences, longest = len(step.tokens), len(step.context_lens), int(step.query_lens.max())
+    if tokens > MOST_TOKENS or sequences > MOST_SEQUENCES or longest > MOST_NEW:
+        return None
+    rows = _rounded(sequences, FINE)
+    wanted = rows if len(step.wanted) < tokens else None
+    room = rows if tokens == sequences else _rounded(tokens, COARSE)
+    return Bucket(rows, room, tile_size(longest, group), step.tree_mask.shape[1], wanted)
+
+
+def _rounded(count: int, size: int) -> int:
+    """Up to the next power of two, beyond ``size`` to the next multiple of it."""
+    return 1 << (count - 1).bit_length() if count <= size else -(-count // size) * size
+
+
+class StepBuffers:
+    """One step's input on the device, which one copy from pinned memory brings there; ``tables`` is shared by all buckets."""
+
+    def __init__(self, bucket: Bucket, tables: Tensor):
+        b, t = bucket.sequences, bucket.tokens
+        shapes = {"tokens": (t,), "positions": (t,), "slots": (t,), "starts": (b,), "lens": (3, b),
+                  "tiles": (2, bucket.tiles), "mask": (t, bucket.words), "wanted": (bucket.wanted or 0,)}
+        pinned = tables.device.type == "cuda"
+        total = sum(map(prod, shapes.values()))
+        self._host = torch.zeros(total, dtype=torch.int64, pin_memory=pinned)
+        self._there = torch.zeros(total, dtype=torch.int64, device=tables.device)
+        self._bucket, self._tables = bucket, tables
+        self._staged = torch.zeros(tables.shape[1] * b, dtype=torch.int64, pin_memory=pinned)
+        self.host, self.device, at = dict[str, Ints](), dict[str, Tensor](), 0
+        for name, shape in shapes.items():
+            size = prod(shape)
+            self.host[name] = self._host[at : at + size].view(shape).numpy()
+            self.device[name] = self._there[at : at + size].view(shape)
+            at += size
+        self.clear()
+
+    def clear(self) -> None:
+        """A step of nobody: no tile, and no token that is kept."""
+        self._host.zero_()
+        self.host["slots"].fill(NOBODY)
+        self.host["tiles"].fill(NOBODY)
+        self._there.copy_(self._host)
+
+    def fill(self, step: ForwardInput, last_position: int) -> None:
+        """Bring a step of at most the bucket's size to the device."""
+        host, t, b = self.host, len(step.tokens), len(step.context_lens)
+        host["tokens"][:t], host["slots"][:t], host["slots"][t:] = step.tokens, step.slot_mapping, NOBODY
+        np.minimum(step.positions, last_position, out=host["positions"][:t])
+        host["starts"][:b] = np.cumsum(step.query_lens) - step.query_lens
+        lens = host["lens"]
+        lens[0, :b], lens[1, :b] = step.context_lens, step.context_lens + step.query_lens
+        lens[2, :b] = lens[1, :b] - step.tree_lens
+        tiles = tiles_of(step.query_lens, self._bucket.tile)
+        host["tiles"][:, : tiles.shape[1]], host["tiles"][0, tiles.shape[1] :] = tiles, NOBODY
+        host["mask"][:t] = step.tree_mask
+        if self._bucket.wanted is not None:
+            host["wanted"][: len(step.wanted)] = step.wanted
+        self._there.copy_(self._host, non_blocking=True)
+        rows, columns = step.block_tables.shape
+        staged = self._staged[: rows * columns].view(rows, columns)
+        staged.numpy()[:] = step.block_tables
+        self._tables[:rows, :columns].copy_(staged, non_blocking=True)
+
+    def metadata(self) -> AttentionMetadata:
+        device = self.device
+        return AttentionMetadata(
+            slot_mapping=device["slots"], block_tables=self._tables[: self._bucket.sequences], tree_mask=device["mask"],
+            lens=device["lens"], starts=device["starts"], tiles=device["tiles"], tile_queries=self._bucket.tile,
+            lens_cpu=self.host["lens"],
+        )
+
+
+Forward = Callable[[Tensor, Tensor, AttentionMetadata, Tensor | None], Tensor]
+
+
+class Graphs:
+    """Captures ``forward`` (tokens, positions, metadata, wanted -> logits) once a bucket, and replays it.
+
+    On a CPU, where nothing can be captured, it is computed over the same buffers.
+    """
+
+    def __init__(self, forward: Forward, group: int, last_position: int, most_blocks: int, device: torch.device):
+        self._forward, self._group, self._last_position = forward, group, last_position
+        self._tables = torch.zeros(MOST_SEQUENCES, most_blocks, dtype=torch.int64, device=device)
+        self._captured: dict[Bucket, tuple[StepBuffers, Callable[[], Tensor]]] = {}
+        self._pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
+
+    def run(self, step: ForwardInput) -> Tensor | None:
+        """Logits [wanted, vocabulary] until the next run, or None for a step that no bucket holds."""
+        bucket = bucket_for(step, self._group)
+        if bucket is None or step.block_tables.shape[1] > self._tables.shape[1]:
+            return None
+        if bucket not in self._captured:
+            self._captured[bucket] = self._capture(bucket)
+        buffers, replay = self._captured[bucket]
+        buffers.fill(step, self._last_position)
+        return replay()[: len(step.wanted)]
+
+    def _capture(self, bucket: Bucket) -> tuple[StepBuffers, Callable[[], Tensor]]:
+        buffers = StepBuffers(bucket, self._tables)
+
+        def compute() -> Tensor:
+            there = buffers.device
+            wanted = None if bucket.wanted is None else there["wanted"]
+            return self._forward(there["tokens"], there["positions"], buffers.metadata(), wanted)
+
+        if self._pool is None:
+            return buffers, compute
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            compute()
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool):
+            logits = compute()
+
+        def replay() -> Tensor:
+            graph.replay()
+            return logits
+
+        return buffers, replay

@@ -78,14 +78,17 @@ def to_state(config: DecoderConfig, weights: Weights) -> dict[str, Tensor]:
     return state
 
 
-def fresh_weights(config: DecoderConfig, seed: int, dtype: torch.dtype = torch.float32, scale: float = 0.02) -> Weights:
+def fresh_weights(
+    config: DecoderConfig, seed: int, dtype: torch.dtype = torch.float32, scale: float = 0.02, device: str = "cpu"
+) -> Weights:
     """Normal weights of deviation ``scale``, norms of 1, biases of 0; output projections shrink with depth (GPT-2)."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(device).manual_seed(seed)
     state = {}
     for name, shape in expected_shapes(config).items():
         if len(shape) == 1:
-            state[name] = torch.zeros(shape, dtype=dtype) if name.endswith("bias") else torch.ones(shape, dtype=dtype)
+            make = torch.zeros if name.endswith("bias") else torch.ones
+            state[name] = make(shape, dtype=dtype, device=device)
             continue
         deviation = scale / (2 * config.layers) ** 0.5 if name.endswith(("o_proj.weight", "down_proj.weight")) else scale
-        state[name] = (torch.randn(shape, generator=generator) * deviation).to(dtype)
+        state[name] = (torch.randn(shape, generator=generator, device=device) * deviation).to(dtype)
     return from_state(config, state)

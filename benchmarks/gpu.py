@@ -1,0 +1,192 @@
+"""The native engine on one GPU: what the card can do, the kernels beside it, and steps of the whole engine.
+
+    python -m benchmarks.gpu --out benchmarks/results/h100.json
+
+Random weights in Llama-3.1-8B's shape, bfloat16. ``card``: read bandwidth and matrix rate. ``attention``: one layer's
+attention beside the bytes that it must read. ``decode``: a step of the whole engine, host included, at a context of 512
+tokens, beside the bytes of weights and cache. ``offline``: tokens a second of a load that is all there at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+
+from engine.core import Engine
+from engine.executors.native.capacity import Capacity
+from engine.executors.native.executor import NativeExecutor
+from engine.kernels.attention import kernels_named
+from engine.kernels.metadata import AttentionMetadata, tile_size, tiles_of
+from engine.kernels.paged_kv import PagedKV
+from engine.kernels.rotary import Rotary
+from engine.kv_cache import BlockPool
+from engine.models.decoder import Decoder
+from engine.models.weights import fresh_weights
+from engine.models.widened import SHAPES
+from engine.request import Request
+from engine.sampling import Sampling
+from engine.system import parse_system
+
+CONTEXT, PAGE, BATCHES = 512, 16, (1, 8, 32, 64, 128, 256)
+SHAPE = replace(SHAPES["llama-3.1-8b"], context=4096)
+VERIFICATIONS = ((32, 16, 1024), (8, 64, 1024), (64, 8, 1024), (32, 1, 1024), (1, 1, 512), (256, 1, 512))
+OFFLINE = ((256, 512, 256), (512, 1024, 128))
+
+
+class Silent:
+    """An observer that remembers nothing."""
+
+    def request_done(self, request: Request) -> None: ...
+
+    def step_done(self, *arguments: object) -> None: ...
+
+
+def seconds(run: Callable[[], object], repeats: int = 20) -> float:
+    """Median seconds of a call by device events, after three to warm up."""
+    found = []
+    for _ in range(repeats + 3):
+        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        begin.record()
+        run()
+        end.record()
+        torch.cuda.synchronize()
+        found.append(begin.elapsed_time(end) / 1e3)
+    return median(found[3:])
+
+
+def card() -> dict[str, Any]:
+    """Name, read bandwidth and bfloat16 matrix rate."""
+    x = torch.empty(1 << 31, dtype=torch.float32, device="cuda").normal_()
+    read = x.numel() * 4 / seconds(x.sum)
+    del x
+    a, b = torch.randn(2, 8192, 8192, device="cuda", dtype=torch.bfloat16).unbind(0)
+    rate = 2 * 8192**3 / seconds(lambda: a @ b)
+    return {"card": torch.cuda.get_device_name(), "read_TBps": read / 1e12, "matrix_TFLOPs": rate / 1e12}
+
+
+def attention(kernel: str, sequences: int, new: int, context: int, read: float) -> dict[str, Any]:
+    """One layer's attention of trees of ``new`` nodes, replayed as a graph over several caches, so that none is in L2."""
+    tree = new if new > 1 else 0
+    kernels, group = kernels_named(kernel), SHAPE.group
+    whole = context + new
+    blocks = -(-whole // PAGE)
+    rng = np.random.default_rng(0)
+    tables = (rng.permutation(sequences * blocks) + 1).reshape(sequences, blocks)
+    at = context + np.arange(new)
+    slots = (tables[:, at // PAGE] * PAGE + at % PAGE).ravel()
+    mask = np.zeros((sequences * new, bool(tree) * (new // 64 + 1)), np.int64)
+    for place in range(new * bool(tree)):
+        mask[place::new, place // 64] |= np.int64(1) << (place % 64)
+        mask[place::new, 0] |= 1
+    lens = np.array([[context] * sequences, [whole] * sequences, [whole - tree] * sequences])
+    size, counts = tile_size(new, group), np.full(sequences, new)
+    arrays = {"slot_mapping": slots, "block_tables": tables, "tree_mask": mask, "lens": lens,
+              "starts": np.arange(sequences) * new, "tiles": tiles_of(counts, size)}
+    on = {name: torch.from_numpy(np.ascontiguousarray(array)).cuda() for name, array in arrays.items()}
+    metadata = AttentionMetadata(**on, tile_queries=size, lens_cpu=lens)
+    kv = PagedKV(SHAPE, sequences * blocks + 1, PAGE, torch.bfloat16, torch.device("cuda"))
+    kv.data.normal_()
+    tokens, h = sequences * new, SHAPE.head_size
+    cos, sin = (torch.randn(tokens, 1, h, device="cuda", dtype=torch.bfloat16) for _ in range(2))
+    stacked = torch.randn(tokens, SHAPE.heads + 2 * SHAPE.kv_heads, h, device="cuda", dtype=torch.bfloat16)
+    rotary, layers = Rotary(cos, sin, SHAPE.heads, SHAPE.kv_heads), SHAPE.layers
+    forward = kernels.attention(kv, metadata)
+
+    def run() -> None:
+        for layer in range(layers):
+            forward(layer, stacked, rotary)
+
+    run()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        run()
+    took = seconds(graph.replay) / layers
+    moved = 2 * (sequences * whole * 2 * SHAPE.kv_heads * h + tokens * (SHAPE.heads * 4 + 2 * SHAPE.kv_heads) * h)
+    return {"kernel": kernel, "sequences": sequences, "new": new, "context": context, "us": took * 1e6,
+            "floor_us": moved / read * 1e6, "over_floor": took * read / moved}
+
+
+def an_engine(target: Decoder, draft: Decoder | None, system: str, kv_tokens: int, graphs: bool = True) -> Engine:
+    policies = parse_system(system).build({})
+    executor = NativeExecutor(target, draft, Capacity.of(kv_tokens, policies), kernel="triton", graphs=graphs)
+    return Engine(policies, executor, BlockPool(kv_tokens, policies.batching.block_size), Silent())
+
+
+def asked(id: int, prompt: int, output: int) -> Request:
+    ids = ((np.arange(prompt) * 7 + id) % SHAPE.vocabulary).tolist()
+    return Request(id, "a", prompt, output, 0.0, prompt_ids=ids, sampling=Sampling(ignore_stop=True))
+
+
+def decode(target: Decoder, n: int, read: float, graphs: bool, steps: int = 60) -> dict[str, Any]:
+    """Milliseconds of a step of ``n`` decoding requests, of the whole engine."""
+    engine = an_engine(target, None, "sarathi", n * (CONTEXT + steps + 160), graphs)
+    for i in range(n):
+        engine.submit(asked(i, CONTEXT, steps + 140))
+    while len(engine.running.batch) < n:
+        engine.step()
+    for _ in range(8):
+        engine.step()
+    torch.cuda.synchronize()
+    found = []
+    for _ in range(steps):
+        start = time.perf_counter()
+        engine.step()
+        found.append(time.perf_counter() - start)
+    weights = 2 * (SHAPE.parameters - SHAPE.vocabulary * SHAPE.hidden)
+    floor = (weights + n * CONTEXT * SHAPE.layers * 4 * SHAPE.kv_heads * SHAPE.head_size) / read
+    took = median(found)
+    return {"batch": n, "graphs": graphs, "ms": took * 1e3, "floor_ms": floor * 1e3, "bandwidth_share": floor / took}
+
+
+def offline(target: Decoder, n: int, prompt: int, output: int) -> dict[str, Any]:
+    """Tokens a second, prompts included, of ``n`` requests that are all there."""
+    engine = an_engine(target, None, "sarathi(token_budget=8192,max_sequences=256)", 256 * (prompt + output + 32))
+    start = time.perf_counter()
+    engine.run([asked(i, prompt, output) for i in range(n)])
+    took = time.perf_counter() - start
+    return {"requests": n, "prompt": prompt, "output": output, "s": took, "tokens_per_s": n * (prompt + output) / took}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--parts", default="attention,decode,eager,offline")
+    asked_for = parser.parse_args()
+    parts, found = asked_for.parts.split(","), card()
+    read = found["read_TBps"] * 1e12
+    print(json.dumps(found), flush=True)
+
+    def note(part: str, row: dict[str, Any]) -> None:
+        found.setdefault(part, []).append(row)
+        print(part, {key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()}, flush=True)
+        if asked_for.out:
+            asked_for.out.write_text(json.dumps(found, indent=1) + "\n")
+
+    with torch.inference_mode():
+        if "attention" in parts:
+            for shape in VERIFICATIONS:
+                note("attention", attention("triton", *shape, read))
+        target = Decoder(SHAPE, fresh_weights(SHAPE, 0, torch.bfloat16, device="cuda"))
+        if "decode" in parts:
+            for n in BATCHES:
+                note("decode", decode(target, n, read, True))
+        if "eager" in parts:
+            for n in (1, 32):
+                note("decode", decode(target, n, read, False))
+        if "offline" in parts:
+            for load in OFFLINE:
+                note("offline", offline(target, *load))
+
+
+if __name__ == "__main__":
+    main()

@@ -127,8 +127,8 @@ def asked(id: int, prompt: int, output: int) -> Request:
     return Request(id, "a", prompt, output, 0.0, prompt_ids=ids, sampling=Sampling(ignore_stop=True))
 
 
-def decode(target: Decoder, n: int, read: float, graphs: bool, steps: int = 60) -> dict[str, Any]:
-    """Milliseconds of a step of ``n`` decoding requests, of the whole engine."""
+def decoding(target: Decoder, n: int, graphs: bool, steps: int) -> Engine:
+    """An engine in the middle of ``n`` answers, with its graphs captured."""
     engine = an_engine(target, None, "sarathi", n * (CONTEXT + steps + 160), graphs)
     for i in range(n):
         engine.submit(asked(i, CONTEXT, steps + 140))
@@ -137,7 +137,12 @@ def decode(target: Decoder, n: int, read: float, graphs: bool, steps: int = 60) 
     for _ in range(8):
         engine.step()
     torch.cuda.synchronize()
-    found = []
+    return engine
+
+
+def decode(target: Decoder, n: int, read: float, graphs: bool, steps: int = 60) -> dict[str, Any]:
+    """Milliseconds of a step of ``n`` decoding requests, of the whole engine."""
+    engine, found = decoding(target, n, graphs, steps), []
     for _ in range(steps):
         start = time.perf_counter()
         engine.step()
@@ -148,9 +153,22 @@ def decode(target: Decoder, n: int, read: float, graphs: bool, steps: int = 60) 
     return {"batch": n, "graphs": graphs, "ms": took * 1e3, "floor_ms": floor * 1e3, "bandwidth_share": floor / took}
 
 
+def profile(target: Decoder, n: int, read: float, steps: int = 10) -> dict[str, Any]:
+    """Where a decode step of ``n`` requests goes: the kernels' microseconds a step, and what is outside of them."""
+    engine = decoding(target, n, True, steps)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as seen:
+        start = time.perf_counter()
+        for _ in range(steps):
+            engine.step()
+        took = (time.perf_counter() - start) / steps
+    rows = sorted(((row.device_time_total / steps, row.count / steps, row.key) for row in seen.key_averages()), reverse=True)
+    kernels = {f"{name[:70]} x{count:g}": us for us, count, name in rows[:14]}
+    return {"batch": n, "wall_us": took * 1e6, "kernels_us": sum(us for us, *_ in rows), **kernels}
+
+
 def offline(target: Decoder, n: int, prompt: int, output: int) -> dict[str, Any]:
     """Tokens a second, prompts included, of ``n`` requests that are all there."""
-    engine = an_engine(target, None, "sarathi(token_budget=8192,max_sequences=256)", 256 * (prompt + output + 32))
+    engine = an_engine(target, None, "batch=sarathi(token_budget=8192,max_sequences=256)", 256 * (prompt + output + 32))
     start = time.perf_counter()
     engine.run([asked(i, prompt, output) for i in range(n)])
     took = time.perf_counter() - start
@@ -183,6 +201,9 @@ def main() -> None:
         if "eager" in parts:
             for n in (1, 32):
                 note("decode", decode(target, n, read, False))
+        if "profile" in parts:
+            for n in (1, 8, 64):
+                note("profile", profile(target, n, read))
         if "offline" in parts:
             for load in OFFLINE:
                 note("offline", offline(target, *load))

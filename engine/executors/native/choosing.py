@@ -26,7 +26,8 @@ def likeliest(logits: Tensor) -> tuple[Ints, NDArray[np.bool_]]:
         most = rows.argmax(1)
         return most, np.isfinite(rows[np.arange(len(rows)), most])
     best, tokens = logits.max(-1)
-    return tokens.cpu().numpy(), np.isfinite(best.float().cpu().numpy())
+    both = torch.stack([tokens, best.isfinite().long()]).cpu().numpy()
+    return both[0], both[1] == 1
 
 
 def choose(requests: Sequence[Request], sequences: Sequences, rows: Ints, logits: Tensor, best: Ints) -> Ints:

@@ -115,9 +115,14 @@ def assert_greedy(pair: Pair, request: Request) -> None:
 
 
 def in_float64(decoder: Decoder) -> Decoder:
+    return moved(decoder, torch.float64)
+
+
+def moved(decoder: Decoder, to: torch.dtype | str) -> Decoder:
+    """The decoder in another dtype, or on another device."""
     weights = decoder.weights
-    layers = [replace(layer, **{name: tensor.double() for name, tensor in vars(layer).items() if tensor is not None})
+    layers = [replace(layer, **{name: tensor.to(to) for name, tensor in vars(layer).items() if tensor is not None})
               for layer in weights.layers]
-    embedding = weights.embedding.double()
-    head = embedding if weights.head is weights.embedding else weights.head.double()
-    return Decoder(decoder.config, replace(weights, embedding=embedding, layers=layers, norm=weights.norm.double(), head=head))
+    embedding = weights.embedding.to(to)
+    head = embedding if weights.head is weights.embedding else weights.head.to(to)
+    return Decoder(decoder.config, replace(weights, embedding=embedding, layers=layers, norm=weights.norm.to(to), head=head))

@@ -10,17 +10,19 @@ from engine.core import Engine
 from engine.executors.native.capacity import Capacity
 from engine.executors.native.executor import NativeExecutor
 from engine.kv_cache import BlockPool
-from tests.engine.executors.native.pairs import CONFIG, ask, assert_greedy, make_pair, policies
+from tests.engine.executors.native.pairs import CONFIG, ask, assert_greedy, make_pair, moved, policies
+from tests.engine.kernels.triton.forwards import DEVICE
 from tests.engine.strategies import Log
 
 PAIR = make_pair(replace(CONFIG, head_size=16))
+TARGET, DRAFT = (moved(decoder, DEVICE) for decoder in (PAIR.target, PAIR.draft))
 
 
 @pytest.mark.parametrize("graphs", [False, True])
 @pytest.mark.parametrize("system", ["vllm", "adaserve", "tree"])
 def test_tokens_are_those_of_plain_decoding(system: str, graphs: bool) -> None:
     made, log = policies(system), Log()
-    executor = NativeExecutor(PAIR.target, PAIR.draft, Capacity.of(600, made), kernel="triton", graphs=graphs)
+    executor = NativeExecutor(TARGET, DRAFT, Capacity.of(600, made), kernel="triton", graphs=graphs)
     engine = Engine(made, executor, BlockPool(600, made.batching.block_size), log)
     requests = [ask(0, range(1, 30), 6), ask(1, range(40, 45), 5), ask(2, [3], 4)]
     engine.run(requests)

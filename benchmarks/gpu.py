@@ -116,14 +116,16 @@ def attention(kernel: str, sequences: int, new: int, context: int, read: float) 
             "floor_us": moved / read * 1e6, "over_floor": took * read / moved}
 
 
-def an_engine(target: Decoder, draft: Decoder | None, system: str, kv_tokens: int, graphs: bool = True) -> Engine:
+def an_engine(target: Decoder, draft: Decoder | None, system: str, kv_tokens: int, fast: bool = True) -> Engine:
+    """``fast``: with graphs, and steps begun ahead."""
     policies = parse_system(system).build({})
-    executor = NativeExecutor(target, draft, Capacity.of(kv_tokens, policies), kernel="triton", graphs=graphs)
+    capacity = Capacity.of(kv_tokens, policies, fast)
+    executor = NativeExecutor(target, draft, capacity, kernel="triton", graphs=fast, ahead=fast)
     return Engine(policies, executor, BlockPool(kv_tokens, policies.batching.block_size), Silent())
 
 
 def asked(id: int, prompt: int, output: int) -> Request:
-    ids = ((np.arange(prompt) * 7 + id) % SHAPE.vocabulary).tolist()
+    ids = ((np.arange(prompt) * 7 + abs(id)) % SHAPE.vocabulary).tolist()
     return Request(id, "a", prompt, output, 0.0, prompt_ids=ids, sampling=Sampling(ignore_stop=True))
 
 
@@ -169,6 +171,7 @@ def profile(target: Decoder, n: int, read: float, steps: int = 10) -> dict[str, 
 def offline(target: Decoder, n: int, prompt: int, output: int) -> dict[str, Any]:
     """Tokens a second, prompts included, of ``n`` requests that are all there."""
     engine = an_engine(target, None, "batch=sarathi(token_budget=8192,max_sequences=256)", 256 * (prompt + output + 32))
+    engine.run([asked(-1 - i, prompt, 16) for i in range(8)])
     start = time.perf_counter()
     engine.run([asked(i, prompt, output) for i in range(n)])
     took = time.perf_counter() - start

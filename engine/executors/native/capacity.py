@@ -24,13 +24,17 @@ class Capacity:
     pool_block: int = 1
 
     @classmethod
-    def of(cls, kv_tokens: int, policies: Policies) -> Capacity:
-        """For a pool of ``kv_tokens`` under these policies. A running request holds a block of the pool, so that a batching
-        that does not bound their number is bounded by the pool."""
+    def of(cls, kv_tokens: int, policies: Policies, ahead: bool = False) -> Capacity:
+        """For a pool of ``kv_tokens`` under these policies, ``ahead`` with a place for the token of a step begun early.
+
+        A running request holds a block of the pool, so that a batching that does not bound their number is bounded by the
+        pool.
+        """
         batching, speculation = policies.batching, policies.speculation
         pool_blocks = kv_tokens // batching.block_size
         most = min(pool_blocks, getattr(batching, "max_sequences", pool_blocks))
-        return cls(kv_tokens, most, speculation.most_draft_tokens if speculation else 0, batching.block_size)
+        drafts = speculation.most_draft_tokens if speculation else int(ahead)
+        return cls(kv_tokens, most, drafts, batching.block_size)
 
     @property
     def blocks(self) -> int:

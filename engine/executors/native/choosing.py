@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,25 +18,16 @@ from engine.request import Request
 Ints = NDArray[np.int64]
 
 
-def likeliest(logits: Tensor) -> tuple[Ints, NDArray[np.bool_]]:
-    """The likeliest token of each row of logits [m, vocabulary], and whether the row is made of numbers."""
-    if logits.device.type == "cpu" and logits.dtype == torch.float32:
-        rows = logits.numpy()
-        most = rows.argmax(1)
-        return most, np.isfinite(rows[np.arange(len(rows)), most])
-    best, tokens = logits.max(-1)
-    both = torch.stack([tokens, best.isfinite().long()]).cpu().numpy()
-    return both[0], both[1] == 1
-
-
-def choose(requests: Sequence[Request], sequences: Sequences, rows: Ints, logits: Tensor, best: Ints) -> Ints:
-    """The next token of each request: the likeliest, or drawn where the request samples."""
+def choose(
+    requests: Sequence[Request], sequences: Sequences, rows: Ints, logits: Tensor, places: Ints, best: Ints
+) -> Ints:
+    """The next token of each request: the likeliest, or where it samples one drawn by the logits at its place."""
     if not (drawn := _sampled(requests)):
         return best
-    tokens, places = best.copy(), sequences.answered(rows)
-    probabilities = distributions(logits[drawn], [requests[i].sampling for i in drawn])
+    tokens, answered = best.copy(), sequences.answered(rows)
+    probabilities = distributions(logits[places[drawn]], [requests[i].sampling for i in drawn])
     for i, probability in zip(drawn, probabilities, strict=True):
-        tokens[i] = pick(probability, lucks(requests[i].sampling.seed, DECIDING, int(places[i]), 1)[0])
+        tokens[i] = pick(probability, lucks(requests[i].sampling.seed, DECIDING, int(answered[i]), 1)[0])
     return tokens
 
 

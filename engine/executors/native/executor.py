@@ -13,10 +13,11 @@ from torch import Tensor
 from engine.batch import Batch
 from engine.errors import InputError
 from engine.executors.base import Executor
+from engine.executors.native.ahead import Ahead, NextTokens, taken
 from engine.executors.native.capacity import BLOCK_SIZE, Capacity
-from engine.executors.native.choosing import choose, likeliest, verify
+from engine.executors.native.choosing import choose, verify
 from engine.executors.native.clock import WallClock
-from engine.executors.native.composition import compose_step, decoding, ends_prefill, places_in
+from engine.executors.native.composition import compose_step, decoding, ends_prefill, places_in, prefilling
 from engine.executors.native.drafting import Drafter, Drafts
 from engine.executors.native.model_runner import ModelRunner
 from engine.executors.native.sequences import Sequences
@@ -42,13 +43,15 @@ class NativeExecutor(Executor):
     """Runs plans with torch: prefill chunks, decoding and tree verification in one forward of the target.
 
     ``capacity``: what its KV caches have room for. ``kernel``: whose kernels compute it (engine.kernels.attention).
-    ``graphs``: steps without prefill are replayed as CUDA graphs.
+    ``graphs``: steps without prefill are replayed as CUDA graphs. ``ahead``: the decode step after the one that is under way
+    begins before its plan is known, on the guess that who runs goes on; it takes a place of each sequence's drafts.
     """
 
     clock: WallClock
 
     def __init__(
-        self, target: Decoder, draft: Decoder | None, capacity: Capacity, kernel: str = "reference", graphs: bool = False
+        self, target: Decoder, draft: Decoder | None, capacity: Capacity, kernel: str = "reference", graphs: bool = False,
+        ahead: bool = False,
     ):
         self.clock = WallClock()
         self.context = target.config.context
@@ -61,6 +64,8 @@ class NativeExecutor(Executor):
         ]
         self._drafter = Drafter(rest[0], self.sequences) if rest else None
         self._began: float | None = None
+        self._looks_ahead = ahead and capacity.draft_tokens > 0
+        self._ahead: Ahead | None = None
 
     def refuse(self, request: Request) -> str | None:
         unknown = [token for token in request.prompt_ids or () if not 0 <= token < self._config.vocabulary]
@@ -79,14 +84,8 @@ class NativeExecutor(Executor):
     def forward(self, plan: StepPlan, batch: Batch) -> StepResult:
         began = self.clock.now if self._began is None else self._began
         self._began = None
-        drafts = _drafts_of(plan.trees) if plan.trees else None
-        nodes = lay_out(plan.trees, drafts.tokens) if plan.trees and drafts else None
-        logits = self._target.forward(compose_step(self.sequences, plan, batch, nodes))
-        first = [chunk.request for chunk in plan.prefill if ends_prefill(chunk)]
-        decoded, committed = len(logits) - len(first), Committed()
-        if first:
-            self._commit_one_each(first, self.sequences.rows(first), logits[decoded:], committed)
-        accepted = self._decoded(batch, nodes, drafts, logits[:decoded], committed) if decoded else None
+        committed, ahead, self._ahead = Committed(), self._ahead, None
+        accepted = self._verified(plan, batch, committed) if plan.trees else self._decoded(plan, batch, ahead, committed)
         return StepResult(self.clock.now - began, accepted, committed.ended or None, committed.tokens)
 
     @torch.inference_mode()
@@ -105,18 +104,52 @@ class NativeExecutor(Executor):
         """Raise AssertionError when a KV block is lost or held twice."""
         self.sequences.check()
 
-    def _decoded(
-        self, batch: Batch, nodes: TreeRows | None, drafts: Drafts | None, logits: Tensor, committed: Committed
-    ) -> Ints | None:
-        """Choose or verify, and keep the tokens. Returns the accepted counts, None for one each."""
+    def _decoded(self, plan: StepPlan, batch: Batch, ahead: Ahead | None, committed: Committed) -> Ints | None:
+        """One token for each row and each prefill that ends, and the step after it begun. Returns the counts of the rows,
+        None for one each."""
+        rows = list(batch.requests) if plan.decode else []
+        first = [chunk.request for chunk in plan.prefill if ends_prefill(chunk)]
+        places = ahead.of_these(rows, batch.context) if ahead else None
+        if ahead is None or places is None:
+            found = NextTokens(self._target.forward(compose_step(self.sequences, plan, batch, None)))
+            parts = [_of_rows(rows, batch, found, np.arange(len(rows)))]
+            parts.append(_of_prefills(first, found, np.arange(len(rows), len(rows) + len(first))))
+        else:
+            parts = [_of_rows(rows, batch, ahead.following, places)]
+            if plan.prefill:
+                found = NextTokens(self._target.forward(prefilling(self.sequences, plan.prefill)))
+                parts.append(_of_prefills(first, found, np.arange(len(first))))
+        parts = [part for part in parts if part.requests]
+        if self._looks_ahead:
+            self._ahead = self._begun(parts)
+        counts = [self._commit_one_each(part.requests, part.found, part.places, committed) for part in parts]
+        return None if not rows or counts[0].all() else counts[0]
+
+    def _begun(self, parts: Sequence[Part]) -> Ahead | None:
+        """The next decode step of all that goes on, begun; None where a token is drawn, which happens on the host."""
+        requests = [request for part in parts for request, left in zip(part.requests, part.left.tolist(), strict=True) if left]
+        if not requests or any(request.sampling.temperature > 0 for part in parts for request in part.requests):
+            return None
+        context = np.concatenate([part.context[part.left > 0] for part in parts])
+        tokens = torch.cat([taken(part.found.tokens, part.places[part.left > 0]) for part in parts])
+        step = decoding(self.sequences, self.sequences.rows(requests), context)
+        return Ahead.of(requests, context, NextTokens(self._target.forward(step, tokens)))
+
+    def _verified(self, plan: StepPlan, batch: Batch, committed: Committed) -> Ints:
+        """The tokens that the target accepts of each tree, and one for each prefill that ends. Returns the rows' counts."""
+        assert plan.trees is not None
         requests, rows = batch.requests, self.sequences.rows(batch.requests)
-        if nodes is None or drafts is None:
-            counts = self._commit_one_each(requests, rows, logits, committed)
-            return None if counts.all() else counts
-        best, finite = likeliest(logits)
-        if not finite.all():
-            return self._commit_one_each(requests, rows, self._without_drafts(rows, batch.context, nodes), committed)
-        verdict = verify(requests, self.sequences, rows, nodes, drafts, logits, best)
+        drafts = _drafts_of(plan.trees)
+        nodes = lay_out(plan.trees, drafts.tokens)
+        found = NextTokens(self._target.forward(compose_step(self.sequences, plan, batch, nodes)))
+        first, whole = [chunk.request for chunk in plan.prefill if ends_prefill(chunk)], int(nodes.counts.sum())
+        if first:
+            self._commit_one_each(first, found, np.arange(whole, whole + len(first)), committed)
+        best, finite = found.read()
+        if not finite[:whole].all():
+            alone = NextTokens(self._without_drafts(rows, batch.context, nodes))
+            return self._commit_one_each(requests, alone, np.arange(len(rows)), committed)
+        verdict = verify(requests, self.sequences, rows, nodes, drafts, found.logits[:whole], best[:whole])
         self._compact(rows, batch.context, verdict)
         counts = np.minimum(verdict.accepted + 1, batch.left)
         return self._commit(requests, rows, verdict.tokens, counts, committed)
@@ -135,10 +168,12 @@ class NativeExecutor(Executor):
             sources = self.sequences.slots(rows[row], context[row] + verdict.path[row, layer])
             self._target.move(sources, self.sequences.slots(rows[row], context[row] + places[layer]))
 
-    def _commit_one_each(self, requests: Sequence[Request], rows: Ints, logits: Tensor, committed: Committed) -> Ints:
-        """Choose the next token of each row; one whose logits [n, vocabulary] are no numbers fails. Returns 1 or 0 of each."""
-        best, finite = likeliest(logits)
-        tokens = choose(requests, self.sequences, rows, logits, best)
+    def _commit_one_each(self, requests: Sequence[Request], found: NextTokens, places: Ints, committed: Committed) -> Ints:
+        """Choose the next token of each request; one whose logits are no numbers fails. Returns 1 or 0 of each."""
+        rows = self.sequences.rows(requests)
+        best, finite = found.read()
+        best, finite = best[places], finite[places]
+        tokens = choose(requests, self.sequences, rows, found.logits, places, best)
         committed.ended.update((requests[i].id, NOT_FINITE) for i in np.flatnonzero(~finite).tolist())
         return self._commit(requests, rows, tokens[:, None], finite.astype(np.int64), committed)
 
@@ -158,6 +193,28 @@ class NativeExecutor(Executor):
         """The place of the first token that ends the answer."""
         stops = self._stops.union(request.sampling.stop_ids) if request.sampling.stop_ids else self._stops
         return next((place for place, token in enumerate(tokens) if token in stops), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Requests whose next tokens are those of ``found`` at ``places``. After them ``context`` tokens are in the KV cache and
+    ``left`` are still to come."""
+
+    requests: list[Request]
+    found: NextTokens
+    places: Ints
+    context: Ints
+    left: Ints
+
+
+def _of_rows(rows: list[Request], batch: Batch, found: NextTokens, places: Ints) -> Part:
+    return Part(rows, found, places, batch.context + 1, batch.left - 1)
+
+
+def _of_prefills(requests: list[Request], found: NextTokens, places: Ints) -> Part:
+    tokens = [(request.prefill_tokens, request.output_tokens - request.generated - 1) for request in requests]
+    context, left = np.array(tokens, np.int64).reshape(-1, 2).T
+    return Part(requests, found, places, context, left)
 
 
 def _drafts_of(trees: TokenTrees) -> Drafts:

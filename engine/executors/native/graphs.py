@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -54,36 +55,28 @@ def _rounded(count: int, size: int) -> int:
 
 
 class StepBuffers:
-    """One step's input on the device, which one copy from pinned memory brings there; ``tables`` is shared by all buckets."""
+    """One step's input on the device; ``tables`` is shared by all buckets.
+
+    A step is laid out in pinned memory, from where one copy brings it over. Two such layouts take turns, since the copy of
+    one may still wait for the step before it while the next is filled.
+    """
 
     def __init__(self, bucket: Bucket, tables: Tensor):
         b, t = bucket.sequences, bucket.tokens
         shapes = {"tokens": (t,), "positions": (t,), "slots": (t,), "starts": (b,), "lens": (3, b),
                   "tiles": (2, bucket.tiles), "mask": (t, bucket.words), "wanted": (bucket.wanted or 0,)}
-        pinned = tables.device.type == "cuda"
-        total = sum(map(prod, shapes.values()))
-        self._host = torch.zeros(total, dtype=torch.int64, pin_memory=pinned)
-        self._there = torch.zeros(total, dtype=torch.int64, device=tables.device)
         self._bucket, self._tables = bucket, tables
-        self._staged = torch.zeros(tables.shape[1] * b, dtype=torch.int64, pin_memory=pinned)
-        self.host, self.device, at = dict[str, Ints](), dict[str, Tensor](), 0
-        for name, shape in shapes.items():
-            size = prod(shape)
-            self.host[name] = self._host[at : at + size].view(shape).numpy()
-            self.device[name] = self._there[at : at + size].view(shape)
-            at += size
-        self.clear()
-
-    def clear(self) -> None:
-        """A step of nobody: no tile, and no token that is kept."""
-        self._host.zero_()
-        self.host["slots"].fill(NOBODY)
-        self.host["tiles"].fill(NOBODY)
-        self._there.copy_(self._host)
+        self._memory = torch.zeros(sum(map(prod, shapes.values())), dtype=torch.int64, device=tables.device)
+        self.device = _views(self._memory, shapes)
+        self._layouts = deque(_Layout(shapes, b * tables.shape[1], tables.device) for _ in range(2))
+        self._bring(self._layouts[0])
 
     def fill(self, step: ForwardInput, last_position: int) -> None:
         """Bring a step of at most the bucket's size to the device."""
-        host, t, b = self.host, len(step.tokens), len(step.context_lens)
+        self._layouts.rotate()
+        layout = self._layouts[0]
+        layout.wait()
+        host, t, b = layout.arrays, len(step.tokens), len(step.context_lens)
         host["tokens"][:t], host["slots"][:t], host["slots"][t:] = step.tokens, step.slot_mapping, NOBODY
         np.minimum(step.positions, last_position, out=host["positions"][:t])
         host["starts"][:b] = np.cumsum(step.query_lens) - step.query_lens
@@ -95,19 +88,51 @@ class StepBuffers:
         host["mask"][:t] = step.tree_mask
         if self._bucket.wanted is not None:
             host["wanted"][: len(step.wanted)] = step.wanted
-        self._there.copy_(self._host, non_blocking=True)
         rows, columns = step.block_tables.shape
-        staged = self._staged[: rows * columns].view(rows, columns)
-        staged.numpy()[:] = step.block_tables
-        self._tables[:rows, :columns].copy_(staged, non_blocking=True)
+        tables = layout.tables[: rows * columns].view(rows, columns)
+        tables.numpy()[:] = step.block_tables
+        self._bring(layout)
+        self._tables[:rows, :columns].copy_(tables, non_blocking=True)
+        layout.sent()
+
+    def _bring(self, layout: _Layout) -> None:
+        self._memory.copy_(layout.memory, non_blocking=True)
 
     def metadata(self) -> AttentionMetadata:
         device = self.device
         return AttentionMetadata(
             slot_mapping=device["slots"], block_tables=self._tables[: self._bucket.sequences], tree_mask=device["mask"],
             lens=device["lens"], starts=device["starts"], tiles=device["tiles"], tile_queries=self._bucket.tile,
-            lens_cpu=self.host["lens"],
+            lens_cpu=self._layouts[0].arrays["lens"],
         )
+
+
+class _Layout:
+    """A step in pinned memory, at first one of nobody: no tile, and no token that is kept."""
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]], tables: int, device: torch.device):
+        pinned = device.type == "cuda"
+        self.memory = torch.zeros(sum(map(prod, shapes.values())), dtype=torch.int64, pin_memory=pinned)
+        self.tables = torch.zeros(tables, dtype=torch.int64, pin_memory=pinned)
+        self.arrays: dict[str, Ints] = {name: view.numpy() for name, view in _views(self.memory, shapes).items()}
+        self.arrays["slots"].fill(NOBODY)
+        self.arrays["tiles"].fill(NOBODY)
+        self._sent = torch.cuda.Event() if pinned else None  # type: ignore[no-untyped-call]
+
+    def wait(self) -> None:
+        """Until it was copied."""
+        if self._sent is not None:
+            self._sent.synchronize()
+
+    def sent(self) -> None:
+        if self._sent is not None:
+            self._sent.record()
+
+
+def _views(memory: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """The named arrays, one after another in ``memory``."""
+    parts: Sequence[Tensor] = torch.split(memory, [prod(shape) for shape in shapes.values()])
+    return {name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
 
 
 Forward = Callable[[Tensor, Tensor, AttentionMetadata, Tensor | None], Tensor]
@@ -125,7 +150,7 @@ class Graphs:
         self._captured: dict[Bucket, tuple[StepBuffers, Callable[[], Tensor]]] = {}
         self._pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
 
-    def run(self, step: ForwardInput) -> Tensor | None:
+    def run(self, step: ForwardInput, tokens: Tensor | None = None) -> Tensor | None:
         """Logits [wanted, vocabulary] until the next run, or None for a step that no bucket holds."""
         bucket = bucket_for(step, self._group)
         if bucket is None or step.block_tables.shape[1] > self._tables.shape[1]:
@@ -134,6 +159,8 @@ class Graphs:
             self._captured[bucket] = self._capture(bucket)
         buffers, replay = self._captured[bucket]
         buffers.fill(step, self._last_position)
+        if tokens is not None:
+            buffers.device["tokens"][: len(tokens)].copy_(tokens)
         return replay()[: len(step.wanted)]
 
     def _capture(self, bucket: Bucket) -> tuple[StepBuffers, Callable[[], Tensor]]:

@@ -41,16 +41,18 @@ class ModelRunner:
             self._graphs = Graphs(self._compute, decoder.config.group, last, longest, decoder.device)
 
     @torch.inference_mode()
-    def forward(self, step: ForwardInput) -> Tensor:
-        """Logits [m, vocabulary] after the wanted tokens; keys and values of all tokens are kept.
+    def forward(self, step: ForwardInput, tokens: Tensor | None = None) -> Tensor:
+        """Logits [m, vocabulary] after the wanted tokens; keys and values of all tokens are kept. ``tokens`` [t] on the device
+        go before the step's own.
 
         A position beyond the model's context counts as its last, so that a draft of a shorter context still drafts.
         """
-        if self._graphs is not None and (logits := self._graphs.run(step)) is not None:
+        if self._graphs is not None and (logits := self._graphs.run(step, tokens)) is not None:
             return logits
         positions = np.minimum(step.positions, self._decoder.config.context - 1)
         wanted = self._on_device(step.wanted) if len(step.wanted) < len(step.tokens) else None
-        return self._compute(self._on_device(step.tokens), self._on_device(positions), self._metadata(step), wanted)
+        known = self._on_device(step.tokens) if tokens is None else tokens
+        return self._compute(known, self._on_device(positions), self._metadata(step), wanted)
 
     @torch.inference_mode()
     def move(self, sources: Ints, targets: Ints) -> None:

@@ -39,8 +39,8 @@ class Pair:
     def executor(self, kv_tokens: int = 4000, max_sequences: int = 100, draft_tokens: int = 24) -> NativeExecutor:
         return NativeExecutor(self.target, self.draft, Capacity(kv_tokens, max_sequences, draft_tokens))
 
-    def executor_for(self, kv_tokens: int, policies: Policies) -> NativeExecutor:
-        return NativeExecutor(self.target, self.draft, Capacity.of(kv_tokens, policies))
+    def executor_for(self, kv_tokens: int, policies: Policies, ahead: bool = False) -> NativeExecutor:
+        return NativeExecutor(self.target, self.draft, Capacity.of(kv_tokens, policies, ahead), ahead=ahead)
 
 
 def make_pair(config: DecoderConfig = CONFIG, noise: float = NOISE, seed: int = 0, scale: float = 0.3) -> Pair:
@@ -76,11 +76,12 @@ def serve(
     make: Policies | str = "sarathi",
     pool_tokens: int = 4000,
     prepare: Callable[[Engine], None] = lambda engine: None,
+    ahead: bool = False,
 ) -> Engine:
     """Serve ``requests`` to the end, each heard of once."""
     made = policies(make) if isinstance(make, str) else make
     log = Log()
-    executor = pair.executor_for(pool_tokens, made)
+    executor = pair.executor_for(pool_tokens, made, ahead)
     engine = CheckedEngine(made, executor, BlockPool(pool_tokens, made.batching.block_size), log)
     prepare(engine)
     engine.run(requests)

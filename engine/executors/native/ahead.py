@@ -1,0 +1,69 @@
+"""The next tokens of a step while they are still on their way, and the step after it that begins before they arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.request import Request
+
+Ints = NDArray[np.int64]
+
+
+class NextTokens:
+    """The likeliest tokens after logits [m, vocabulary]: ``tokens`` [m] on the device, and to ``read`` on the host."""
+
+    def __init__(self, logits: Tensor):
+        self.logits = logits
+        self._arrived: torch.cuda.Event | None = None
+        if logits.device.type == "cpu":
+            best = (logits if logits.dtype in (torch.float32, torch.float64) else logits.float()).numpy()
+            places = best.argmax(1)
+            self.tokens, self._both = torch.from_numpy(places), (places, np.isfinite(best[np.arange(len(best)), places]))
+            return
+        most, self.tokens = logits.max(-1)
+        both = torch.stack([self.tokens, most.isfinite().long()])
+        there = torch.empty(both.shape, dtype=torch.int64, pin_memory=True).copy_(both, non_blocking=True)
+        tokens, finite = there.numpy()
+        self._both = tokens, finite.view(np.bool_)[::8]
+        self._arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        self._arrived.record()
+
+    def read(self) -> tuple[Ints, NDArray[np.bool_]]:
+        """The tokens, and whether each row of logits is made of numbers; waits for them."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        return self._both
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A decode step that was begun for ``requests`` with ``context`` tokens each before it was planned."""
+
+    places: dict[int, int]
+    context: Ints
+    following: NextTokens
+
+    @classmethod
+    def of(cls, requests: Sequence[Request], context: Ints, following: NextTokens) -> Ahead:
+        return cls({request.id: place for place, request in enumerate(requests)}, context, following)
+
+    def of_these(self, requests: Sequence[Request], context: Ints) -> Ints | None:
+        """The places of ``requests``, None unless all are in it with as many tokens as they have."""
+        found = np.fromiter((self.places.get(request.id, -1) for request in requests), np.int64, len(requests))
+        if len(found) == 0 or (found < 0).any() or (self.context[found] != context).any():
+            return None
+        return found
+
+
+def taken(tokens: Tensor, places: Ints) -> Tensor:
+    """``tokens`` at ``places``, on the device."""
+    if len(places) == 0 or (len(places) == places[-1] - places[0] + 1 and (np.diff(places) == 1).all()):
+        first = int(places[0]) if len(places) else 0
+        return tokens[first : first + len(places)]
+    return tokens.index_select(0, torch.from_numpy(places).to(tokens.device))

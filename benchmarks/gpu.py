@@ -10,6 +10,7 @@ tokens, beside the bytes of weights and cache. ``offline``: tokens a second of a
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import time
 from collections.abc import Callable
@@ -117,7 +118,9 @@ def attention(kernel: str, sequences: int, new: int, context: int, read: float) 
 
 
 def an_engine(target: Decoder, draft: Decoder | None, system: str, kv_tokens: int, fast: bool = True) -> Engine:
-    """``fast``: with graphs, and steps begun ahead."""
+    """``fast``: with graphs, and steps begun ahead. The memory of the engine before it comes back first."""
+    gc.collect()
+    torch.cuda.empty_cache()
     policies = parse_system(system).build({})
     capacity = Capacity.of(kv_tokens, policies, fast)
     executor = NativeExecutor(target, draft, capacity, kernel="triton", graphs=fast, ahead=fast)

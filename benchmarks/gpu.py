@@ -15,6 +15,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,10 +26,12 @@ import torch
 from engine.core import Engine
 from engine.executors.native.capacity import Capacity
 from engine.executors.native.executor import NativeExecutor
+from engine.kernels import metadata
 from engine.kernels.attention import kernels_named
 from engine.kernels.metadata import AttentionMetadata, tile_size, tiles_of
 from engine.kernels.paged_kv import PagedKV
 from engine.kernels.rotary import Rotary
+from engine.kernels.triton import attention as attention_kernel
 from engine.kv_cache import BlockPool
 from engine.models.decoder import Decoder
 from engine.models.weights import fresh_weights
@@ -93,14 +96,14 @@ def attention(kernel: str, sequences: int, new: int, context: int, read: float) 
     arrays = {"slot_mapping": slots, "block_tables": tables, "tree_mask": mask, "lens": lens,
               "starts": np.arange(sequences) * new, "tiles": tiles_of(counts, size)}
     on = {name: torch.from_numpy(np.ascontiguousarray(array)).cuda() for name, array in arrays.items()}
-    metadata = AttentionMetadata(**on, tile_queries=size, lens_cpu=lens)
+    seen_by = AttentionMetadata(**on, tile_queries=size, lens_cpu=lens)
     kv = PagedKV(SHAPE, sequences * blocks + 1, PAGE, torch.bfloat16, torch.device("cuda"))
     kv.data.normal_()
     tokens, h = sequences * new, SHAPE.head_size
     cos, sin = (torch.randn(tokens, 1, h, device="cuda", dtype=torch.bfloat16) for _ in range(2))
     stacked = torch.randn(tokens, SHAPE.heads + 2 * SHAPE.kv_heads, h, device="cuda", dtype=torch.bfloat16)
     rotary, layers = Rotary(cos, sin, SHAPE.heads, SHAPE.kv_heads), SHAPE.layers
-    forward = kernels.attention(kv, metadata)
+    forward = kernels.attention(kv, seen_by)
 
     def run() -> None:
         for layer in range(layers):
@@ -115,6 +118,32 @@ def attention(kernel: str, sequences: int, new: int, context: int, read: float) 
     moved = 2 * (sequences * whole * 2 * SHAPE.kv_heads * h + tokens * (SHAPE.heads * 4 + 2 * SHAPE.kv_heads) * h)
     return {"kernel": kernel, "sequences": sequences, "new": new, "context": context, "us": took * 1e6,
             "floor_us": moved / read * 1e6, "over_floor": took * read / moved}
+
+
+def tune(read: float) -> list[dict[str, Any]]:
+    """The attention of every shape under several launches, fastest first."""
+    found = []
+    chosen = attention_kernel.launch_for
+    for sequences, new, context in VERIFICATIONS:
+        for rows, tokens, warps, stages, parts in product((64, 128), (32, 64, 128), (4, 8), (2, 3), (1, 2, 4)):
+            if (new < 16 and rows == 128) or ((rows, warps) == (64, 8) and new == 1):
+                continue
+            metadata.MOST_ROWS = rows
+
+            def launch(*shape: int, tokens=tokens, warps=warps, stages=stages, parts=parts) -> attention_kernel.Launch:
+                return replace(chosen(*shape), tokens=tokens, warps=warps, stages=stages, parts=parts)
+
+            attention_kernel.launch_for = launch
+            try:
+                row = attention("triton", sequences, new, context, read)
+            except Exception as error:
+                row = {"us": 9e9, "error": type(error).__name__}
+            found.append({**row, "rows": rows, "tokens": tokens, "warps": warps, "stages": stages, "parts": parts})
+        best = sorted((row for row in found if row.get("sequences") == sequences and row.get("new") == new), key=lambda row: row["us"])
+        for row in best[:4]:
+            print("tune", {key: value for key, value in row.items() if key not in ("kernel", "floor_us")}, flush=True)
+    attention_kernel.launch_for = chosen
+    return found
 
 
 def an_engine(target: Decoder, draft: Decoder | None, system: str, kv_tokens: int, fast: bool = True) -> Engine:
@@ -174,11 +203,17 @@ def profile(target: Decoder, n: int, read: float, steps: int = 10) -> dict[str, 
 def offline(target: Decoder, n: int, prompt: int, output: int) -> dict[str, Any]:
     """Tokens a second, prompts included, of ``n`` requests that are all there."""
     engine = an_engine(target, None, "batch=sarathi(token_budget=8192,max_sequences=256)", 256 * (prompt + output + 32))
+    executor = engine.executor
+    assert isinstance(executor, NativeExecutor)
+    begin = time.perf_counter()
+    executor.warm_up(256)
+    captured = time.perf_counter() - begin
     engine.run([asked(-1 - i, prompt, 16) for i in range(8)])
     start = time.perf_counter()
     engine.run([asked(i, prompt, output) for i in range(n)])
     took = time.perf_counter() - start
-    return {"requests": n, "prompt": prompt, "output": output, "s": took, "tokens_per_s": n * (prompt + output) / took}
+    return {"requests": n, "prompt": prompt, "output": output, "s": took,
+            "tokens_per_s": n * (prompt + output) / took, "capture_s": captured}
 
 
 def main() -> None:
@@ -200,6 +235,8 @@ def main() -> None:
         if "attention" in parts:
             for shape in VERIFICATIONS:
                 note("attention", attention("triton", *shape, read))
+        if "tune" in parts:
+            found["tune"] = tune(read)
         target = Decoder(SHAPE, fresh_weights(SHAPE, 0, torch.bfloat16, device="cuda"))
         if "decode" in parts:
             for n in BATCHES:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -66,6 +66,10 @@ class NativeExecutor(Executor):
         self._began: float | None = None
         self._looks_ahead = ahead and capacity.draft_tokens > 0
         self._ahead: Ahead | None = None
+
+    def warm_up(self, sequences: int, say: Callable[[int, int], None] = lambda done, of: None) -> None:
+        """Capture what decode steps of up to ``sequences`` sequences replay; ``say`` hears how many of how many are done."""
+        self._target.warm_up(sequences, say)
 
     def refuse(self, request: Request) -> str | None:
         unknown = [token for token in request.prompt_ids or () if not 0 <= token < self._config.vocabulary]

@@ -163,6 +163,15 @@ class Graphs:
             buffers.device["tokens"][: len(tokens)].copy_(tokens)
         return replay()[: len(step.wanted)]
 
+    def capture_decoding(self, most: int, say: Callable[[int, int], None]) -> None:
+        """Capture the decode steps of up to ``most`` sequences ahead of time; ``say`` hears how many of how many are done."""
+        sizes = sorted({_rounded(count, FINE) for count in range(1, min(most, MOST_SEQUENCES) + 1)}, reverse=True)
+        for done, size in enumerate(sizes, 1):
+            bucket = Bucket(size, size, 1, 0, None)
+            if bucket not in self._captured:
+                self._captured[bucket] = self._capture(bucket)
+            say(done, len(sizes))
+
     def _capture(self, bucket: Bucket) -> tuple[StepBuffers, Callable[[], Tensor]]:
         buffers = StepBuffers(bucket, self._tables)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
 
 import numpy as np
@@ -53,6 +54,12 @@ class ModelRunner:
         wanted = self._on_device(step.wanted) if len(step.wanted) < len(step.tokens) else None
         known = self._on_device(step.tokens) if tokens is None else tokens
         return self._compute(known, self._on_device(positions), self._metadata(step), wanted)
+
+    @torch.inference_mode()
+    def warm_up(self, sequences: int, say: Callable[[int, int], None]) -> None:
+        """Capture what decode steps of up to ``sequences`` sequences replay."""
+        if self._graphs is not None:
+            self._graphs.capture_decoding(sequences, say)
 
     @torch.inference_mode()
     def move(self, sources: Ints, targets: Ints) -> None:

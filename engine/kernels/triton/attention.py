@@ -18,7 +18,6 @@ from engine.kernels.metadata import AttentionMetadata
 from engine.kernels.paged_kv import PagedKV
 from engine.kernels.rotary import Rotary
 
-TOKENS = 64
 FEWEST_ROWS, MOST_PARTS = 16, 32
 PROGRAMS = 264
 LOG2E = tl.constexpr(1.4426950408889634)
@@ -149,11 +148,15 @@ def _join(parts, lse, out, HEAD: tl.constexpr, PARTS: tl.constexpr):
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """In what shape ``_attend`` is launched: ``queries`` a tile, ``rows`` of its products, ``parts`` of the context."""
+    """In what shape ``_attend`` is launched: ``queries`` a tile, ``rows`` of its products, ``parts`` of the context, which is
+    read by ``tokens`` at a time; ``warps`` and pipeline ``stages`` of a program."""
 
     queries: int
     rows: int
     parts: int
+    tokens: int = 64
+    warps: int = 4
+    stages: int = 2
 
 
 def launch_for(queries: int, tiles: int, group: int, kv_heads: int) -> Launch:
@@ -187,8 +190,9 @@ class TritonAttention:
             q, cache, parts, lse, metadata.block_tables, metadata.tiles, metadata.starts, metadata.lens, metadata.tree_mask,
             h**-0.5 * LOG2E.value, metadata.lens.shape[1], count, rotary.heads, cache.stride(0),
             metadata.block_tables.stride(0), metadata.tree_mask.shape[1],
-            HEAD=h, GROUP=group, PAGE=kv.block_size, QUERIES=launch.queries, ROWS=launch.rows, TOKENS=TOKENS,
-            PARTS=launch.parts, TREES=metadata.tree_mask.shape[1] > 0, num_warps=4, num_stages=2,
+            HEAD=h, GROUP=group, PAGE=kv.block_size, QUERIES=launch.queries, ROWS=launch.rows, TOKENS=launch.tokens,
+            PARTS=launch.parts, TREES=metadata.tree_mask.shape[1] > 0, num_warps=launch.warps,
+            num_stages=launch.stages,
         )
         if split:
             _join[(tokens * rotary.heads,)](parts, lse, out, HEAD=h, PARTS=launch.parts, num_warps=1)

@@ -139,8 +139,8 @@ def tune(read: float) -> list[dict[str, Any]]:
             except Exception as error:
                 row = {"us": 9e9, "error": type(error).__name__}
             found.append({**row, "rows": rows, "tokens": tokens, "warps": warps, "stages": stages, "parts": parts})
-        best = sorted((row for row in found if row.get("sequences") == sequences and row.get("new") == new), key=lambda row: row["us"])
-        for row in best[:4]:
+        same = (row for row in found if (row.get("sequences"), row.get("new")) == (sequences, new))
+        for row in sorted(same, key=lambda row: row["us"])[:3]:
             print("tune", {key: value for key, value in row.items() if key not in ("kernel", "floor_us")}, flush=True)
     attention_kernel.launch_for = chosen
     return found

@@ -108,7 +108,7 @@ def _attend(
         k = tl.load(kv + slot[:, None] * cache_stride)
         v = tl.load(kv + slot[:, None] * cache_stride + values)
         most, total, mixed = _fold(_scores(queries, k, scale), v, most, total, mixed)
-    for at in range(free, end, TOKENS):
+    for at in tl.range(free, end, TOKENS, num_stages=1):
         place = at + tl.arange(0, TOKENS)
         inside = place < end
         slot = tl.load(table + place // PAGE, inside, 0).to(tl.int64) * PAGE + place % PAGE
@@ -156,7 +156,7 @@ class Launch:
     parts: int
     tokens: int = 64
     warps: int = 4
-    stages: int = 2
+    stages: int = 3
 
 
 def launch_for(queries: int, tiles: int, group: int, kv_heads: int) -> Launch:

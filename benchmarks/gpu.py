@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import gzip
 import json
 import time
 from collections.abc import Callable
@@ -34,6 +35,7 @@ from engine.kernels.rotary import Rotary
 from engine.kernels.triton import attention as attention_kernel
 from engine.kv_cache import BlockPool
 from engine.models.decoder import Decoder
+from engine.models.pair import TINY, load_pair
 from engine.models.weights import fresh_weights
 from engine.models.widened import SHAPES
 from engine.request import Request
@@ -115,9 +117,27 @@ def attention(kernel: str, sequences: int, new: int, context: int, read: float) 
     with torch.cuda.graph(graph):
         run()
     took = seconds(graph.replay) / layers
+    alone = took - seconds(_keeping(kv, seen_by, stacked, rotary)) / layers
     moved = 2 * (sequences * whole * 2 * SHAPE.kv_heads * h + tokens * (SHAPE.heads * 4 + 2 * SHAPE.kv_heads) * h)
     return {"kernel": kernel, "sequences": sequences, "new": new, "context": context, "us": took * 1e6,
-            "floor_us": moved / read * 1e6, "over_floor": took * read / moved}
+            "alone_us": alone * 1e6,            "floor_us": moved / read * 1e6, "over_floor": took * read / moved}
+
+
+def _keeping(
+    kv: PagedKV, seen_by: AttentionMetadata, stacked: torch.Tensor, rotary: Rotary
+) -> Callable[[], None]:
+    """What turns queries and keys and keeps keys and values of all layers, replayed as a graph."""
+    forward = attention_kernel.TritonAttention(kv, seen_by)
+
+    def run() -> None:
+        for layer in range(SHAPE.layers):
+            forward.turn_and_keep(layer, stacked, rotary)
+
+    run()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        run()
+    return graph.replay
 
 
 def tune(read: float) -> list[dict[str, Any]]:
@@ -200,6 +220,28 @@ def profile(target: Decoder, n: int, read: float, steps: int = 10) -> dict[str, 
     return {"batch": n, "wall_us": took * 1e6, "kernels_us": sum(us for us, *_ in rows), **kernels}
 
 
+def adaserve(n: int, steps: int = 40) -> dict[str, Any]:
+    """A step of AdaServe for ``n`` requests: the tiny pair's function in the shapes of 8B and 1B, which accepts drafts."""
+    pair = load_pair("llama-3.1-8b", dtype=torch.bfloat16, device="cuda", weights="widened")
+    engine = an_engine(pair.target, pair.draft, "adaserve", n * (CONTEXT + 1024))
+    prompts = [json.loads(line)["text"] for line in gzip.decompress((TINY / "prompts.jsonl.gz").read_bytes()).splitlines()]
+    texts = [pair.tokenizer.encode(text) for text in prompts]
+    for i in range(n):
+        ids = (texts[i % len(texts)] * CONTEXT)[:CONTEXT]
+        engine.submit(Request(i, "a", CONTEXT, 900, 0.0, slo_tpot_s=0.05, prompt_ids=ids, sampling=Sampling(ignore_stop=True)))
+    while len(engine.running.batch) < n:
+        engine.step()
+    for _ in range(12):
+        engine.step()
+    begin, took = int(engine.running.batch.generated().sum()), []
+    for _ in range(steps):
+        start = time.perf_counter()
+        engine.step()
+        took.append(time.perf_counter() - start)
+    tokens = int(engine.running.batch.generated().sum()) - begin
+    return {"batch": n, "ms": median(took) * 1e3, "tokens_per_request": tokens / n / steps}
+
+
 def offline(target: Decoder, n: int, prompt: int, output: int) -> dict[str, Any]:
     """Tokens a second, prompts included, of ``n`` requests that are all there."""
     engine = an_engine(target, None, "batch=sarathi(token_budget=8192,max_sequences=256)", 256 * (prompt + output + 32))
@@ -247,6 +289,10 @@ def main() -> None:
         if "profile" in parts:
             for n in (1, 8, 64):
                 note("profile", profile(target, n, read))
+        if "adaserve" in parts:
+            del target
+            for n in (8, 32):
+                note("adaserve", adaserve(n))
         if "offline" in parts:
             for load in OFFLINE:
                 note("offline", offline(target, *load))

@@ -23,7 +23,7 @@ PROGRAMS = 264
 LOG2E = tl.constexpr(1.4426950408889634)
 
 
-@triton.jit
+@triton.jit(do_not_specialize_on_alignment=["slots"])
 def _turn_and_keep(
     stacked, cos, sin, q, cache, slots, heads, kv_heads, cache_stride,
     HALF: tl.constexpr,
@@ -66,7 +66,10 @@ def _fold(s, v, most, total, mixed):
     return higher, total * shrink + tl.sum(p, 1), mixed
 
 
-@triton.jit
+@triton.jit(
+    do_not_specialize=["sequences", "tile_count", "table_stride", "words"],
+    do_not_specialize_on_alignment=["tables", "tiles", "starts", "lens", "mask"],
+)
 def _attend(
     q, cache, out, lse, tables, tiles, starts, lens, mask, scale,
     sequences, tile_count, heads, cache_stride, table_stride, words,
@@ -163,7 +166,7 @@ def launch_for(queries: int, tiles: int, group: int, kv_heads: int) -> Launch:
     """For ``tiles`` tiles of ``queries`` new tokens: as many parts as fill the card."""
     rows = max(FEWEST_ROWS, triton.next_power_of_2(queries * group))
     parts = min(MOST_PARTS, triton.next_power_of_2(max(1, PROGRAMS // max(1, tiles * kv_heads))))
-    return Launch(queries, rows, parts)
+    return Launch(queries, rows, parts, stages=2 if rows == FEWEST_ROWS else 3)
 
 
 class TritonAttention:
@@ -174,12 +177,8 @@ class TritonAttention:
 
     def __call__(self, layer: int, stacked: Tensor, rotary: Rotary) -> Tensor:
         kv, metadata = self._kv, self._metadata
-        tokens, h = stacked.shape[0], kv.head_size
-        cache, q = kv.data[layer], stacked.new_empty(tokens, rotary.heads, h)
-        _turn_and_keep[(tokens, rotary.heads + 2 * rotary.kv_heads)](
-            stacked, rotary.cos, rotary.sin, q, cache, metadata.slot_mapping, rotary.heads, rotary.kv_heads,
-            cache.stride(0), HALF=h // 2, num_warps=1,
-        )
+        tokens, h, cache = stacked.shape[0], kv.head_size, kv.data[layer]
+        q = self.turn_and_keep(layer, stacked, rotary)
         group, count = rotary.heads // rotary.kv_heads, metadata.tiles.shape[1]
         launch = launch_for(metadata.tile_queries, count, group, rotary.kv_heads)
         out = stacked.new_empty(tokens, rotary.heads * h)
@@ -197,3 +196,13 @@ class TritonAttention:
         if split:
             _join[(tokens * rotary.heads,)](parts, lse, out, HEAD=h, PARTS=launch.parts, num_warps=1)
         return out
+
+    def turn_and_keep(self, layer: int, stacked: Tensor, rotary: Rotary) -> Tensor:
+        """The turned queries [t, heads, h], after keys and values were kept in the cache."""
+        tokens, h, cache = stacked.shape[0], self._kv.head_size, self._kv.data[layer]
+        q = stacked.new_empty(tokens, rotary.heads, h)
+        _turn_and_keep[(tokens, rotary.heads + 2 * rotary.kv_heads)](
+            stacked, rotary.cos, rotary.sin, q, cache, self._metadata.slot_mapping, rotary.heads, rotary.kv_heads,
+            cache.stride(0), HALF=h // 2, num_warps=1,
+        )
+        return q

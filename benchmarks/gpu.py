@@ -289,14 +289,13 @@ def main() -> None:
         if "profile" in parts:
             for n in (1, 8, 64):
                 note("profile", profile(target, n, read))
+        if "offline" in parts:
+            for load in OFFLINE:
+                note("offline", offline(target, *load))
         if "adaserve" in parts:
             del target
             for n in (8, 32):
                 note("adaserve", adaserve(n))
-        if "offline" in parts:
-            for load in OFFLINE:
-                note("offline", offline(target, *load))
-
 
 if __name__ == "__main__":
     main()

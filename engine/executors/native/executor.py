@@ -109,8 +109,10 @@ class NativeExecutor(Executor):
         self.sequences.check()
 
     def _decoded(self, plan: StepPlan, batch: Batch, ahead: Ahead | None, committed: Committed) -> Ints | None:
-        """One token for each row and each prefill that ends, and the step after it begun. Returns the counts of the rows,
-        None for one each."""
+        """One token for each row and each prefill that ends. Returns the counts of the rows, None for one each.
+
+        The step after it begins at once, but not after a prefill: another may follow, and rows cost little beside one.
+        """
         rows = list(batch.requests) if plan.decode else []
         first = [chunk.request for chunk in plan.prefill if ends_prefill(chunk)]
         places = ahead.of_these(rows, batch.context) if ahead else None
@@ -124,7 +126,7 @@ class NativeExecutor(Executor):
                 found = NextTokens(self._target.forward(prefilling(self.sequences, plan.prefill)))
                 parts.append(_of_prefills(first, found, np.arange(len(first))))
         parts = [part for part in parts if part.requests]
-        if self._looks_ahead:
+        if self._looks_ahead and not plan.prefill:
             self._ahead = self._begun(parts)
         counts = [self._commit_one_each(part.requests, part.found, part.places, committed) for part in parts]
         return None if not rows or counts[0].all() else counts[0]

@@ -267,14 +267,17 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except (KeyboardInterrupt, typer.Abort):
         return 130
-    except ModuleNotFoundError as error:
-        message = f"the package {error.name} is missing; `make fig8` installs what the kit needs."
     except Exception as error:
-        if not hasattr(error, "format_message"):
-            raise
-        from exps.commands.usage import sentence
+        from exps.commands.usage import fault_on_import, sentence
 
-        message = sentence(error)
+        if hasattr(error, "format_message"):
+            message = sentence(error)
+        elif fault := fault_on_import(error):
+            message = fault
+        elif isinstance(error, ModuleNotFoundError):
+            message = f"the package {error.name} is missing; `make fig8` installs what the kit needs."
+        else:
+            raise
     print(message, file=sys.stderr)
     return 2
 

@@ -15,6 +15,7 @@ from engine.audit import watched_ordering, watched_speculation
 from engine.batch import Batch
 from engine.batching.base import Batching, Running
 from engine.contract import ContractError, check_hooks, is_foreign, named
+from engine.errors import InputError
 from engine.executors.base import Executor
 from engine.kv_cache import BlockPool
 from engine.plan import StepPlan, StepResult
@@ -47,6 +48,8 @@ class Engine:
     """
 
     def __init__(self, policies: Policies, executor: Executor, pool: BlockPool, observer: Observer):
+        if policies.adapters is not None or policies.placement is not None:
+            raise InputError("this engine asks no adapters or placement policy yet; leave adapters= and place= out.")
         self.ordering, self.batching = watched_ordering(policies.ordering), policies.batching
         self.speculation = watched_speculation(policies.speculation)
         self.running = Running(self.ordering, pool, released=executor.release)

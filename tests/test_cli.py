@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -205,3 +206,26 @@ def test_a_read_only_results_folder_stops_before_any_work(call, tmp_path, mount,
     assert code == 2
     assert "read-only" in errors
     assert out == ""
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("class Mine(Ordering):\n    pass\n", "line 1: NameError"),
+    ("def (\n", "line 1: SyntaxError"),
+    ("\nfrom engine.ordering.mechanics.rankd import Ranked\n", "line 2: ModuleNotFoundError"),
+])
+def test_a_policy_that_cannot_be_imported_is_named(tmp_path, text, words):
+    for name in ("doctor", "engine", "exps", "hosting", "hub", "plots"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "tiny"))
+    for name in ("cli.py", "cli_containers.py", "cli_options.py", "containers.py"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "engine" / "ordering" / "mine.py").write_text(text)
+    registry = tmp_path / "engine" / "ordering" / "__init__.py"
+    registry.write_text(f"{registry.read_text()}\nimport engine.ordering.mine\n")
+    found = subprocess.run([sys.executable, "cli.py", "list"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert found.returncode == 2
+    assert found.stderr.startswith(f"engine/ordering/mine.py, {words}") and found.stderr.count("\n") == 1
+
+
+def test_a_figure_without_a_model_of_the_backend_is_one_sentence(capsys):
+    assert cli.main(["run", "vtc/fig4", "--backend", "native"]) == 2
+    assert "has no model that --backend native serves" in capsys.readouterr().err

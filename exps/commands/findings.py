@@ -89,7 +89,8 @@ def show_findings(findings: Findings, report: Reporter) -> None:
     figure = findings.plan.figure
     report.claims(figure, findings.judgements, findings.caption)
     if findings.numbers is not None:
-        report.frame("All systems, added ones too", findings.numbers, findings.caption)
+        title = "All systems, added ones too; what changes over time, at the last tick"
+        report.frame(title, findings.numbers, findings.caption)
     if (distance := _distance(findings)) is not None:
         report.frame("Distance to the published values", distance, findings.caption)
 

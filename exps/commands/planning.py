@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.errors import InputError
 from exps.figures.figure import Figure, Options, Point, Selection
-from exps.papers.registry import expand, find_figures, is_several, traces_of
+from exps.papers.registry import expand, find_figures, is_served, is_several, traces_of
 from exps.run.plan import Plan, make_plan
 
 
@@ -35,20 +35,21 @@ def asked_of(
     lenient = is_several(name)
     found = []
     for figure in find_figures(name):
-        wanted = applicable(figure, selection) if lenient else selection
+        wanted = applicable(figure, selection, options.backend) if lenient else selection
         if wanted is not None:
             own = replace(options, traces=traces_of(name, figure, options.traces))
             found.append((figure, *expand(figure, wanted, own, lenient), wanted))
     if not found:
-        raise InputError(f"no figure has the models {', '.join(selection.models)}; `cli.py list` shows what there is.")
+        asked = f"the models {', '.join(selection.models)}" if selection.models else f"a model for --backend {options.backend}"
+        raise InputError(f"no figure has {asked}; `cli.py list` shows what there is.")
     return found
 
 
-def applicable(figure: Figure, selection: Selection) -> Selection | None:
-    """The part of a selection that a figure knows, or None when it has none of the models."""
+def applicable(figure: Figure, selection: Selection, backend: str) -> Selection | None:
+    """The part of a selection that a figure knows, or None when it has none of the models, or none that the backend serves."""
     known = {platform.name for platform in figure.platforms}
     models = tuple(name for name in selection.models if name in known)
-    if selection.models and not models:
+    if (selection.models and not models) or not (models or is_served(figure, backend)):
         return None
     settings = tuple(name for name in selection.settings if name in {setting.name for setting in figure.settings})
     if selection.settings and not settings:

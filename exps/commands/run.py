@@ -50,7 +50,8 @@ def run(
 
 def measure_where_needed(name: str, selection: Selection, options: Options, report: Reporter) -> None:
     """Measure this machine with every local model of the selection that it was not measured with."""
-    figures = [figure for figure in find_figures(name) if not is_several(name) or applicable(figure, selection)]
+    every, lenient = find_figures(name), is_several(name)
+    figures = [figure for figure in every if not lenient or applicable(figure, selection, options.backend)]
     platforms = [platform for figure in figures for platform in platforms_of(figure, selection.models, options.backend)]
     for platform in dict.fromkeys(platforms):
         if platform.local and options.profiles is not None and not is_measured(platform, options.profiles):

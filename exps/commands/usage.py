@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 from engine.configuration import nearest
+
+ROOT = Path(__file__).parents[2]
+POLICIES = tuple(str(ROOT / "engine" / role) for role in ("ordering", "batching", "speculation", "adapters", "placement"))
+
+
+def fault_on_import(error: BaseException) -> str | None:
+    """Which line of a policy's file keeps it from being imported, where that and no missing package is what went wrong."""
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith(("engine.", "exps.")):
+        return None
+    if isinstance(error, SyntaxError):
+        places = [(error.filename, error.lineno)]
+    else:
+        places = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)
+                  if frame.f_code.co_name == "<module>"]
+    for file, line in reversed(places):
+        if str(file).startswith(POLICIES):
+            reason = f"{type(error).__name__}: {getattr(error, 'msg', error)}"
+            return f"{Path(str(file)).relative_to(ROOT)}, line {line}: {reason}; correct the file."
+    return None
 
 
 def sentence(error: Any) -> str:

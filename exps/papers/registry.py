@@ -78,11 +78,19 @@ def platforms_of(figure: Figure, names: tuple[str, ...], backend: str) -> list[P
         if name not in known:
             raise InputError(f"{figure.id} has no model {name!r}; {nearest(name, list(known))}")
     if not names:
-        return list(BACKENDS.get(backend, SIMULATED).platforms(figure))
+        found = list(BACKENDS.get(backend, SIMULATED).platforms(figure))
+        if not found:
+            raise InputError(f"{figure.id} has no model that --backend {backend} serves on this machine; leave --backend out.")
+        return found
     chosen = [known[name] for name in dict.fromkeys(names)]
     if len({platform.local for platform in chosen}) > 1:
         raise InputError(f"{' and '.join(names)} run on different machines; give each a command of its own.")
     return chosen
+
+
+def is_served(figure: Figure, backend: str) -> bool:
+    """Whether the backend has a platform of the figure where no model is named."""
+    return bool(BACKENDS.get(backend, SIMULATED).platforms(figure))
 
 
 def places_of(figure: Figure, selection: Selection, backend: str) -> list[Platform]:

@@ -55,3 +55,9 @@ def test_the_first_policy_of_a_role(monkeypatch):
     policies = parse_system("order=vtc,adapters=resident(slots=3)").build({})
     assert isinstance(policies.adapters, Resident) and policies.adapters.slots == 3
     assert parse_system("order=vtc").build({}).adapters is None
+
+
+def test_a_role_that_no_engine_asks_is_refused(monkeypatch, capsys):
+    monkeypatch.setitem(ADAPTERS, "resident", object)
+    assert cli.main(["check-policy", "order=vtc,adapters=resident"]) == 2
+    assert "asks no adapters or placement policy yet" in capsys.readouterr().err

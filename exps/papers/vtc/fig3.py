@@ -75,7 +75,7 @@ def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list
             rates.rename({"value": "service_per_s"}),
             read_published("vtc", "fig3b").filter(pl.col("system") == "vtc") if theirs else None,
             x=time,
-            y=Axis("service_per_s", "Service per second", limits=(0, 1000 if theirs else None)),
+            y=Axis("service_per_s", "Service per second", limits=(0, None)),
             path=folder / f"fig3b-{suffix}",
             series="client",
             labels=LABELS if theirs else LOCAL_LABELS,

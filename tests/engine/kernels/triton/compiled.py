@@ -21,6 +21,7 @@ CAPABILITIES = (80, 90)
 INTS = {"slots", "tables", "tiles", "starts", "lens", "mask"}
 FLOATS = {"eps": "fp32", "scale": "fp32"}
 HEAD, GROUP, PAGE = 128, 4, 16
+MOST_SPILLED = 128
 SHARED_BYTES = {80: 163 * 1024, 90: 227 * 1024}
 
 
@@ -76,7 +77,7 @@ def main() -> None:
             compiled = compile_for(capability, *what)
             shared, used = compiled.metadata.shared, resources(compiled.asm["cubin"])
             assert shared <= SHARED_BYTES[capability], f"{name} asks for {shared} bytes of shared memory"
-            assert capability < 90 or used["STACK"] == 0, f"{name} spills registers: {used}"
+            assert used["STACK"] <= MOST_SPILLED, f"{name} spills registers: {used}"
             print(f"sm_{capability} {name}: {used['REG']} registers, {used['STACK']} bytes spilled, {shared} of shared memory")
 
 

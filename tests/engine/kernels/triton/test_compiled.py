@@ -1,4 +1,4 @@
-"""Every kernel compiles for Ampere and Hopper without a GPU, within the shared memory; on Hopper without spilling registers."""
+"""Every kernel compiles for Ampere and Hopper without a GPU, within the shared memory and with few registers spilled."""
 
 from __future__ import annotations
 

@@ -16,12 +16,14 @@ from engine.kv_cache import BlockPool
 from engine.ordering.drr import DRR
 from engine.ordering.exfairs import ExFairS
 from engine.ordering.fairserve import FairServe
-from engine.ordering.fairserve.normalised import CLIENT_TABLE
+from engine.ordering.fairserve.normalised import CLIENT_TABLE, Ratio, TokenWeights, of_client
 from engine.ordering.fairserve.throttle import MinuteToLast
 from engine.ordering.fcfs import FCFS
+from engine.ordering.mechanics.interactions import goes_on
 from engine.ordering.mechanics.rounds import Tally
 from engine.ordering.mechanics.windows import WINDOW_S
 from engine.ordering.vtc import VTC
+from engine.ordering.vtc.cost import profiled
 from engine.plan import Candidates
 from engine.progress import Progress
 from engine.speculation.adaserve import AdaServe, select_for_slo
@@ -253,3 +255,31 @@ def test_a_key_is_forgotten_exactly_a_minute_after_it_came_and_went() -> None:
     arrivals.add("a", 0.0)
     arrivals.leave("a", 0.0)
     assert arrivals.add("b", WINDOW_S) == ["a"]
+
+
+def test_a_ratio_costs_nothing_more_at_the_end() -> None:
+    charge = Ratio(of_client, TokenWeights(1.0, 1.0, 1.0))
+    assert charge.on_finish(make_request(client="1")) == 0.0
+
+
+def test_vllm_gives_a_decode_room_for_one_token() -> None:
+    """Two blocks; the first answer ends in the step before the second one needs a block more."""
+    requests = [make_request(i, prompt=15, output=output) for i, output in enumerate((2, 3))]
+    serve(requests, VLLM(watermark=0.0), pool_tokens=32)
+    assert [request.preemptions for request in requests] == [0, 0]
+
+
+def test_vllm_reads_2048_prompt_tokens_a_step() -> None:
+    served = serve([make_request(i, prompt=1024, output=1) for i in range(3)], VLLM(), pool_tokens=8192)
+    assert [len(step.chunks) for step in served.seen] == [2, 1]
+    served = serve([make_request(0, prompt=1024, output=1), make_request(1, prompt=1025, output=1)], VLLM(), pool_tokens=8192)
+    assert [len(step.chunks) for step in served.seen] == [1, 1]
+
+
+def test_the_profiled_cost_is_the_artifacts_polynomial() -> None:
+    assert profiled(100, 10) == pytest.approx(21.001891 + 1.0075395 + 3.9868 + 0.324733 + 1.14601454)
+
+
+def test_the_last_call_of_an_interaction_does_not_go_on() -> None:
+    calls = [make_request(call=call, calls=3, interaction=1) for call in (1, 2, 3)]
+    assert [goes_on(request) for request in calls] == [True, True, False]

@@ -197,6 +197,12 @@ def test_a_continuous_exchange_by_hand() -> None:
     assert often.exchanged == 2 and often.priorities == {"a": -8, "b": 8}
 
 
+def test_half_violated_is_not_more_than_half() -> None:
+    policy = ContinuousExFairS(alpha=0.95, adaptive=False, max_exchanges=1, multiplier=1.0)
+    policy.end_round(violated(0.5, 0.0), 1)
+    assert policy.priorities == {"a": -9, "b": 9}
+
+
 def test_a_window_of_the_artifact_is_ten_seconds() -> None:
     assert ContinuousExFairS().round_s == 10.0
 

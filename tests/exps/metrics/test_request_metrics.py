@@ -73,3 +73,8 @@ def test_nothing_finished_is_zero_throughput(make_requests):
     found = summarize(make_requests(row))
     assert found["tokens_per_s"] == found["goodput_tokens_per_s"] == found["attainment_pct"] == 0
     assert found["mean_ttft_s"] is None
+
+
+def test_a_run_of_half_a_second_has_rates(make_requests):
+    row = {"arrival_s": 0.0, "first_token_s": 0.1, "finished_s": 0.5, "prompt_tokens": 10, "output_tokens": 5}
+    assert summarize(make_requests(row))["tokens_per_s"] == 30.0

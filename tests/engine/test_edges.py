@@ -16,7 +16,7 @@ from engine.kv_cache import BlockPool
 from engine.ordering.drr import DRR
 from engine.ordering.exfairs import ExFairS
 from engine.ordering.fairserve import FairServe
-from engine.ordering.fairserve.normalised import CLIENT_TABLE, Ratio, TokenWeights, of_client
+from engine.ordering.fairserve.normalised import CLIENT_TABLE, Ratio, TokenWeights, Whole, of_client
 from engine.ordering.fairserve.throttle import MinuteToLast
 from engine.ordering.fcfs import FCFS
 from engine.ordering.mechanics.interactions import goes_on
@@ -257,9 +257,10 @@ def test_a_key_is_forgotten_exactly_a_minute_after_it_came_and_went() -> None:
     assert arrivals.add("b", WINDOW_S) == ["a"]
 
 
-def test_a_ratio_costs_nothing_more_at_the_end() -> None:
+def test_a_ratio_costs_nothing_at_the_end_and_a_whole_nothing_before() -> None:
     charge = Ratio(of_client, TokenWeights(1.0, 1.0, 1.0))
     assert charge.on_finish(make_request(client="1")) == 0.0
+    assert Whole(of_client, TokenWeights(1.0, 1.0, 1.0)).on_admit(make_request(client="1")) == (0.0, 0.0)
 
 
 def test_vllm_gives_a_decode_room_for_one_token() -> None:

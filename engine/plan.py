@@ -91,13 +91,15 @@ class StepResult:
     ``elapsed_s`` seconds on the executor's clock. ``accepted[i]`` tokens committed for row i of those that the step was
     over, bonus included, 0 for a row that failed; None means one each. ``ended``: by request id, answers that end with this
     step before their length does: None at a stop token, else the reason of the failure. ``tokens``: by request id, the token
-    ids that the step adds to answers, None where the executor computes none.
+    ids that the step adds to answers, None where the executor computes none. ``logprobs``: their log-probabilities, of the
+    requests whose sampling asks for them.
     """
 
     elapsed_s: float
     accepted: NDArray[np.int64] | None = None
     ended: Mapping[int, str | None] | None = None
     tokens: Mapping[int, Sequence[int]] | None = None
+    logprobs: Mapping[int, Sequence[float]] | None = None
 
 
 DECODE = StepPlan(decode=True)

@@ -11,7 +11,7 @@ class Sampling:
 
     ``seed`` and the place in the answer decide every random draw, so that neither batching nor pre-emption changes the
     answer. ``stop_ids`` end the answer beside the model's own stop tokens; with ``ignore_stop`` nothing but its length
-    ends it.
+    ends it. ``logprobs`` tells the log-probability of each token with it, under the model's own distribution.
     """
 
     temperature: float = 0.0
@@ -20,6 +20,7 @@ class Sampling:
     seed: int = 0
     stop_ids: tuple[int, ...] = ()
     ignore_stop: bool = False
+    logprobs: bool = False
 
     def __post_init__(self) -> None:
         if not self.temperature >= 0 or min(self.top_k, self.seed) < 0 or not 0 < self.top_p <= 1:

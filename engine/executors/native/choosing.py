@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -29,6 +30,13 @@ def choose(
     for i, probability in zip(drawn, probabilities, strict=True):
         tokens[i] = pick(probability, lucks(requests[i].sampling.seed, DECIDING, int(answered[i]), 1)[0])
     return tokens
+
+
+def log_probabilities(logits: Tensor, after: Ints, tokens: Sequence[int]) -> list[float]:
+    """Of each token under the model's own distribution, by the row of logits [m, vocabulary] that it came ``after``."""
+    rows = logits[torch.from_numpy(after).to(logits.device)].double()
+    chosen = torch.tensor(tokens, device=logits.device)[:, None]
+    return (rows.gather(1, chosen) - rows.logsumexp(-1, keepdim=True))[:, 0].tolist()
 
 
 def verify(

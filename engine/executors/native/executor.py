@@ -15,7 +15,7 @@ from engine.errors import InputError
 from engine.executors.base import Executor
 from engine.executors.native.ahead import Ahead, NextTokens, taken
 from engine.executors.native.capacity import BLOCK_SIZE, Capacity
-from engine.executors.native.choosing import choose, verify
+from engine.executors.native.choosing import choose, log_probabilities, verify
 from engine.executors.native.clock import WallClock
 from engine.executors.native.composition import compose_step, decoding, ends_prefill, places_in, prefilling
 from engine.executors.native.drafting import Drafter, Drafts
@@ -37,6 +37,7 @@ class Committed:
 
     tokens: dict[int, list[int]] = field(default_factory=dict)
     ended: dict[int, str | None] = field(default_factory=dict)
+    logprobs: dict[int, list[float]] = field(default_factory=dict)
 
 
 class NativeExecutor(Executor):
@@ -90,7 +91,8 @@ class NativeExecutor(Executor):
         self._began = None
         committed, ahead, self._ahead = Committed(), self._ahead, None
         accepted = self._verified(plan, batch, committed) if plan.trees else self._decoded(plan, batch, ahead, committed)
-        return StepResult(self.clock.now - began, accepted, committed.ended or None, committed.tokens)
+        ended, logprobs = committed.ended or None, committed.logprobs or None
+        return StepResult(self.clock.now - began, accepted, ended, committed.tokens, logprobs)
 
     @torch.inference_mode()
     def release(self, request: Request) -> None:
@@ -132,9 +134,9 @@ class NativeExecutor(Executor):
         return None if not rows or counts[0].all() else counts[0]
 
     def _begun(self, parts: Sequence[Part]) -> Ahead | None:
-        """The next decode step of all that goes on, begun; None where a token is drawn, which happens on the host."""
+        """The next decode step of all that goes on, begun; None where this step's logits are still needed after its tokens."""
         requests = [request for part in parts for request, left in zip(part.requests, part.left.tolist(), strict=True) if left]
-        if not requests or any(request.sampling.temperature > 0 for part in parts for request in part.requests):
+        if not requests or any(_needs_logits(request) for part in parts for request in part.requests):
             return None
         context = np.concatenate([part.context[part.left > 0] for part in parts])
         tokens = torch.cat([taken(part.found.tokens, part.places[part.left > 0]) for part in parts])
@@ -158,7 +160,9 @@ class NativeExecutor(Executor):
         verdict = verify(requests, self.sequences, rows, nodes, drafts, found.logits[:whole], best[:whole])
         self._compact(rows, batch.context, verdict)
         counts = np.minimum(verdict.accepted + 1, batch.left)
-        return self._commit(requests, rows, verdict.tokens, counts, committed)
+        begin = np.cumsum(nodes.counts) - nodes.counts
+        after = begin[:, None] + np.pad(verdict.path, ((0, 0), (1, 0)))
+        return self._commit(requests, rows, verdict.tokens, counts, found.logits, after, committed)
 
     def _without_drafts(self, rows: Ints, context: Ints, nodes: TreeRows) -> Tensor:
         """Logits after the roots alone: a draft token that breaks the target must not break the request."""
@@ -181,17 +185,23 @@ class NativeExecutor(Executor):
         best, finite = best[places], finite[places]
         tokens = choose(requests, self.sequences, rows, found.logits, places, best)
         committed.ended.update((requests[i].id, NOT_FINITE) for i in np.flatnonzero(~finite).tolist())
-        return self._commit(requests, rows, tokens[:, None], finite.astype(np.int64), committed)
+        return self._commit(requests, rows, tokens[:, None], finite.astype(np.int64), found.logits, places[:, None], committed)
 
     def _commit(
-        self, requests: Sequence[Request], rows: Ints, tokens: Ints, counts: Ints, committed: Committed
+        self, requests: Sequence[Request], rows: Ints, tokens: Ints, counts: Ints, logits: Tensor, after: Ints,
+        committed: Committed,
     ) -> Ints:
-        """Keep ``counts[i]`` of tokens [n, most] of each row, or those up to a stop token. Returns how many."""
+        """Keep ``counts[i]`` of tokens [n, most] of each row, or those up to a stop token. Returns how many.
+
+        ``after`` [n, most]: the rows of ``logits`` that the tokens came after.
+        """
         for i, (request, said, count) in enumerate(zip(requests, tokens.tolist(), counts.tolist(), strict=True)):
             if not request.sampling.ignore_stop and (stop := self._stop(request, said[:count])) is not None:
                 counts[i] = count = stop + 1
                 committed.ended[request.id] = None
             committed.tokens[request.id] = said[:count]
+            if request.sampling.logprobs:
+                committed.logprobs[request.id] = log_probabilities(logits, after[i, :count], said[:count])
         self.sequences.append(rows, tokens, counts)
         return counts
 
@@ -221,6 +231,10 @@ def _of_prefills(requests: list[Request], found: NextTokens, places: Ints) -> Pa
     tokens = [(request.prefill_tokens, request.output_tokens - request.generated - 1) for request in requests]
     context, left = np.array(tokens, np.int64).reshape(-1, 2).T
     return Part(requests, found, places, context, left)
+
+
+def _needs_logits(request: Request) -> bool:
+    return request.sampling.temperature > 0 or request.sampling.logprobs
 
 
 def _drafts_of(trees: TokenTrees) -> Drafts:

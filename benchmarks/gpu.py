@@ -140,6 +140,41 @@ def _keeping(
     return graph.replay
 
 
+def flashinfer(sequences: int, new: int, context: int) -> dict[str, Any]:
+    """FlashInfer's attention of the same shape, where it is installed: with a tree mask and without, replayed as a graph."""
+    import flashinfer as peer
+
+    whole, heads, kv_heads, h = context + new, SHAPE.heads, SHAPE.kv_heads, SHAPE.head_size
+    blocks, space = -(-whole // PAGE), torch.empty(256 << 20, dtype=torch.uint8, device="cuda")
+    pages = torch.randn(sequences * blocks, 2, PAGE, kv_heads, h, device="cuda", dtype=torch.bfloat16)
+    q = torch.randn(sequences * new, heads, h, device="cuda", dtype=torch.bfloat16)
+    bounds = torch.arange(sequences + 1, dtype=torch.int32, device="cuda")
+    table = torch.randperm(sequences * blocks, device="cuda").int()
+    last = torch.full((sequences,), (whole - 1) % PAGE + 1, dtype=torch.int32, device="cuda")
+    kind = {"num_qo_heads": heads, "num_kv_heads": kv_heads, "page_size": PAGE, "q_data_type": torch.bfloat16}
+    found: dict[str, Any] = {"sequences": sequences, "new": new, "context": context}
+    for masked in (False, True)[: 2 if new > 1 else 1]:
+        if new == 1:
+            wrapper = peer.BatchDecodeWithPagedKVCacheWrapper(space, "NHD", use_tensor_cores=True)
+            wrapper.plan(bounds * blocks, table, last, head_dim=h, **kind)
+        else:
+            wrapper, mask = peer.BatchPrefillWithPagedKVCacheWrapper(space, "NHD", backend="fa2"), None
+            if masked:
+                mask = torch.ones(sequences, new, whole, dtype=torch.bool, device="cuda")
+                mask[:, :, context:] = torch.ones(new, new, device="cuda").tril().bool()
+                mask = mask.flatten()
+            seen = {"causal": not masked, "custom_mask": mask}
+            wrapper.plan(bounds * new, bounds * blocks, table, last, head_dim_qk=h, **seen, **kind)
+        wrapper.run(q, pages)
+        torch.cuda.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            for _ in range(SHAPE.layers):
+                wrapper.run(q, pages)
+        found["tree_mask_us" if masked else "us"] = seconds(graph.replay) / SHAPE.layers * 1e6
+    return found
+
+
 def tune(read: float) -> list[dict[str, Any]]:
     """The attention of every shape under several launches, fastest first."""
     found = []
@@ -277,6 +312,9 @@ def main() -> None:
         if "attention" in parts:
             for shape in VERIFICATIONS:
                 note("attention", attention("triton", *shape, read))
+        if "flashinfer" in parts:
+            for shape in VERIFICATIONS:
+                note("flashinfer", flashinfer(*shape))
         if "tune" in parts:
             found["tune"] = tune(read)
         target = Decoder(SHAPE, fresh_weights(SHAPE, 0, torch.bfloat16, device="cuda"))

@@ -30,7 +30,7 @@ class NativeBackend(Backend):
     label = "NATIVE, real tokens"
     packages = (*PACKAGES, *TORCH)
     roots = ("exps/run/native/serving.py", "exps/run/native/models.py")
-    data = ("engine/models/**/*.safetensors", "engine/models/**/*.json*")
+    data = ("engine/kernels/**/*.py", "engine/models/**/*.safetensors", "engine/models/**/*.json*")
 
     def made_for(self, platform: Platform) -> bool:
         return platform.local

@@ -52,7 +52,9 @@ class Engine:
             raise InputError("this engine asks no adapters or placement policy yet; leave adapters= and place= out.")
         self.ordering, self.batching = watched_ordering(policies.ordering), policies.batching
         self.speculation = watched_speculation(policies.speculation)
-        self.running = Running(self.ordering, pool, released=executor.release)
+        swapped = self.batching.swap_tokens
+        host = BlockPool(swapped, pool.block_size) if swapped else None
+        self.running = Running(self.ordering, pool, executor, host)
         self.executor, self.clock, self.observer = executor, executor.clock, observer
         if is_foreign(self.batching):
             check_hooks(self.batching, Batching)
@@ -83,7 +85,9 @@ class Engine:
     def abort(self, request: Request, reason: str) -> None:
         """End a request that waits or runs: its KV blocks come back, and the ordering and the observer hear of it."""
         waits, now = request.status == WAITING, self.clock.now
-        if not waits:
+        if waits:
+            self.running.forget(request)
+        else:
             self.running.take_out(request)
         request.status, request.reason, request.finished_s = ABORTED, reason, now
         if waits:
@@ -136,6 +140,8 @@ class Engine:
     def check(self) -> None:
         """Raise AssertionError when an invariant of the engine is broken."""
         self.running.check()
+        if self.running.host is not None:
+            self.running.host.check(request.swapped for request in self.live.values())
         running = {id for id, request in self.live.items() if request.status == RUNNING}
         assert running == {request.id for request in self.running.admitted()}, "what runs is not what is live"
 
@@ -178,6 +184,7 @@ class Engine:
         for request, reason in dropped:
             if request.status != WAITING:
                 raise ContractError(self.ordering, "take_dropped", f"gave up {named(request)}, which is {request.status},")
+            self.running.forget(request)
             request.status, request.reason = ABORTED, reason
             self._report(request)
 

@@ -43,8 +43,8 @@ class Request:
     ``call`` of ``calls`` (from 1) places it in its ``interaction`` (FairServe); ``system_tokens`` of the prompt are the
     application's; ``expected`` are the lengths that its application usually has; ``app_limit`` its requests a minute.
     ``prompt_ids`` and ``sampling`` are for executors that compute tokens. Everything below ``sampling`` is written
-    while it is served: ``blocks``, ``produced``, ``steps`` and the draft tokens when it leaves the batch, in whose columns
-    they stand while it decodes; ``output_ids`` when it leaves the executor.
+    while it is served (``swapped`` are its blocks in host memory): ``blocks``, ``produced``, ``steps`` and the draft tokens
+    when it leaves the batch, in whose columns they stand while it decodes; ``output_ids`` when it leaves the executor.
     """
 
     id: int
@@ -75,6 +75,7 @@ class Request:
     prefilled: int = 0
     prompt_served: int = 0
     blocks: int = 0
+    swapped: int = 0
     admitted_s: float | None = None
     first_token_s: float | None = None
     finished_s: float | None = None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,22 +19,37 @@ from engine.plan import Chunk, DraftShape, StepPlan
 from engine.request import RUNNING, WAITING, Request
 
 
+class Keeper(Protocol):
+    """Keeps the keys and values of requests: an executor."""
+
+    def release(self, request: Request) -> None: ...
+
+    def swap_out(self, request: Request) -> None: ...
+
+    def swap_in(self, request: Request) -> None: ...
+
+
 @dataclass(slots=True)
 class Running:
-    """What the engine runs with: the queue, the pool and the requests that were admitted."""
+    """What the engine runs with: the queue, the pool, host memory for KV that is swapped out, and who was admitted."""
 
     ordering: Ordering
     pool: BlockPool
+    keeper: Keeper
+    host: BlockPool | None = None
     batch: Batch = field(default_factory=Batch)
     prefilling: list[Request] = field(default_factory=list)
-    released: Callable[[Request], None] = lambda request: None
 
     def admit(self, request: Request, now: float) -> None:
-        """Take ``request``, which ``ordering.next`` returned, with the blocks of its whole prefill."""
+        """Take ``request``, which ``ordering.next`` returned, with the blocks of its whole prefill, and what of it was swapped
+        out back in."""
         if request.status != WAITING:
             raise ContractError(self.ordering, "next", f"named {named(request)}, which is {request.status} and does not wait")
         request.blocks = self.pool.blocks(request.prefill_tokens)
         self.pool.take(request.blocks)
+        if request.swapped:
+            self._give_host_back(request)
+            self.keeper.swap_in(request)
         request.status = RUNNING
         if request.admitted_s is None:
             request.admitted_s = now
@@ -83,21 +99,40 @@ class Running:
         return True
 
     def preempt(self, request: Request | None) -> None:
-        """Recompute later: a running request gives its blocks back and waits at the head of its line."""
+        """A running request gives its blocks back and waits at the head of its line. Its keys and values are swapped out to
+        host memory where there is room, else they are computed again."""
         assert request is not None
-        self.take_out(request)
-        request.prefilled = 0
+        computed = request.prefilled if request in self.prefilling else request.prefill_tokens - 1
+        blocks = self.pool.blocks(computed)
+        if self.host is not None and 0 < blocks <= self.host.free:
+            self._take_out(request)
+            self.host.take(blocks)
+            request.swapped, request.prefilled = blocks, computed
+            self.keeper.swap_out(request)
+        else:
+            self.take_out(request)
+            request.prefilled = 0
         request.status = WAITING
         request.preemptions += 1
         self.ordering.requeue(request)
 
     def take_out(self, request: Request) -> None:
-        """A running request leaves, with its blocks given back."""
+        """A running request leaves, with its blocks given back and its keys and values forgotten."""
+        self._take_out(request)
+        self.keeper.release(request)
+
+    def _take_out(self, request: Request) -> None:
         if request in self.prefilling:
             self.prefilling.remove(request)
         else:
             self.batch.remove(np.array([self.batch.requests.index(request)]))
-        self.release(request)
+        self._give_back(request)
+
+    def forget(self, request: Request) -> None:
+        """A waiting request is given up: what of it was swapped out is forgotten."""
+        if request.swapped:
+            self._give_host_back(request)
+            self.keeper.release(request)
 
     def admitted(self) -> list[Request]:
         """What runs, in order of admission."""
@@ -110,10 +145,18 @@ class Running:
         return victim
 
     def release(self, request: Request) -> None:
-        """Give a request's blocks back, and let ``released`` know."""
+        """A request that ended gives its blocks back, and its keys and values are forgotten."""
+        self._give_back(request)
+        self.keeper.release(request)
+
+    def _give_back(self, request: Request) -> None:
         self.pool.give(request.blocks)
         request.blocks = 0
-        self.released(request)
+
+    def _give_host_back(self, request: Request) -> None:
+        assert self.host is not None
+        self.host.give(request.swapped)
+        request.swapped = 0
 
     def sequences(self) -> int:
         """Requests admitted and not finished."""
@@ -127,9 +170,11 @@ class Running:
 
 
 class Batching(ABC):
-    """Fills one step at a time. ``socket`` is how the server that it is of sees arrivals."""
+    """Fills one step at a time. ``socket`` is how the server that it is of sees arrivals; ``swap_tokens`` of KV fit the host
+    memory that pre-empted requests are swapped out to, 0 where they are computed again."""
 
     block_size: int = 16
+    swap_tokens: int = 0
     socket: Socket = Socket()
 
     @abstractmethod
@@ -147,8 +192,11 @@ class Batching(ABC):
 class PagedBatching(Batching):
     """Admission by paged KV: at most ``max_sequences`` run, and ``watermark`` of the pool stays free when one enters."""
 
-    def __init__(self, max_sequences: int, watermark: float, block_size: int):
+    def __init__(self, max_sequences: int, watermark: float, block_size: int, swap_tokens: int):
         require_positive(max_sequences=max_sequences, block_size=block_size)
+        if swap_tokens < 0 or 0 < swap_tokens < block_size:
+            raise ValueError(f"swap_tokens must be 0 or at least a block of {block_size}, not {swap_tokens}")
+        self.swap_tokens = swap_tokens
         self.max_sequences = max_sequences
         self.watermark = watermark
         self.block_size = block_size

@@ -10,11 +10,15 @@ from engine.request import Request
 class Sarathi(PagedBatching):
     """A step decodes (or verifies) the whole batch and fills the rest of ``token_budget`` with prefill chunks.
 
-    ``max_sequences`` running requests; ``watermark`` share of the pool that admission leaves free.
+    ``max_sequences`` running requests; ``watermark`` share of the pool that admission leaves free; ``swap_tokens`` of KV that
+    host memory keeps of pre-empted requests.
     """
 
-    def __init__(self, token_budget: int = 2048, max_sequences: int = 2048, watermark: float = 0.01, block_size: int = 16):
-        super().__init__(max_sequences, watermark, block_size)
+    def __init__(
+        self, token_budget: int = 2048, max_sequences: int = 2048, watermark: float = 0.01, block_size: int = 16,
+        swap_tokens: int = 0,
+    ):
+        super().__init__(max_sequences, watermark, block_size, swap_tokens)
         require_positive(token_budget=token_budget)
         self.token_budget = token_budget
 

@@ -1,4 +1,4 @@
-"""vLLM's V0 scheduler: prefills first, decode otherwise, pre-emption by recompute."""
+"""vLLM's V0 scheduler: prefills first, decode otherwise, pre-emption by recompute or by swapping."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ class VLLM(PagedBatching):
     """A step prefills whole prompts while any can be admitted, and decodes the batch only when none can.
 
     ``max_sequences`` running requests, ``max_batched_tokens`` prompt tokens a step, ``watermark`` share of the pool that
-    admission leaves free.
+    admission leaves free, ``swap_tokens`` of KV that host memory keeps of pre-empted requests.
     """
 
     def __init__(
-        self, max_sequences: int = 512, max_batched_tokens: int = 2048, watermark: float = 0.01, block_size: int = 16
+        self, max_sequences: int = 512, max_batched_tokens: int = 2048, watermark: float = 0.01, block_size: int = 16,
+        swap_tokens: int = 0,
     ):
-        super().__init__(max_sequences, watermark, block_size)
+        super().__init__(max_sequences, watermark, block_size, swap_tokens)
         require_positive(max_batched_tokens=max_batched_tokens)
         self.max_batched_tokens = max_batched_tokens
 
@@ -34,9 +35,10 @@ class VLLM(PagedBatching):
         chunks: list[Chunk] = []
         running.ordering.on_pass(now)
         while (request := self.next_to_admit(running, now)) is not None:
-            if chunks and request.prefill_tokens > budget:
+            chunk = whole_prefill(request)
+            if chunks and chunk.tokens > budget:
                 break
             running.admit(request, now)
-            chunks.append(whole_prefill(request))
-            budget -= request.prefill_tokens
+            chunks.append(chunk)
+            budget -= chunk.tokens
         return chunks

@@ -56,4 +56,13 @@ class Executor(ABC):
         return None
 
     def release(self, request: Request) -> None:
-        """The request gave its KV blocks back: it finished, failed, or will be computed again after a pre-emption."""
+        """Forget the request's keys and values: it finished, failed, or will be computed again after a pre-emption."""
+
+    @abstractmethod
+    def swap_out(self, request: Request) -> None:
+        """Move the keys and values of the request's ``prefilled`` tokens to host memory. The time counts into the next
+        ``forward``, as that of ``swap_in`` does."""
+
+    @abstractmethod
+    def swap_in(self, request: Request) -> None:
+        """Bring them back."""

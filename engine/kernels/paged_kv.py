@@ -51,7 +51,7 @@ class PagedKV:
         self.kv_heads, self.head_size, self.block_size = config.kv_heads, config.head_size, block_size
         shape = (config.layers, blocks * block_size, 2 * config.kv_heads * config.head_size)
         self.data, self.blocks = torch.zeros(shape, dtype=dtype, device=device), blocks
-        self._slots = list(self.data.unbind(0))
+        self._slots, self._by_block = list(self.data.unbind(0)), self.data.view(config.layers, blocks, -1)
         self._blocks = [layer.view(blocks, -1) for layer in self._slots]
         self._gathered = self.data.new_empty(0)
         self._shape, self._views = (1, 1), self._view(1, 1)
@@ -97,9 +97,17 @@ class PagedKV:
         """Copy the keys and values of the tokens at slots ``sources`` to slots ``targets``, all layers at once."""
         self.data.index_copy_(1, self.index(targets), self.data.index_select(1, self.index(sources)))
 
+    def read(self, blocks: Ints) -> Tensor:
+        """The contents of ``blocks`` [layers, n, numbers of a block] in host memory."""
+        return self._by_block.index_select(1, self.index(blocks)).cpu()
+
+    def write_blocks(self, blocks: Ints, contents: Tensor) -> None:
+        """Bring what ``read`` gave into as many blocks."""
+        self._by_block.index_copy_(1, self.index(blocks), contents.to(self.device))
+
     def clear(self, blocks: Ints) -> None:
         """Zero ``blocks``: what their next owner has not written must be numbers, though masked."""
-        self.data.view(self.data.shape[0], self.blocks, -1).index_fill_(1, self.index(blocks), 0)
+        self._by_block.index_fill_(1, self.index(blocks), 0)
 
     def clear_slots(self, slots: Ints) -> None:
         """Zero the keys and values of the tokens at ``slots``."""

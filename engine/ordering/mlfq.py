@@ -17,7 +17,7 @@ class MLFQ(Ranked):
     token, because a prefill computes them together. Whoever waited ``starvation_s`` is promoted to the top.
 
     A waiting request that finds no seat or no room takes it from a running one of a lower level. FastServe moves the KV of
-    whom it pauses to host memory; here it is computed again.
+    whom it pauses to host memory: give the batching ``swap_tokens``, else it is computed again.
     """
 
     def __init__(self, quantum: float = 1.0, levels: int = 10, prompt_weight: float = 0.01, starvation_s: float = 10.0):

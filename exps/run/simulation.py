@@ -38,6 +38,7 @@ def simulate(timetable: pl.DataFrame, setup: Setup, deployment: Deployment | Non
             seed=setup.seed,
             cold_start_s=setup.cold_start_s,
             context=deployment.model.context,
+            swap_token_s=deployment.swap_token_s,
         )
 
     return serve(timetable, setup, deployment, executor, requests_of(timetable))

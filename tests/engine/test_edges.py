@@ -12,6 +12,7 @@ from engine.batching.base import Running
 from engine.batching.sarathi import Sarathi
 from engine.batching.slora import SLoRA
 from engine.batching.vllm import VLLM
+from engine.executors.simulated.executor import SimulatedExecutor
 from engine.kv_cache import BlockPool
 from engine.ordering.drr import DRR
 from engine.ordering.exfairs import ExFairS
@@ -31,7 +32,7 @@ from engine.speculation.chain import Chain
 from engine.speculation.specinfer import SpecInfer
 from exps.metrics.interactions import counter_classes, delayed_clients_pct
 from exps.metrics.isolation import modest_clients
-from tests.engine.strategies import make_progress, make_request, serve
+from tests.engine.strategies import COST, make_progress, make_request, serve
 
 
 def chain(*probabilities: float) -> Candidates:
@@ -201,7 +202,7 @@ def test_a_counter_of_exactly_one_is_in_the_class_up_to_one() -> None:
 
 
 def test_what_runs_is_in_order_of_admission_prefills_last() -> None:
-    running = Running(FCFS(), BlockPool(1000, 16))
+    running = Running(FCFS(), BlockPool(1000, 16), SimulatedExecutor(COST, None, 0))
     decoding, older, newer = (make_request(i, produced=1 - min(i, 1), first_token_s=0.0) for i in range(3))
     running.batch.add(decoding)
     running.prefilling += [older, newer]

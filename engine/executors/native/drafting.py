@@ -56,24 +56,24 @@ class Drafter:
         }
         mask = np.zeros((len(rows), shape.width, words_for(shape.depth * shape.width)), np.int64)
         logits = self._catch_up(rows, roots)
+        each = [min(children, logits.shape[1]) for children in shape.branching or [shape.width] * shape.depth]
         for layer in range(shape.depth):
             if layer:
                 mask = _below(mask, parent[:, layer - 1], layer) if shape.width > 1 else mask
                 step = looking_ahead(self._sequences, rows, roots, layer, tokens[:, layer - 1], mask)
                 logits = self.runner.forward(step)
-            ranked, chance = _likeliest(logits, shape.width)
+            ranked, chance = _likeliest(logits, each[layer])
             for row, distributions_so_far in drawn.items():
                 place = int(roots[row]) + 1 - requests[row].prompt_tokens + layer
                 q, ranked[row, 0], chance[row, 0] = _draw(requests[row].sampling, logits[row : row + 1], place)
                 distributions_so_far.append(q)
             above = paths[:, layer - 1] if layer else np.ones((len(rows), 1))
             if shape.branching is None:
-                tokens[:, layer], paths[:, layer], parent[:, layer] = _best(ranked, above, chance, shape.width)
+                found = _best(ranked, above, chance, shape.width)
             else:
-                nodes = prod(shape.branching[:layer])
-                every = _every(ranked, above, chance, nodes, shape.branching[layer])
-                for kept, layers in zip(every, (tokens, paths, parent), strict=True):
-                    layers[:, layer, : kept.shape[1]] = kept
+                found = _every(ranked, above, chance, prod(each[:layer]))
+            for kept, layers in zip(found, (tokens, paths, parent), strict=True):
+                layers[:, layer, : kept.shape[1]] = kept
         return Drafts(paths, parent, tokens, drawn)
 
     def _catch_up(self, rows: Ints, roots: Ints) -> Tensor:
@@ -124,23 +124,23 @@ def _draw(sampling: Sampling, logits: Tensor, place: int) -> tuple[Probabilities
 
 
 def _every(
-    ranked: Ints, above: NDArray[np.float64], chance: NDArray[np.float64], nodes: int, each: int
+    ranked: Ints, above: NDArray[np.float64], chance: NDArray[np.float64], nodes: int
 ) -> tuple[Ints, NDArray[np.float64], Ints]:
-    """The ``each`` likeliest children [n * parents, w] of the first ``nodes`` parents: tokens, path probabilities, parents."""
+    """All children [n * parents, each] of the first ``nodes`` parents: tokens, path probabilities, parents."""
     n, parents = above.shape
-    tokens = ranked.reshape(n, parents, -1)[:, :nodes, :each].reshape(n, -1)
-    paths = (above[:, :nodes, None] * chance.reshape(n, parents, -1)[:, :nodes, :each]).reshape(n, -1)
-    return tokens, paths, np.broadcast_to(np.repeat(np.arange(nodes), each), tokens.shape)
+    tokens = ranked.reshape(n, parents, -1)[:, :nodes].reshape(n, -1)
+    paths = (above[:, :nodes, None] * chance.reshape(n, parents, -1)[:, :nodes]).reshape(n, -1)
+    return tokens, paths, np.broadcast_to(np.repeat(np.arange(nodes), ranked.shape[1]), tokens.shape)
 
 
 def _best(
     ranked: Ints, above: NDArray[np.float64], chance: NDArray[np.float64], width: int
 ) -> tuple[Ints, NDArray[np.float64], Ints]:
-    """Of all children [n * parents, w] of a layer the ``width`` likeliest paths: tokens, path probabilities, parents."""
-    n = len(above)
+    """Of all children [n * parents, each] of a layer the ``width`` likeliest paths: tokens, path probabilities, parents."""
+    n, each = len(above), ranked.shape[1]
     if width == 1:
         return ranked, above * chance, np.zeros((n, 1), np.int64)
-    paths = (above[:, :, None] * chance.reshape(n, -1, width)).reshape(n, -1)
+    paths = (above[:, :, None] * chance.reshape(n, -1, each)).reshape(n, -1)
     kept = np.argsort(-paths, axis=1, kind="stable")[:, :width]
     tokens = np.take_along_axis(ranked.reshape(n, -1), kept, axis=1)
-    return tokens, np.take_along_axis(paths, kept, axis=1), kept // width
+    return tokens, np.take_along_axis(paths, kept, axis=1), kept // each

@@ -40,6 +40,14 @@ class Committed:
     logprobs: dict[int, list[float]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Swapped:
+    """A request's blocks of each model's KV cache in host memory; ``drafted`` of its tokens are in the draft's."""
+
+    kept: list[Tensor]
+    drafted: int
+
+
 class NativeExecutor(Executor):
     """Runs plans with torch: prefill chunks, decoding and tree verification in one forward of the target.
 
@@ -67,6 +75,7 @@ class NativeExecutor(Executor):
         self._began: float | None = None
         self._looks_ahead = ahead and capacity.draft_tokens > 0
         self._ahead: Ahead | None = None
+        self._swapped: dict[int, Swapped] = {}
 
     def warm_up(self, sequences: int, say: Callable[[int, int], None] = lambda done, of: None) -> None:
         """Capture what decode steps of up to ``sequences`` sequences replay; ``say`` hears how many of how many are done."""
@@ -96,11 +105,31 @@ class NativeExecutor(Executor):
 
     @torch.inference_mode()
     def release(self, request: Request) -> None:
+        self._swapped.pop(request.id, None)
         if request not in self.sequences:
             return
         request.output_ids, blocks = self.sequences.leave(request)
         for runner in self.runners():
             runner.clear(blocks)
+
+    @torch.inference_mode()
+    def swap_out(self, request: Request) -> None:
+        row = self.sequences.rows([request])
+        blocks = self.sequences.tables(row, request.prefilled)[0].copy()
+        kept, drafted = [runner.read(blocks) for runner in self.runners()], int(self.sequences.drafted[row[0]])
+        self.release(request)
+        self._swapped[request.id] = Swapped(kept, drafted)
+
+    @torch.inference_mode()
+    def swap_in(self, request: Request) -> None:
+        swapped = self._swapped.pop(request.id)
+        self.sequences.join(request)
+        row = self.sequences.rows([request])
+        self.sequences.reserve(row, np.array([request.prefilled]))
+        self.sequences.drafted[row] = min(swapped.drafted, request.prefilled)
+        blocks = self.sequences.tables(row, request.prefilled)[0]
+        for runner, kept in zip(self.runners(), swapped.kept, strict=True):
+            runner.write(blocks, kept)
 
     def runners(self) -> list[ModelRunner]:
         """The target's and, where there is one, the draft's."""

@@ -67,6 +67,16 @@ class ModelRunner:
         self.kv.move(sources, targets)
 
     @torch.inference_mode()
+    def read(self, blocks: Ints) -> Tensor:
+        """The keys and values of ``blocks``, in host memory."""
+        return self.kv.read(blocks)
+
+    @torch.inference_mode()
+    def write(self, blocks: Ints, kept: Tensor) -> None:
+        """Bring what was read back, into ``blocks``."""
+        self.kv.write_blocks(blocks, kept)
+
+    @torch.inference_mode()
     def clear(self, blocks: Ints) -> None:
         """Zero blocks that were given back, for kernels that read what was not written."""
         if self._kernels.reads_unwritten:

@@ -13,6 +13,7 @@ from engine.executors.simulated.clock import VirtualClock
 from engine.executors.simulated.cost import StepCost
 from engine.executors.simulated.measured import MeasuredAcceptance
 from engine.plan import Candidates, DraftShape, StepPlan, StepResult
+from engine.request import Request
 
 Acceptance = AcceptanceModel | MeasuredAcceptance
 
@@ -20,7 +21,8 @@ Acceptance = AcceptanceModel | MeasuredAcceptance
 class SimulatedExecutor(Executor):
     """Steps cost what ``cost`` says, and draft tokens are accepted as ``acceptance`` says.
 
-    ``cold_start_s`` is added to the first step of the run; ``context`` is the model's, in tokens.
+    ``cold_start_s`` is added to the first step of the run; ``context`` is the model's, in tokens; swapping takes
+    ``swap_token_s`` for each token.
     """
 
     def __init__(
@@ -30,12 +32,13 @@ class SimulatedExecutor(Executor):
         seed: int,
         cold_start_s: float = 0.0,
         context: int = sys.maxsize,
+        swap_token_s: float = 0.0,
     ):
         self.clock = VirtualClock()
         self.context = context
         self._cost = cost
         self._sampler = acceptance.sampler(seed) if acceptance else None
-        self._start_s = cold_start_s
+        self._due_s, self._swap_token_s = cold_start_s, swap_token_s
 
     def draft(self, batch: Batch, shape: DraftShape) -> Candidates:
         if self._sampler is None:
@@ -43,9 +46,15 @@ class SimulatedExecutor(Executor):
         return self._sampler.draft_for(batch.requests, shape)
 
     def forward(self, plan: StepPlan, batch: Batch) -> StepResult:
-        elapsed = self._cost.seconds(plan, batch) + self._start_s
-        self._start_s = 0.0
+        elapsed = self._cost.seconds(plan, batch) + self._due_s
+        self._due_s = 0.0
         if plan.trees is None or self._sampler is None:
             return StepResult(elapsed)
         accepted = self._sampler.accept(plan.trees) + 1
         return StepResult(elapsed, np.minimum(accepted, batch.left))
+
+    def swap_out(self, request: Request) -> None:
+        self._due_s += self._swap_token_s * request.prefilled
+
+    def swap_in(self, request: Request) -> None:
+        self._due_s += self._swap_token_s * request.prefilled

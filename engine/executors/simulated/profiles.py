@@ -23,6 +23,8 @@ FACTS = ("deployments", "fitted")
 class Hardware:
     """One accelerator: memory and its bandwidth, 16-bit matrix rate, link, and the shares of them that kernels reach.
 
+    ``host_bytes_per_s`` is what copies to and from pinned host memory reach.
+
     ``kv_share`` is the share of the bandwidth at which attention reads the KV cache. It was measured on the A10G and is
     carried over to the others.
     """
@@ -36,6 +38,7 @@ class Hardware:
     flops_share: float
     kv_share: float
     source: str
+    host_bytes_per_s: float = 25e9
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,11 @@ class Deployment:
     baseline_tpot_s: float
     expands_chains: bool = False
     query_s: float = 0.0
+
+    @property
+    def swap_token_s(self) -> float:
+        """Seconds to copy a token's keys and values to host memory or back, each GPU its share of them."""
+        return self.model.kv_bytes_per_token / (self.gpus * self.hardware.host_bytes_per_s)
 
     def calibration(self, name: str) -> Calibration:
         """The named calibration. InputError when this deployment has none of that name."""

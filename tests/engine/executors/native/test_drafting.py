@@ -85,6 +85,15 @@ def test_a_beam_of_more_nodes_than_a_word_has_bits() -> None:
     assert drafts.tokens[0].tolist() == [[n[1][-1] for n in layer] for layer in nodes]
 
 
+@pytest.mark.parametrize("shape", [DraftShape(2, VOCABULARY + 1, 999), DraftShape(2, 128, 999, branching=(2, VOCABULARY))])
+def test_a_layer_wider_than_the_vocabulary_has_empty_places(shape: DraftShape) -> None:
+    executor, request = PAIR.executor(draft_tokens=300), ask(0, [5, 7, 9], 60)
+    drafts = executor.draft(started(executor, [request]), shape)
+    first = VOCABULARY if shape.branching is None else 2
+    assert ((drafts.probability[0, 0] > 0) == (np.arange(shape.width) < first)).all()
+    assert (drafts.probability[0, 1] > 0).all()
+
+
 def test_a_beam_after_accepted_nodes_sees_them() -> None:
     executor = PAIR.executor()
     requests = [ask(i, [5 * i + 1, 7, 9], 60) for i in range(4)]

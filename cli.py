@@ -11,7 +11,20 @@ from typing import Annotated, Any
 import typer
 
 import cli_containers
-from cli_options import RESULTS, Asked, Here, Jobs, OneByOne, Quick, Results, Seed, Weights, about_figures, refuse_both
+from cli_options import (
+    RESULTS,
+    Asked,
+    DeviceOption,
+    Here,
+    Jobs,
+    OneByOne,
+    Quick,
+    Results,
+    Seed,
+    Weights,
+    about_figures,
+    refuse_both,
+)
 
 app = typer.Typer(
     name="cli.py",
@@ -165,6 +178,7 @@ def profile(
     model: Annotated[str, typer.Option("--model", help="A model of this machine, as in tiny.")] = "tiny",
     results: Results = RESULTS,
     weights: Weights = "own",
+    device: DeviceOption = None,
     quick: Quick = False,
     here: Here = False,
 ) -> None:
@@ -175,12 +189,14 @@ def profile(
     Example: python cli.py profile --model tiny
     """
     from exps.commands.profile import profile, show_profile
+    from exps.figures.figure import Options
     from exps.papers.registry import check_choice
-    from exps.run.local import find_local
+    from exps.run.local import find_local, on_this_machine
 
     check_choice("--weights", weights, ("own", "widened"))
     cli_containers.in_container(context, here)
-    show_profile(profile(find_local(model), weights, results / "profiles", quick, _reporter()), _reporter())
+    options = Options(quick=quick, weights=weights, profiles=results / "profiles", device=device)
+    show_profile(profile(on_this_machine(find_local(model), device), options, _reporter()), _reporter())
 
 
 @app.command()

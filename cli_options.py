@@ -35,6 +35,14 @@ Acceptance = Annotated[
 Weights = Annotated[
     str, typer.Option("--weights", help="own, or widened: the tiny pair's function in the model's full-size shape.")
 ]
+DeviceOption = Annotated[
+    str | None, typer.Option("--device", help="Of this machine: cpu, gpu or so many, as in 4xgpu; default: what fits.")
+]
+Attention = Annotated[
+    str | None, typer.Option("--attention", help="On GPUs: triton or reference; default: the fastest there is.")
+]
+NoGraphs = Annotated[bool, typer.Option("--no-graphs", help="On GPUs: launch every kernel of a step anew.")]
+NoOverlap = Annotated[bool, typer.Option("--no-overlap", help="On GPUs: plan a step after the one before has ended.")]
 Calibration = Annotated[
     str | None,
     typer.Option("--calibration", help="first-principles or scaled; default: the figure's first, as list shows."),
@@ -98,17 +106,22 @@ def _asked(
     calibration: Calibration = None,
     acceptance: Acceptance = None,
     weights: Weights = "own",
+    device: DeviceOption = None,
+    attention: Attention = None,
+    no_graphs: NoGraphs = False,
+    no_overlap: NoOverlap = False,
     traces: Traces = None,
     seed: Seed = 0,
     quick: Quick = False,
     results: Results = RESULTS,
 ) -> Asked:
-    from exps.figures.figure import Options, Selection
+    from exps.figures.figure import Execution, Options, Selection
     from exps.papers.registry import check_choice, parse_axis, parse_values, split_names, split_systems
     from exps.run.backends import check_backend
 
     check_choice("--acceptance", acceptance, ("measured",))
     check_choice("--weights", weights, ("own", "widened"))
+    check_choice("--attention", attention, ("triton", "reference"))
     selection = Selection(
         models=_given("--model", model, split_names),
         systems=_given("--system", system, split_systems),
@@ -118,7 +131,9 @@ def _asked(
         added=_given("--with", added, split_systems),
     )
     named = check_backend(backend)
-    options = Options(named, calibration, seed, traces, quick, acceptance, weights, profiles=results / "profiles")
+    execution = Execution(attention, not no_graphs, not no_overlap)
+    profiles = results / "profiles"
+    options = Options(named, calibration, seed, traces, quick, acceptance, weights, profiles, device, execution)
     return Asked(figure, selection, options, results)
 
 

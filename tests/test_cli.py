@@ -58,7 +58,7 @@ SIMULATE = ("--system", "vtc", "--model", "llama-2-7b", "--hardware", "a10g")
         (["run", "fig8", "--sistem", "vtc"], "did you mean --system"),
         (["rum", "fig8"], "did you mean run"),
         (["run", "fig8", "--backend", "nativ"], "did you mean native or auto?"),
-        (["run", "fig8", "--model", "llama", "--backend", "native"], "this engine runs on the processor alone; use"),
+        (["run", "fig8", "--model", "llama", "--backend", "native"], "in float32 and this machine has"),
         (["run", "fig8", "--model", "llama,tiny"], "a command of its own"),
         *(
             (["run", "vtc/fig3", option, ""], f"{option} names nothing")

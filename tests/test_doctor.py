@@ -83,7 +83,7 @@ def test_gpus_are_listed_and_counted_against_the_models(on):
         {"pid": 4242, "name": "/usr/bin/python3, serving", "used_bytes": 10480 * 2**20}
     ]
     assert {row["model"]: row["gpus"] for row in found["models"]} == {"llama": 4, "qwen": 1, "llama-8b": 1}
-    assert "leaves the GPUs idle" in verdict(found, "native")["reason"]
+    assert "others on the GPUs" in verdict(found, "native")["reason"]
 
 
 @pytest.mark.parametrize(

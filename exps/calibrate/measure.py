@@ -15,19 +15,34 @@ import torch
 from engine.batch import Batch
 from engine.executors.native.capacity import Capacity
 from engine.executors.native.executor import NativeExecutor
-from engine.models.pair import Pair
 from engine.plan import DECODE, Chunk, DraftShape, StepPlan, TokenTrees
 from engine.request import Request
-from exps.run.native.models import Prompts
+from exps.figures.figure import Execution
+from exps.run.native.executors import SPARE, executor_on, token_bytes
+from exps.run.native.models import load, load_prompts
+from hosting.device import Device
+from hosting.machine import memory_bytes
 
 ENDLESS = 10**9
+TRIED_TOKENS, TRIED_PREFILL = 65_536, 1900
 
 
 class Bench:
     """An executor with rows to step; times are in seconds, of ``repeats``."""
 
-    def __init__(self, pair: Pair, prompts: Prompts, kv_tokens: int, repeats: int):
-        self._pair, self._prompts, self._kv_tokens, self.repeats = pair, prompts, kv_tokens, repeats
+    def __init__(self, model: str, weights: str, device: Device, execution: Execution, kv_tokens: int, repeats: int):
+        self.pair, self._prompts = load(model, weights, device), load_prompts(model, weights, device)
+        self._device, self._execution, self._kv_tokens, self.repeats = device, execution, kv_tokens, repeats
+
+    def free_kv_tokens(self, sequences: int) -> int:
+        """Tokens of KV cache that fit the GPU beside the weights, the graphs of ``sequences`` sequences and a prefill."""
+        drafts = self.pair.draft is not None
+        executor = executor_on(self._device, self._execution, self.pair, drafts, Capacity(TRIED_TOKENS, sequences, 8))
+        executor.warm_up(sequences)
+        executor.forward(StepPlan(prefill=[Chunk(self._request(0, TRIED_PREFILL), 0, TRIED_PREFILL)]), Batch())
+        torch.cuda.synchronize()
+        free, total = torch.cuda.mem_get_info()
+        return TRIED_TOKENS + int(free - SPARE * total) // token_bytes(self.pair, drafts)
 
     def decode_s(self, rows: int, context: int) -> float:
         """A decode step of ``rows`` sequences that hold ``context`` tokens on average."""
@@ -73,8 +88,9 @@ class Bench:
 
     def _executor(self, rows: int, shape: DraftShape | None = None) -> NativeExecutor:
         """For so many sequences, which draft where there is a shape."""
-        capacity = Capacity(self._kv_tokens, rows, shape.depth * shape.width if shape else 0)
-        return NativeExecutor(self._pair.target, self._pair.draft if shape else None, capacity)
+        ahead = self._device.gpus > 0 and self._execution.overlap
+        capacity = Capacity(self._kv_tokens, rows, shape.depth * shape.width if shape else int(ahead))
+        return executor_on(self._device, self._execution, self.pair, shape is not None, capacity)
 
     def _request(self, number: int, tokens: int) -> Request:
         longest = max(self._prompts.ids, key=len)
@@ -110,25 +126,37 @@ def slope(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float]:
     return max(float(start), 0.0), max(float(rise), 0.0)
 
 
-def bandwidth_bytes_per_s() -> float:
+def bandwidth_bytes_per_s(device: Device) -> float:
     """Bytes read a second by a sum over more than any cache holds."""
-    values = torch.ones(1 << 26)
+    values = torch.ones(1 << (30 if device.gpus else 26), device=_torch_device(device))
     return values.nbytes / typical(_seconds(values.sum) for _ in range(7))
 
 
-def flops_per_s() -> float:
-    """Operations a second of a float32 matrix product of 1024 x 1024."""
-    a, b = torch.randn(1024, 1024), torch.randn(1024, 1024)
-    return float(2 * 1024**3 / typical(_seconds(lambda: a @ b) for _ in range(15)))
+def flops_per_s(device: Device) -> float:
+    """Operations a second of a square matrix product in the device's dtype, of 1024 rows, on a GPU of 8192."""
+    rows, dtype = 8192 if device.gpus else 1024, getattr(torch, device.dtype)
+    a, b = (torch.randn(rows, rows, dtype=dtype, device=_torch_device(device)) for _ in range(2))
+    return float(2 * rows**3 / typical(_seconds(lambda: a @ b) for _ in range(15)))
 
 
-def launch_s() -> float:
+def launch_s(device: Device) -> float:
     """Seconds of the smallest tensor operation."""
-    one = torch.ones(1)
+    one = torch.ones(1, device=_torch_device(device))
     return typical(_seconds(lambda: one + one) for _ in range(1001))
+
+
+def memory_bytes_of(device: Device) -> float:
+    """Of one GPU, or of the machine."""
+    return float(torch.cuda.mem_get_info()[1] if device.gpus else memory_bytes() or 0)
+
+
+def _torch_device(device: Device) -> str:
+    return "cuda" if device.gpus else "cpu"
 
 
 def _seconds(work: Callable[[], Any]) -> float:
     begin = time.perf_counter()
     work()
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.synchronize()
     return time.perf_counter() - begin

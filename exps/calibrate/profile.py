@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,18 @@ from engine.executors.simulated.cost import Line
 from engine.models.decoder import Decoder
 from engine.plan import DraftShape
 from engine.system import parse_system
-from exps.calibrate.measure import Bench, bandwidth_bytes_per_s, flops_per_s, launch_s, slope
+from exps.calibrate.measure import Bench, bandwidth_bytes_per_s, flops_per_s, launch_s, memory_bytes_of, slope
 from exps.calibrate.store import store
 from exps.calibrate.tuning import tuned
 from exps.figures.figure import Options, Platform
-from exps.run.local import HARDWARE, MEASURED, TINY, source
-from exps.run.native.models import load, load_prompts
+from exps.run.local import MEASURED, TINY, source
+from exps.run.native.models import load_prompts
 from exps.run.native.serving import serve_natively
 from exps.run.serving import Setup
 from exps.workload.timetable import timetable
-from hosting.machine import memory_bytes
+from hosting.device import CPU, Device
 
 KV_TOKENS = 32_768
-DECODE_ROWS, PREFILL_TOKENS = (1, 2, 4, 8, 16, 32, 64), (128, 256, 512, 1024)
 SHORT, LONG, CONTEXT_ROWS = 64, 960, 8
 DRAFT_ROWS, DEPTH, WIDTH = (1, 4, 16), 5, (1, 3)
 ENOUGH = 1 << 20
@@ -35,15 +35,19 @@ REPEATS, QUICK_REPEATS = 15, 5
 Say = Callable[[str], None]
 
 
-def measure(platform: Platform, weights: str, folder: Path, quick: bool, say: Say) -> Path:
-    """Measure a model on this machine and write its profiles to ``folder``. Returns the deployment's file."""
-    model = platform.model
-    pair, prompts = load(model, weights), load_prompts(model, weights)
-    bench = Bench(pair, prompts, KV_TOKENS, QUICK_REPEATS if quick else REPEATS)
+def measure(platform: Platform, options: Options, say: Say) -> Path:
+    """Measure a model on its device and write its profiles to ``options.profiles``. Returns the deployment's file."""
+    model, device, folder = platform.model, platform.device or CPU, options.profiles
+    assert folder is not None
+    repeats = QUICK_REPEATS if options.quick else REPEATS
+    say("loading the model")
+    bench = Bench(model, options.weights, device, options.execution, KV_TOKENS, repeats)
+    pair = bench.pair
     say("memory bandwidth, matrix products")
-    store(HARDWARE, _hardware(), folder / "hardware")
+    store(device.hardware.removeprefix(f"{device.gpus}x"), _hardware(device), folder / "hardware")
     store(model, _shape(pair.target), folder / "models")
-    facts = _target(bench, say)
+    facts = _target(bench, GPU_STEPS if device.gpus else CPU_STEPS, say)
+    facts["kv_tokens"] = bench.free_kv_tokens(max(GPU_STEPS.rows)) if device.gpus else KV_TOKENS
     line = Line(tuple(facts["forward"]["tokens"]), tuple(facts["forward"]["seconds"]))
     if pair.draft is not None:
         store(f"{model}-draft", _shape(pair.draft), folder / "models")
@@ -52,29 +56,28 @@ def measure(platform: Platform, weights: str, folder: Path, quick: bool, say: Sa
     facts["policies"] = {"speculation": estimate, "adaserve": policy} if pair.draft is not None else {}
     say("baseline latency")
     calibration: dict[str, Any] = {"fitted_on": "this machine and the tiny pair", "acceptance": TINY.name}
-    name = f"{model}@{HARDWARE}"
+    name = f"{model}@{device.hardware}"
     store(name, {**facts, "calibration": {MEASURED: calibration}}, folder / "deployments")
-    baseline_s, context = _baseline(model, weights, folder, quick, GENEROUS * line(1))
+    baseline_s, context = _baseline(platform, options, GENEROUS * line(1))
     calibration["host_s"] = max(0.0, baseline_s - line(1) - context * facts["context_s"])
-    whole = {"source": source(), "baseline_tpot_s": baseline_s, **facts, "calibration": {MEASURED: calibration}}
+    whole = {"source": source(device), "baseline_tpot_s": baseline_s, **facts, "calibration": {MEASURED: calibration}}
     path = store(name, whole, folder / "deployments")
     if pair.draft is None:
         return path
     say("AdaServe's budget")
-    options = Options(calibration=MEASURED, quick=quick, weights=weights, profiles=folder)
-    policies = {"speculation": estimate, "adaserve": tuned(platform, options, policy)}
+    policies = {"speculation": estimate, "adaserve": tuned(platform, replace(options, calibration=MEASURED), policy)}
     return store(name, {**whole, "policies": policies}, folder / "deployments")
 
 
-def _hardware() -> dict[str, Any]:
-    bandwidth = bandwidth_bytes_per_s()
+def _hardware(device: Device) -> dict[str, Any]:
+    bandwidth = bandwidth_bytes_per_s(device)
     return {
-        "source": source(),
-        "memory_bytes": float(memory_bytes() or 0),
+        "source": source(device),
+        "memory_bytes": memory_bytes_of(device),
         "bandwidth_bytes_per_s": bandwidth,
-        "flops_per_s": flops_per_s(),
+        "flops_per_s": flops_per_s(device),
         "link_bytes_per_s": bandwidth,
-        "launch_s": launch_s(),
+        "launch_s": launch_s(device),
         "bandwidth_share": 1.0,
         "flops_share": 1.0,
         "kv_share": 1.0,
@@ -94,20 +97,32 @@ def _shape(decoder: Decoder) -> dict[str, Any]:
     }
 
 
-def _target(bench: Bench, say: Say) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Steps:
+    """What is measured: decode steps of so many ``rows``, prefills of so many ``tokens``."""
+
+    rows: tuple[int, ...]
+    tokens: tuple[int, ...]
+
+
+CPU_STEPS = Steps((1, 2, 4, 8, 16, 32, 64), (128, 256, 512, 1024))
+GPU_STEPS = Steps((1, 2, 4, 8, 16, 32, 64, 128, 256), (512, 1024, 1900))
+
+
+def _target(bench: Bench, steps: Steps, say: Say) -> dict[str, Any]:
     """The forward without context by new tokens, and what each cached token adds."""
     say("warming up")
     bench.decode_s(CONTEXT_ROWS, SHORT)
     say("decode steps")
-    decode = [bench.decode_s(rows, SHORT) for rows in DECODE_ROWS]
-    more = bench.decode_s(CONTEXT_ROWS, LONG) - decode[DECODE_ROWS.index(CONTEXT_ROWS)]
+    decode = [bench.decode_s(rows, SHORT) for rows in steps.rows]
+    more = bench.decode_s(CONTEXT_ROWS, LONG) - decode[steps.rows.index(CONTEXT_ROWS)]
     context_s = max(0.0, more / (CONTEXT_ROWS * (LONG - SHORT)))
     say("prefill")
-    prefill = [bench.prefill_s(tokens) for tokens in PREFILL_TOKENS]
-    seconds = [s - context_s * rows * SHORT for rows, s in zip(DECODE_ROWS, decode, strict=True)] + prefill
-    tokens = [float(count) for count in (*DECODE_ROWS, *PREFILL_TOKENS)]
+    prefill = [bench.prefill_s(tokens) for tokens in steps.tokens]
+    seconds = [s - context_s * rows * SHORT for rows, s in zip(steps.rows, decode, strict=True)] + prefill
+    tokens = [float(count) for count in (*steps.rows, *steps.tokens)]
     rising = np.maximum.accumulate(seconds).tolist()
-    return {"kv_tokens": KV_TOKENS, "context_s": context_s, "forward": {"tokens": tokens, "seconds": rising}}
+    return {"context_s": context_s, "forward": {"tokens": tokens, "seconds": rising}}
 
 
 def _speculation(bench: Bench, context_s: float, say: Say) -> dict[str, float]:
@@ -140,14 +155,15 @@ def _estimate(line: Line, facts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _baseline(model: str, weights: str, folder: Path, quick: bool, gap_s: float) -> tuple[float, float]:
+def _baseline(platform: Platform, options: Options, gap_s: float) -> tuple[float, float]:
     """Seconds between output tokens of requests that have the machine to themselves, and their mean context in tokens.
 
     ``gap_s`` for each token is more than one takes.
     """
-    lengths = load_prompts(model, weights).lengths()
+    device = platform.device or CPU
+    lengths = load_prompts(platform.model, options.weights, device).lengths()
     texts = [sorted(of_kind, key=lambda text: text[1])[len(of_kind) // 2] for of_kind in lengths.values()]
-    texts = texts * (1 if quick else 3)
+    texts = texts * (1 if options.quick else 3)
     alone = timetable(
         {
             "arrival_s": [gap_s * ALONE_TOKENS * number for number in range(len(texts))],
@@ -157,7 +173,10 @@ def _baseline(model: str, weights: str, folder: Path, quick: bool, gap_s: float)
             "prompt": [number for number, _ in texts],
         }
     )
-    setup = Setup(parse_system("vllm"), model, HARDWARE, MEASURED, backend="native", profiles=folder, weights=weights)
+    setup = Setup(
+        parse_system("vllm"), platform.model, device.hardware, MEASURED, backend="native", profiles=options.profiles,
+        weights=options.weights, device=device, execution=options.execution,
+    )
     served = serve_natively(alone, setup).requests
     gaps = served.select((pl.col("finished_s") - pl.col("first_token_s")) / (ALONE_TOKENS - 1)).to_series()
     return float(gaps.median() or 0.0), float(np.mean([tokens for _, tokens in texts])) + ALONE_TOKENS / 2  # type: ignore[arg-type]

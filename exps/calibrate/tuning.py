@@ -16,7 +16,8 @@ from exps.run.plan import setup_of
 from exps.run.simulation import simulate
 
 SEED = 1_000_003
-BUDGETS, QUICK_BUDGETS = (8, 12, 16, 24, 32, 48, 64, 96), (16, 32, 64)
+CPU_BUDGETS, QUICK_CPU_BUDGETS = (8, 12, 16, 24, 32, 48, 64, 96), (16, 32, 64)
+GPU_BUDGETS, QUICK_GPU_BUDGETS = (48, 64, 96, 128, 192, 256, 384), (64, 128, 256)
 DEPTHS = ((3, 5), (4, 8))
 
 
@@ -37,7 +38,9 @@ def tuned(platform: Platform, options: Options, policy: Mapping[str, Any]) -> di
         summary = summarize(simulate(timetable, setup, tried).requests)
         return round(summary["attainment_pct"], 1), summary["goodput_tokens_per_s"]
 
-    grid = product(QUICK_BUDGETS if options.quick else BUDGETS, DEPTHS)
+    on_gpus = platform.device is not None and platform.device.gpus > 0
+    every, few = (GPU_BUDGETS, QUICK_GPU_BUDGETS) if on_gpus else (CPU_BUDGETS, QUICK_CPU_BUDGETS)
+    grid = product(few if options.quick else every, DEPTHS)
     candidates = [
         {**policy, "budget": budget, "depth_budget": budget, "width_budget": budget, "depth": list(depth)}
         for budget, depth in grid

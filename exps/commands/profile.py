@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.configuration import read_toml
-from exps.figures.figure import Platform
+from exps.figures.figure import Options, Platform
 from exps.report import Reporter
 from exps.run.backends.native import check_torch
 
 
-def profile(platform: Platform, weights: str, folder: Path, quick: bool, report: Reporter) -> Path:
+def profile(platform: Platform, options: Options, report: Reporter) -> Path:
     """Measure this machine with a local model. InputError where torch or the model is missing."""
     check_torch()
     from exps.calibrate.profile import measure
 
     with report.status(f"Measuring this machine with {platform.name}") as say:
-        return measure(platform, weights, folder, quick, say)
+        return measure(platform, options, say)
 
 
 def show_profile(path: Path, report: Reporter) -> None:

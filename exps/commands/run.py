@@ -52,7 +52,7 @@ def measure_where_needed(name: str, selection: Selection, options: Options, repo
     """Measure this machine with every local model of the selection that it was not measured with."""
     every, lenient = find_figures(name), is_several(name)
     figures = [figure for figure in every if not lenient or applicable(figure, selection, options.backend)]
-    platforms = [platform for figure in figures for platform in platforms_of(figure, selection.models, options.backend)]
+    platforms = [platform for figure in figures for platform in platforms_of(figure, selection.models, options)]
     for platform in dict.fromkeys(platforms):
         if platform.local and options.profiles is not None and not is_measured(platform, options.profiles):
-            profile(platform, options.weights, options.profiles, options.quick, report)
+            profile(platform, options, report)

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from exps.figures.claims import Claim
+from hosting.device import Device
 
 
 @dataclass(frozen=True)
@@ -30,16 +31,20 @@ class Setting:
 class Platform:
     """A model of a figure and the hardware that serves it; ``name`` is what a person types.
 
-    ``local``: the hardware is the machine at hand, which serves the model natively or, once it has been measured, in
-    simulation. ``setting`` is the figure's that holds on it.
+    ``device``: what of the machine at hand is the hardware, which serves the model natively or, once it has been measured, in
+    simulation; None for the paper's own. ``setting`` is the figure's that holds on it.
     """
 
     name: str
     model: str
     hardware: str
     title: str
-    local: bool = False
+    device: Device | None = None
     setting: Setting = Setting()
+
+    @property
+    def local(self) -> bool:
+        return self.device is not None
 
     @property
     def key(self) -> str:
@@ -73,13 +78,26 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Execution:
+    """How native steps run on GPUs: whose ``attention`` computes them (None: the fastest there is), whether forwards are
+    replayed as CUDA ``graphs``, and whether the next step begins while the last one is planned (``overlap``)."""
+
+    attention: str | None = None
+    graphs: bool = True
+    overlap: bool = True
+
+
+FASTEST = Execution()
+
+
+@dataclass(frozen=True)
 class Options:
     """What a run chooses beside its points.
 
     ``backend`` auto is native for local platforms and the simulator for the others. ``calibration`` None is the figure's
     own; ``acceptance`` "measured" replaces a simulation's model of the draft; ``traces`` replaces the drawn workload;
     ``quick`` means short workloads. ``weights`` of a native run: "own" or "widened". ``profiles`` is the folder of what
-    was measured on this machine.
+    was measured on this machine. ``device`` of it: cpu, gpu or 4xgpu, None for what fits the model.
     """
 
     backend: str = "auto"
@@ -90,6 +108,8 @@ class Options:
     acceptance: str | None = None
     weights: str = "own"
     profiles: Path | None = None
+    device: str | None = None
+    execution: Execution = FASTEST
 
     @property
     def workload_source(self) -> str:

@@ -66,7 +66,7 @@ def check_choice(option: str, value: str | None, choices: Sequence[str]) -> None
         raise InputError(f"{option} {value!r} is not known; choose {' or '.join(choices)}.")
 
 
-def platforms_of(figure: Figure, names: tuple[str, ...], backend: str) -> list[Platform]:
+def platforms_of(figure: Figure, names: tuple[str, ...], options: Options) -> list[Platform]:
     """The platforms of a figure by name; without names the paper's own, or the first local one of a native run.
 
     InputError for a name the figure does not know, and for local platforms together with the paper's.
@@ -77,14 +77,17 @@ def platforms_of(figure: Figure, names: tuple[str, ...], backend: str) -> list[P
             raise InputError(f"{name} is a setting of {figure.id}, not a model; write --setting {name}.")
         if name not in known:
             raise InputError(f"{figure.id} has no model {name!r}; {nearest(name, list(known))}")
-    if not names:
-        found = list(BACKENDS.get(backend, SIMULATED).platforms(figure))
-        if not found:
-            raise InputError(f"{figure.id} has no model that --backend {backend} serves on this machine; leave --backend out.")
-        return found
-    chosen = [known[name] for name in dict.fromkeys(names)]
+    backend = BACKENDS.get(options.backend, SIMULATED)
+    chosen = [known[name] for name in dict.fromkeys(names)] or list(backend.platforms(figure))
+    if not chosen:
+        raise InputError(
+            f"{figure.id} has no model that --backend {options.backend} serves on this machine; leave --backend out."
+        )
+    chosen = [backend.serving(platform, figure, options.device) for platform in chosen]
     if len({platform.local for platform in chosen}) > 1:
         raise InputError(f"{' and '.join(names)} run on different machines; give each a command of its own.")
+    if options.device is not None and not chosen[0].local:
+        raise InputError(f"{chosen[0].title} is no device of this machine; leave --device out, or use --backend native.")
     return chosen
 
 
@@ -93,7 +96,7 @@ def is_served(figure: Figure, backend: str) -> bool:
     return bool(BACKENDS.get(backend, SIMULATED).platforms(figure))
 
 
-def places_of(figure: Figure, selection: Selection, backend: str) -> list[Platform]:
+def places_of(figure: Figure, selection: Selection, options: Options) -> list[Platform]:
     """The platforms of a selection under each of its settings; without settings all of the figure's.
 
     InputError for a setting the figure does not know.
@@ -103,7 +106,7 @@ def places_of(figure: Figure, selection: Selection, backend: str) -> list[Platfo
         if name not in known or not name:
             raise InputError(f"{figure.id} has no setting {name!r}; {_settings(figure, name)}")
     chosen = [known[name] for name in dict.fromkeys(selection.settings)] or figure.settings
-    platforms = platforms_of(figure, selection.models, backend)
+    platforms = platforms_of(figure, selection.models, options)
     return [replace(platform, setting=setting) for platform in platforms for setting in chosen]
 
 
@@ -144,7 +147,7 @@ def expand(
     figure: Figure, selection: Selection, options: Options, lenient: bool = False
 ) -> tuple[list[Point], Options]:
     """The points a selection asks for, platforms first, then x, then systems; and the options settled for them."""
-    platforms = places_of(figure, selection, options.backend)
+    platforms = places_of(figure, selection, options)
     settled = options_for(figure, options, platforms, lenient)
     systems = [canonical_system(text) for text in selection.systems] or list(figure.systems)
     systems += [canonical_system(text) for text in selection.added]

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from engine.configuration import nearest, read_toml
 from engine.errors import InputError
-from engine.executors.simulated.profiles import Deployment, load_deployment
+from engine.executors.simulated.profiles import Deployment, load_deployment, load_model
 from engine.system import parse_system
 from exps.figures.figure import Options, Platform
 from exps.run.serving import Setup
 from exps.run.simulation import simulate
-from hosting.machine import machine_name
+from hosting.device import CPU, Device, device_for
 
-HARDWARE, MEASURED = "cpu", "measured"
-TINY = Platform("tiny", "tiny", HARDWARE, "The tiny pair on this machine", local=True)
-LLAMA_8B = Platform("llama-8b", "llama-3.1-8b", HARDWARE, "Llama-3.1-8B on this machine", local=True)
-LOCAL = (TINY, LLAMA_8B)
+MEASURED = "measured"
+TINY = Platform("tiny", "tiny", CPU.hardware, "The tiny pair on this machine", CPU)
+LLAMA_8B = Platform("llama-8b", "llama-3.1-8b", CPU.hardware, "Llama-3.1-8B on this machine", CPU)
+LLAMA_70B = Platform("llama-70b", "llama-3.1-70b", CPU.hardware, "Llama-3.1-70B on this machine", CPU)
+QWEN_32B = Platform("qwen-32b", "qwen2.5-32b", CPU.hardware, "Qwen2.5-32B on this machine", CPU)
+LLAMA_7B = Platform("llama-7b", "llama-2-7b", CPU.hardware, "Llama-2-7B on this machine", CPU)
+PAIRS = (TINY, LLAMA_8B, LLAMA_70B, QWEN_32B)
+LOCAL = (*PAIRS, LLAMA_7B)
 
 
 def find_local(name: str) -> Platform:
@@ -29,16 +34,27 @@ def find_local(name: str) -> Platform:
     return known[name]
 
 
-def source() -> str:
+def on_this_machine(platform: Platform, asked: str | None) -> Platform:
+    """A local platform with the device that serves it: what is ``asked`` for (Options.device), else what fits the model."""
+    device = CPU if platform == TINY and asked is None else device_for(_weight_bytes(platform), asked)
+    return replace(platform, device=device, hardware=device.hardware)
+
+
+def _weight_bytes(platform: Platform) -> float:
+    return 0.0 if platform == TINY else load_model(platform.model).weight_bytes
+
+
+def source(device: Device) -> str:
     """What a profile measured here says of where it comes from."""
-    return f"cli.py profile on {machine_name()}"
+    return f"cli.py profile on {device.title}"
 
 
 def is_measured(platform: Platform, profiles: Path) -> bool:
     """Whether there is a profile of this platform, made on this machine."""
     path = profiles / "deployments" / f"{platform.model}@{platform.hardware}.toml"
     model = profiles / "models" / f"{platform.model}.toml"
-    return path.exists() and read_toml(path).get("source") == source() and "context" in read_toml(model)
+    here = source(platform.device or CPU)
+    return path.exists() and read_toml(path).get("source") == here and "context" in read_toml(model)
 
 
 def measured(platform: Platform, options: Options) -> Deployment:

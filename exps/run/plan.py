@@ -25,6 +25,7 @@ from exps.run.manifest import configuration
 from exps.run.records import is_complete
 from exps.run.serving import Setup
 from exps.workload.timetable import SCHEMA
+from hosting.device import CPU
 from hosting.machine import cores
 
 POOL_START_S = 2.0
@@ -164,6 +165,8 @@ def setup_of(point: Point, options: Options) -> Setup:
         acceptance=options.acceptance,
         profiles=options.profiles,
         weights=options.weights,
+        device=platform.device or CPU,
+        execution=options.execution,
         until_s=figure.until_s(point.x) if platform.local and figure.until_s else None,
     )
 

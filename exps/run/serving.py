@@ -20,7 +20,9 @@ from engine.kv_cache import BlockPool
 from engine.request import Request
 from engine.roles import Parameters
 from engine.system import System
+from exps.figures.figure import FASTEST, Execution
 from exps.run.recorder import Recorder
+from hosting.device import CPU, Device
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,9 @@ class Setup:
     ``backend`` by its name (exps.run.backends). ``kv_tokens`` None means the deployment's pool; ``cold_start_s`` delays the
     first step of a simulation. ``acceptance`` "measured" puts the acceptance measured on the tiny pair in the place of the
     calibration's. ``profiles`` is a folder of profiles measured on this machine. What is unfinished at ``until_s`` stays so.
-    ``weights``: "own", or "widened" for the tiny pair's function in the model's full-size shape. ``policies`` are parameters
-    by policy name for what the system does not choose itself; they go before the deployment's.
+    ``device`` and ``execution`` are those of a native run, and ``weights``: "own", or "widened" for the tiny pair's function
+    in the model's full-size shape. ``policies`` are parameters by policy name for what the system does not choose itself;
+    they go before the deployment's.
     """
 
     system: System
@@ -47,6 +50,8 @@ class Setup:
     profiles: Path | None = None
     until_s: float | None = None
     weights: str = "own"
+    device: Device = CPU
+    execution: Execution = FASTEST
     policies: Parameters = field(default_factory=dict)
 
     def deployment(self) -> Deployment:

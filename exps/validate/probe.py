@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from exps.calibrate.measure import Bench
-from exps.run.native.models import load, load_prompts
 from exps.run.serving import Setup
 
 ROWS, CONTEXT, REPEATS = 4, 256, 100
@@ -12,6 +11,6 @@ ROWS, CONTEXT, REPEATS = 4, 256, 100
 def slowness(setup: Setup) -> float:
     """The time of a decode step over what the profile says of it: 1.2 is a machine that is 20 % slower than then."""
     deployment = setup.deployment()
-    bench = Bench(load(setup.model, setup.weights), load_prompts(setup.model, setup.weights), deployment.kv_tokens, REPEATS)
+    bench = Bench(setup.model, setup.weights, setup.device, setup.execution, deployment.kv_tokens, REPEATS)
     cached = ROWS * (CONTEXT + REPEATS // 2)
     return bench.decode_s(ROWS, CONTEXT) / (deployment.line(ROWS) + deployment.context_s * cached)

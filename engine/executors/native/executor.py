@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import count as count_from
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from engine.executors.native.choosing import choose, log_probabilities, verify
 from engine.executors.native.clock import WallClock
 from engine.executors.native.composition import compose_step, decoding, ends_prefill, places_in, prefilling
 from engine.executors.native.drafting import Drafter, Drafts
+from engine.executors.native.graphs import decoding_buckets, uneven_buckets
 from engine.executors.native.model_runner import ModelRunner
 from engine.executors.native.sequences import Sequences
 from engine.executors.native.trees import TreeRows, lay_out
@@ -28,6 +30,7 @@ from engine.plan import DraftShape, StepPlan, StepResult, TokenTrees
 from engine.request import Request
 
 Ints = NDArray[np.int64]
+WIDEST = 8
 NOT_FINITE = "the model gave a logit that is not a number"
 
 
@@ -78,8 +81,19 @@ class NativeExecutor(Executor):
         self._swapped: dict[int, Swapped] = {}
 
     def warm_up(self, sequences: int, say: Callable[[int, int], None] = lambda done, of: None) -> None:
-        """Capture what decode steps of up to ``sequences`` sequences replay; ``say`` hears how many of how many are done."""
-        self._target.warm_up(sequences, say)
+        """Capture what steps of up to ``sequences`` sequences replay; ``say`` hears how many of how many are done."""
+        each, plain = self.sequences.draft_tokens + 1, decoding_buckets(sequences)
+        wanted = [(self._target, plain)]
+        if self._drafter:
+            draft = self._drafter.runner
+            wanted[0][1].extend(uneven_buckets(sequences, each, self._target.group, 1, last_only=False))
+            caught_up = uneven_buckets(sequences, each, draft.group, 0, last_only=True)
+            layers = uneven_buckets(sequences, min(each, WIDEST), draft.group, 1, last_only=False)
+            wanted.append((draft, [*decoding_buckets(sequences), *caught_up, *layers]))
+        whole = sum(len(buckets) for _, buckets in wanted)
+        count = count_from(1)
+        for runner, buckets in wanted:
+            runner.warm_up(buckets, lambda: say(next(count), whole))
 
     def refuse(self, request: Request) -> str | None:
         unknown = [token for token in request.prompt_ids or () if not 0 <= token < self._config.vocabulary]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise, product
 from math import prod
 
 import numpy as np
@@ -18,7 +20,9 @@ from engine.kernels.metadata import AttentionMetadata, tile_size, tiles_of
 Ints = NDArray[np.int64]
 NOBODY = -1
 MOST_TOKENS, MOST_SEQUENCES, MOST_NEW = 1024, 512, 64
-FINE, COARSE = 8, 32
+FINE, FEW = 8, 4
+SEQUENCES = (8, 32, 128, MOST_SEQUENCES)
+TOKENS = (*range(32, 256, 32), *range(256, 512, 64), *range(512, MOST_TOKENS + 1, 128))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +47,44 @@ def bucket_for(step: ForwardInput, group: int) -> Bucket | None:
     tokens, sequences, longest = len(step.tokens), len(step.context_lens), int(step.query_lens.max())
     if tokens > MOST_TOKENS or sequences > MOST_SEQUENCES or longest > MOST_NEW:
         return None
-    rows = _rounded(sequences, FINE)
-    wanted = rows if len(step.wanted) < tokens else None
-    room = rows if tokens == sequences else _rounded(tokens, COARSE)
-    return Bucket(rows, room, tile_size(longest, group), step.tree_mask.shape[1], wanted)
+    words = step.tree_mask.shape[1]
+    if tokens == sequences and not words:
+        return _decoding(sequences)
+    rows, room = _room(SEQUENCES, sequences), _room(TOKENS, tokens)
+    return Bucket(rows, room, _tile(longest, group), words, rows if len(step.wanted) < tokens else None)
 
 
-def _rounded(count: int, size: int) -> int:
-    """Up to the next power of two, beyond ``size`` to the next multiple of it."""
-    return 1 << (count - 1).bit_length() if count <= size else -(-count // size) * size
+def decoding_buckets(most: int) -> list[Bucket]:
+    """Of decode steps of up to ``most`` sequences, the largest first."""
+    sizes = {_decoding(count) for count in range(1, min(most, MOST_SEQUENCES) + 1)}
+    return sorted(sizes, key=lambda bucket: -bucket.tokens)
+
+
+def uneven_buckets(most: int, each: int, group: int, words: int, last_only: bool) -> list[Bucket]:
+    """Of steps of up to ``most`` sequences with 1 to ``each`` new tokens, the largest first; ``last_only``: logits are wanted
+    after the last of each sequence alone."""
+    found, most = list[Bucket](), min(most, MOST_SEQUENCES)
+    for fewer, rows in pairwise((0, *SEQUENCES)):
+        if fewer >= most:
+            break
+        largest = _room(TOKENS, min(rows * each, MOST_TOKENS))
+        for room, longest in product(TOKENS, {min(each, FEW), each}):
+            if fewer < room <= min(largest, _room(TOKENS, min(rows * longest, MOST_TOKENS))):
+                found.append(Bucket(rows, room, _tile(longest, group), words, rows if last_only else None))
+    return sorted(found, key=lambda bucket: -bucket.tokens)
+
+
+def _decoding(sequences: int) -> Bucket:
+    rows = 1 << (sequences - 1).bit_length() if sequences <= FINE else -(-sequences // FINE) * FINE
+    return Bucket(rows, rows, 1, 0, None)
+
+
+def _tile(longest: int, group: int) -> int:
+    return tile_size(FEW if longest <= FEW else MOST_NEW, group)
+
+
+def _room(sizes: Sequence[int], count: int) -> int:
+    return sizes[bisect_left(sizes, count)]
 
 
 class StepBuffers:
@@ -141,13 +174,15 @@ Forward = Callable[[Tensor, Tensor, AttentionMetadata, Tensor | None], Tensor]
 class Graphs:
     """Captures ``forward`` (tokens, positions, metadata, wanted -> logits) once a bucket, and replays it.
 
-    On a CPU, where nothing can be captured, it is computed over the same buffers.
+    Once some were captured ahead of time no other is, since that would hold up a step. On a CPU, where nothing can be
+    captured, forwards are computed over the same buffers.
     """
 
     def __init__(self, forward: Forward, group: int, last_position: int, most_blocks: int, device: torch.device):
         self._forward, self._group, self._last_position = forward, group, last_position
         self._tables = torch.zeros(MOST_SEQUENCES, most_blocks, dtype=torch.int64, device=device)
         self._captured: dict[Bucket, tuple[StepBuffers, Callable[[], Tensor]]] = {}
+        self._complete = False
         self._pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
 
     def run(self, step: ForwardInput, tokens: Tensor | None = None) -> Tensor | None:
@@ -156,6 +191,8 @@ class Graphs:
         if bucket is None or step.block_tables.shape[1] > self._tables.shape[1]:
             return None
         if bucket not in self._captured:
+            if self._complete:
+                return None
             self._captured[bucket] = self._capture(bucket)
         buffers, replay = self._captured[bucket]
         buffers.fill(step, self._last_position)
@@ -163,14 +200,13 @@ class Graphs:
             buffers.device["tokens"][: len(tokens)].copy_(tokens)
         return replay()[: len(step.wanted)]
 
-    def capture_decoding(self, most: int, say: Callable[[int, int], None]) -> None:
-        """Capture the decode steps of up to ``most`` sequences ahead of time; ``say`` hears how many of how many are done."""
-        sizes = sorted({_rounded(count, FINE) for count in range(1, min(most, MOST_SEQUENCES) + 1)}, reverse=True)
-        for done, size in enumerate(sizes, 1):
-            bucket = Bucket(size, size, 1, 0, None)
+    def capture(self, buckets: Iterable[Bucket], done: Callable[[], None]) -> None:
+        """Capture these ahead of time, and no others later; ``done`` hears of each."""
+        for bucket in buckets:
             if bucket not in self._captured:
                 self._captured[bucket] = self._capture(bucket)
-            say(done, len(sizes))
+            done()
+        self._complete = True
 
     def _capture(self, bucket: Bucket) -> tuple[StepBuffers, Callable[[], Tensor]]:
         buffers = StepBuffers(bucket, self._tables)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.executors.native.forward_input import ForwardInput
-from engine.executors.native.graphs import Graphs
+from engine.executors.native.graphs import Bucket, Graphs
 from engine.kernels.attention import kernels_named
 from engine.kernels.linear import linear_for
 from engine.kernels.metadata import AttentionMetadata, tile_size, tiles_of
@@ -56,10 +56,15 @@ class ModelRunner:
         return self._compute(known, self._on_device(positions), self._metadata(step), wanted)
 
     @torch.inference_mode()
-    def warm_up(self, sequences: int, say: Callable[[int, int], None]) -> None:
-        """Capture what decode steps of up to ``sequences`` sequences replay."""
+    def warm_up(self, buckets: Sequence[Bucket], done: Callable[[], None]) -> None:
+        """Capture forwards of these shapes; ``done`` hears of each."""
         if self._graphs is not None:
-            self._graphs.capture_decoding(sequences, say)
+            self._graphs.capture(buckets, done)
+
+    @property
+    def group(self) -> int:
+        """Query heads that share one KV head."""
+        return self._decoder.config.group
 
     @torch.inference_mode()
     def move(self, sources: Ints, targets: Ints) -> None:

@@ -9,19 +9,21 @@ from exps.figures.pictures import Curves, Draw
 from exps.metrics.sweep import sweep_table
 from exps.papers.adaserve.claims import CLAIMS
 from exps.papers.adaserve.evaluation import CALIBRATIONS, PLATFORMS, RATES, SYSTEMS
-from exps.run.local import LOCAL
+from exps.run.local import PAIRS
+from hosting.device import CPU
 from plots.axes import Axis, Panels
 
 QUICK_S, TRACE_S = 60.0, 360.0
-LOCAL_S, LOCAL_QUICK_S = 30.0, 4.0
+CPU_S, GPU_S, LOCAL_QUICK_S = 30.0, 60.0, 4.0
 LOADS, QUICK_LOADS = (0.2, 0.4, 0.6), (0.2, 0.6)
-SATURATING = 150
+SATURATING, SETTLED = 150, 0.1
 
 
 def timetable(platform: Platform, rps: float, options: Options) -> pl.DataFrame:
     """The workload of one rate, with the SLOs of this platform's baseline latency."""
     if platform.local:
-        return _local(platform, rps, LOCAL_QUICK_S if options.quick else LOCAL_S, options)
+        whole_s = GPU_S if platform.device and platform.device.gpus else CPU_S
+        return _local(platform, rps, LOCAL_QUICK_S if options.quick else whole_s, options)
     from engine.executors.simulated.profiles import load_deployment
     from exps.workload.adaserve import fig8_timetable
 
@@ -36,17 +38,23 @@ def _local(platform: Platform, rps: float, duration_s: float, options: Options) 
     from exps.workload.adaserve import local_timetable
 
     baseline_s = measured(platform, options).baseline_tpot_s
-    context = load(platform.model, options.weights).target.config.context
-    texts = load_prompts(platform.model, options.weights).lengths()
+    device = platform.device or CPU
+    context = load(platform.model, options.weights, device).target.config.context
+    texts = load_prompts(platform.model, options.weights, device).lengths()
     return local_timetable(rps, duration_s, baseline_s, options.seed, texts, context)
 
 
 def local_rates(platform: Platform, options: Options) -> tuple[float, ...]:
-    """Shares of the rate at which plain continuous batching is saturated on this machine."""
+    """Shares of the rate at which plain continuous batching is saturated on this machine: so many requests are all there
+    that twice as many change the rate by less than ``SETTLED``."""
     from exps.run.local import capacity_rps, three_digits
 
-    saturating = _local(platform, SATURATING, 1.0, options)
-    most = capacity_rps(saturating, "vllm", platform, options, None)
+    def served(requests: int) -> float:
+        return capacity_rps(_local(platform, requests, 1.0, options), "vllm", platform, options, None)
+
+    requests, most, before = SATURATING, served(SATURATING), 0.0
+    while platform.device and platform.device.gpus and most > (1 + SETTLED) * before:
+        requests, most, before = 2 * requests, served(2 * requests), most
     return tuple(three_digits(load * most) for load in (QUICK_LOADS if options.quick else LOADS))
 
 
@@ -59,7 +67,7 @@ def over_rates(figure: str, y: Axis, published: str) -> Draw:
         found = read_published("adaserve", figure).rename({published: y.column})
         return found if set(found["model"]) & set(metrics["model"]) else None
 
-    titles = {platform.name: platform.title for platform in (*PLATFORMS, *LOCAL)}
+    titles = {platform.name: platform.title for platform in (*PLATFORMS, *PAIRS)}
     return Curves(figure, y, Axis("rps", "Requests per second"), panels=Panels("model", titles), published=theirs).draw
 
 
@@ -75,7 +83,7 @@ def distance(metrics: pl.DataFrame) -> pl.DataFrame:
 FIG8 = Figure(
     id="adaserve/fig8",
     title="SLO attainment over the request rate",
-    platforms=(*PLATFORMS, *LOCAL),
+    platforms=(*PLATFORMS, *PAIRS),
     settings=(Setting(),),
     systems=SYSTEMS,
     sweep=Sweep("rps", RATES),

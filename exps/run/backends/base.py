@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from exps.figures.figure import Figure, Platform
+from exps.run.local import on_this_machine
 
 if TYPE_CHECKING:
 
@@ -42,6 +43,10 @@ class Backend(ABC):
     @abstractmethod
     def refuses(self, platform: Platform) -> str | None:
         """Why it cannot serve the platform on this machine, in a sentence that says what to type instead."""
+
+    def serving(self, platform: Platform, figure: Figure, device: str | None) -> Platform:
+        """The platform of the figure by which it serves this one, with ``device`` (Options.device) if it is local."""
+        return on_this_machine(platform, device) if platform.local else platform
 
     @abstractmethod
     def hindrance(self, engine: Found | None) -> str | None:

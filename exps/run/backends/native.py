@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import polars as pl
 from engine.errors import InputError
 from exps.figures.figure import Figure, Platform
 from exps.run.backends.base import PACKAGES, Backend
-from hosting.machine import machine_name
+from hosting.device import CPU
 
 if TYPE_CHECKING:
 
@@ -24,7 +25,7 @@ DRAIN = 1.25
 
 
 class NativeBackend(Backend):
-    """Serves what this machine's processor can hold: the platforms that are this machine."""
+    """Serves the platforms that are this machine, on its processor or its GPUs."""
 
     name = "native"
     label = "NATIVE, real tokens"
@@ -38,8 +39,12 @@ class NativeBackend(Backend):
     def refuses(self, platform: Platform) -> str | None:
         if platform.local:
             return None
-        needed = f"{platform.name} is served natively by {platform.hardware}, and this engine runs on the processor alone"
-        return f"{needed}; use --model tiny, or --backend sim."
+        return f"the figure has no model of this machine in the place of {platform.name}; leave --backend native out."
+
+    def serving(self, platform: Platform, figure: Figure, device: str | None) -> Platform:
+        """A model of the paper is served by the local platform of the same model, where the figure has one."""
+        same = [one for one in figure.platforms if one.local and one.model == platform.model]
+        return super().serving(same[0] if same else platform, figure, device)
 
     def hindrance(self, engine: Found | None) -> str | None:
         if lacking := lacking_torch():
@@ -48,11 +53,11 @@ class NativeBackend(Backend):
         return None
 
     def note(self, driver: Driver | None) -> str:
-        idle = "; this version leaves the GPUs idle" if driver is not None and driver.gpus else ""
-        return f" on the CPU, with --model tiny{idle}"
+        gpus = ", others on the GPUs" if driver is not None and driver.gpus else ""
+        return f" on the CPU, with --model tiny{gpus}"
 
     def platforms(self, figure: Figure) -> Sequence[Platform]:
-        return [platform for platform in figure.platforms if self.refuses(platform) is None][:1]
+        return [platform for platform in figure.platforms if platform.local][:1]
 
     def serve(self, timetable: pl.DataFrame, setup: Setup) -> Outcome:
         from exps.run.native.serving import serve_natively
@@ -63,7 +68,8 @@ class NativeBackend(Backend):
         return until_s or DRAIN * float(timetable["arrival_s"].max() or 0.0)  # type: ignore[arg-type]
 
     def configured(self, setup: Setup) -> dict[str, Any]:
-        return {"machine": machine_name(), "weights": setup.weights}
+        how = {} if setup.device == CPU else asdict(setup.execution)
+        return {"machine": setup.device.title, "dtype": setup.device.dtype, "weights": setup.weights, **how}
 
 
 def lacking_torch() -> list[str]:

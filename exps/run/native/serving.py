@@ -12,6 +12,7 @@ from engine.executors.native.executor import NativeExecutor
 from engine.executors.simulated.profiles import Deployment
 from engine.request import Request
 from engine.sampling import Sampling
+from exps.run.native.executors import executor_on
 from exps.run.native.models import Prompts, load, load_prompts
 from exps.run.serving import Outcome, Setup, serve
 from exps.run.simulation import requests_of
@@ -25,7 +26,7 @@ def serve_natively(timetable: pl.DataFrame, setup: Setup) -> Outcome:
 
     The clock starts after a warm-up with the first requests, whose tokens and KV are forgotten.
     """
-    deployment, prompts = setup.deployment(), load_prompts(setup.model, setup.weights)
+    deployment, prompts = setup.deployment(), load_prompts(setup.model, setup.weights, setup.device)
     executor = make_executor(setup, deployment)
     first = timetable.head(WARM_UP).with_columns(pl.lit(0.0).alias("arrival_s"), pl.lit(12, pl.Int64).alias("output_tokens"))
     serve(first, replace(setup, until_s=None, record_steps=False), deployment, lambda: executor, with_prompts(first, prompts))
@@ -37,11 +38,13 @@ def serve_natively(timetable: pl.DataFrame, setup: Setup) -> Outcome:
 
 def make_executor(setup: Setup, deployment: Deployment) -> NativeExecutor:
     """An executor for the setup's system; the draft is left out where nobody speculates."""
-    pair = load(setup.model, setup.weights)
+    pair = load(setup.model, setup.weights, setup.device)
     policies = setup.system.build(setup.parameters(deployment))
     kv_tokens = deployment.kv_tokens if setup.kv_tokens is None else setup.kv_tokens
-    capacity = Capacity.of(kv_tokens, policies)
-    return NativeExecutor(pair.target, pair.draft if policies.speculation else None, capacity)
+    capacity = Capacity.of(kv_tokens, policies, setup.device.gpus > 0 and setup.execution.overlap)
+    executor = executor_on(setup.device, setup.execution, pair, policies.speculation is not None, capacity)
+    executor.warm_up(capacity.max_sequences)
+    return executor
 
 
 def with_prompts(timetable: pl.DataFrame, prompts: Prompts) -> Iterator[Request]:

@@ -122,10 +122,10 @@ def test_backends():
 
 def test_platforms_by_backend():
     fig8 = find_figure("fig8")
-    assert [platform.name for platform in platforms_of(fig8, (), "auto")] == ["llama", "qwen"]
-    assert platforms_of(fig8, (), "native") == [TINY]
+    assert [platform.name for platform in platforms_of(fig8, (), Options())] == ["llama", "qwen"]
+    assert platforms_of(fig8, (), Options("native")) == [TINY]
     with pytest.raises(InputError, match="a command of its own"):
-        platforms_of(fig8, ("llama", "tiny"), "auto")
+        platforms_of(fig8, ("llama", "tiny"), Options())
 
 
 @pytest.mark.parametrize(("backend", "settled"), [("auto", "native"), ("native", "native"), ("sim", "sim")])
@@ -141,7 +141,7 @@ def test_options_are_those_of_the_figure():
     for wrong, word in (
         (Options(calibration="scaled"), "calibration"),
         (Options(traces=Path("traces")), "traces"),
-        (Options("native"), "this engine runs on the processor alone; use --model tiny"),
+        (Options("native"), "no model of this machine in the place of llama"),
         (Options(weights="widened"), "a simulation has no weights"),
     ):
         with pytest.raises(InputError, match=word):

@@ -17,6 +17,7 @@ from engine.models.config import DecoderConfig
 from engine.models.loading import save_decoder
 from engine.models.weights import fresh_weights
 from exps.calibrate import profile
+from exps.figures.figure import Options
 from exps.run.local import TINY
 from tests.engine.models.dense import write_tokenizer
 
@@ -57,7 +58,7 @@ def measured_once(pair_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("measured") / "profiles"
     with pytest.MonkeyPatch.context() as monkeypatch:
         _pretend(pair_folder, monkeypatch)
-        profile.measure(TINY, "own", folder, True, lambda part: None)
+        profile.measure(TINY, Options(quick=True, profiles=folder), lambda part: None)
     _forget()
     return folder
 

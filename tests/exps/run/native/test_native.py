@@ -61,7 +61,7 @@ def test_the_profile_says_what_it_is(options: Options, profiles: Path) -> None:
     assert deployment.baseline_tpot_s > 0 and deployment.draft is not None
     assert list(deployment.line.seconds) == sorted(deployment.line.seconds)
     policy = deployment.policies["adaserve"]
-    assert policy["budget"] in tuning.QUICK_BUDGETS and tuple(policy["depth"]) in tuning.DEPTHS
+    assert policy["budget"] in tuning.QUICK_CPU_BUDGETS and tuple(policy["depth"]) in tuning.DEPTHS
 
 
 def test_a_profile_of_another_machine_is_not_taken_for_ours(options: Options, profiles: Path) -> None:

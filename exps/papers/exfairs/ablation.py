@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from exps.figures.figure import Figure, Options, Platform, Sweep
+from exps.figures.pictures import Caption
 from exps.papers.exfairs.measures import sweep_measure
 from exps.papers.exfairs.setup import BASELINES, PLACES, SETTINGS, TESTBED, VARIANTS, scenario_timetable
 from exps.papers.exfairs.sweep_claims import ABLATION_CLAIMS
@@ -19,7 +20,7 @@ def timetable(platform: Platform, load: float, options: Options) -> pl.DataFrame
     return scenario_timetable(PLACES[platform.setting.name], options, load)
 
 
-def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+def draw(metrics: pl.DataFrame, caption: Caption, folder: Path, suffix: str) -> list[Path]:
     """Two rows of bars, a column a place: the share violated, and Jain's index."""
     from exps.papers.exfairs.pictures import system_strokes
     from plots.sheets import Bars, bar_sheet
@@ -41,7 +42,7 @@ def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list
             names={system: stroke.label or system for system, stroke in strokes.items()},
             colours={system: stroke.colour for system, stroke in strokes.items()},
             path=folder / f"ablation-{suffix}",
-            footer=caption,
+            footer=caption(metrics),
         )
     )
 

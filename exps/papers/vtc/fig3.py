@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from exps.figures.figure import Figure, Options, Platform, Sweep
+from exps.figures.pictures import Caption
 from exps.papers.vtc.claims import CLAIMS, LONGEST_INPUT, PLATFORM, POOL_TOKENS, SETTINGS, U
 from exps.papers.vtc.measures import over_time
 from exps.run.local import LOCAL
@@ -49,7 +50,7 @@ def _local(platform: Platform, duration_s: float, options: Options) -> pl.DataFr
     return made.with_columns(prompt=pl.Series([long[row % len(long)] for row in range(made.height)], dtype=pl.Int64))
 
 
-def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+def draw(metrics: pl.DataFrame, caption: Caption, folder: Path, suffix: str) -> list[Path]:
     """3a for every system; 3b for VTC where it was run. The published curves stand beside their own platform only."""
     from exps.figures.published import read_published
     from plots.curves import curves
@@ -65,7 +66,7 @@ def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list
         path=folder / f"fig3a-{suffix}",
         series="system",
         bounds=[Bound(2 * U, "2U, the bound of Theorem 4.4")],
-        footer=caption,
+        footer=caption(differences),
     )
     rates = metrics.filter((pl.col("metric") == "service_per_s") & (pl.col("system") == "vtc"))
     if rates.is_empty():
@@ -79,7 +80,7 @@ def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list
             path=folder / f"fig3b-{suffix}",
             series="client",
             labels=LABELS if theirs else LOCAL_LABELS,
-            footer=caption,
+            footer=caption(rates),
         )
     )
 

@@ -11,7 +11,20 @@ from typing import Annotated, Any
 import typer
 
 import cli_containers
-from cli_options import RESULTS, Asked, Here, Jobs, OneByOne, Quick, Results, Seed, Weights, about_figures, refuse_both
+from cli_options import (
+    RESULTS,
+    Asked,
+    Here,
+    Jobs,
+    OfFigures,
+    OneByOne,
+    Quick,
+    Results,
+    Seed,
+    Weights,
+    about_figures,
+    refuse_both,
+)
 
 app = typer.Typer(
     name="cli.py",
@@ -41,7 +54,7 @@ def list_(as_json: AsJson = False) -> None:
     show(_reporter(), listing(), as_json)
 
 
-@app.command()
+@app.command(cls=OfFigures)
 @about_figures
 def run(
     asked: Asked, context: typer.Context, jobs: Jobs = None, one_by_one: OneByOne = False, here: Here = False
@@ -60,7 +73,7 @@ def run(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(cls=OfFigures)
 @about_figures
 def plot(asked: Asked) -> None:
     """Draw a figure again from its complete points.
@@ -72,7 +85,7 @@ def plot(asked: Asked) -> None:
     plot(asked.figure, asked.selection, asked.options, asked.results, _reporter())
 
 
-@app.command()
+@app.command(cls=OfFigures)
 @about_figures
 def check(
     asked: Asked,

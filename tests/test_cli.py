@@ -108,6 +108,17 @@ def test_help_loads_no_heavy_package():
     assert shown.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize("command", ["run", "plot", "check"])
+def test_help_names_the_backends_that_there_are(call, command, monkeypatch):
+    from exps.run.backends import BACKENDS
+
+    mine = Mock(label="MINE, and no other's")
+    monkeypatch.setitem(BACKENDS, "mine", mine)
+    shown = " ".join(call(command, "--help")[1].split())
+    for name, backend in BACKENDS.items():
+        assert f"{name} ({backend.label})" in shown
+
+
 def test_every_option_has_a_help_text():
     from typer.main import get_command
 

@@ -9,18 +9,31 @@ from pathlib import Path
 
 import pytest
 
+from exps.papers.registry import FIGURES
 from tests.test_house import ROOT, fresh
 
 __all__ = ["fresh"]
 
 DOCUMENTS = sorted((*ROOT.glob("docs/*.md"), ROOT / "README.md"))
 LONGEST_README = 130
+COUNTS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_what_a_document_links_is_there(document: Path):
     links = re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8"))
     assert [link for link in links if "://" not in link and not (document.parent / link).exists()] == []
+
+
+def test_the_papers_are_counted_and_cited():
+    """Those that have figures: in README's table, among the references of CITATION.cff, and in each description."""
+    papers = len({name.partition("/")[0] for name in FIGURES})
+    describing = ("README.md", "CITATION.cff", "pyproject.toml", "cli.py", "docker/Dockerfile")
+    texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in describing}
+    told = {name: set(re.findall(r"(\w+) papers\b", text)) & set(COUNTS) for name, text in texts.items()}
+    assert told == {name: {COUNTS[papers - 1]} for name in describing}
+    rows = re.findall(r"^\| .* \| `cli\.py run .*", texts["README.md"], re.MULTILINE)
+    assert len(rows) == len(re.findall(r"^  - type:", texts["CITATION.cff"], re.MULTILINE)) == papers
 
 
 def test_every_room_is_there():

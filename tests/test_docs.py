@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import cli
 from exps.papers.registry import FIGURES
 from tests.test_house import ROOT, fresh
 
@@ -50,6 +51,22 @@ def test_no_room_is_left_out():
 
 def test_readme_is_short():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= LONGEST_README
+
+
+def test_readme_shows_what_its_own_trace_gives(tmp_path, monkeypatch, capsys):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    (made,) = re.findall(r"^awk .*?> trace\.csv$", text, re.MULTILINE | re.DOTALL)
+    subprocess.run(["bash", "-euc", made], check=True)
+    rows = re.findall(r"^\| (\w+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", text, re.MULTILINE)
+    assert [system for system, *_ in rows] == ["fcfs", "vtc"]
+    for system, jain, isolation, wait in rows:
+        (command,) = re.findall(rf"cli\.py (simulate trace\.csv --system {system} .*)", text)
+        assert cli.main(command.split()) == 0
+        shown = capsys.readouterr().out
+        assert re.search(rf"jain_service +{jain} ", shown) and re.search(rf"isolation +{isolation} ", shown)
+        columns = re.search(r"client +(submitted.*)", shown).group(1).split()
+        assert re.search(r"^ +bob +(.*)", shown, re.MULTILINE).group(1).split()[columns.index("mean_ttft_s")] == wait
 
 
 def test_a_policy_is_the_file_that_readme_shows_and_a_line(fresh):

@@ -45,7 +45,7 @@ TRACE_HELP = (
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """Show figures, systems, minutes, disk, and what this machine can run.
+    """Show figures, systems, minutes, disk, what this machine can run, and what models and hardware simulate knows.
 
     Example: python cli.py list --json
     """
@@ -130,8 +130,8 @@ def check_policy(
 def simulate(
     trace: Annotated[Path, typer.Argument(help=TRACE_HELP)],
     system: Annotated[list[str], typer.Option("--system", help="One system, as in vtc or order=vtc,spec=adaserve.")],
-    model: Annotated[str, typer.Option("--model", help="A model with a profile, as in llama-2-7b.")],
-    hardware: Annotated[str, typer.Option("--hardware", help="Hardware with a profile, as in a10g or 4xa100-80g.")],
+    model: Annotated[str, typer.Option("--model", help="A model that list shows, as in llama-2-7b.")],
+    hardware: Annotated[str, typer.Option("--hardware", help="Hardware that list shows, as in a10g or 4xa100-80g.")],
     out: Annotated[Path, typer.Option("--out", help="New folder for the records.")],
     kv_tokens: Annotated[
         int | None, typer.Option("--kv-tokens", min=1, help="Tokens of KV cache; default: what the hardware leaves.")

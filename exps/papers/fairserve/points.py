@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from exps.figures.figure import Options, Platform, Sweep
 from exps.papers.fairserve.server import CALIBRATION, PLATFORMS, POOL_TOKENS, SETTINGS
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 LIMITS = (10.0, 50.0, 100.0, 500.0)
 LIMIT = 50.0

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from engine.errors import InputError
 from exps.figures.figure import Figure, Platform
 from exps.run.backends.base import PACKAGES, Backend
+from exps.run.serving import Outcome, Setup
+from hosting.engines import Found
+from hosting.gpus import Driver
 from hosting.machine import machine_name
-
-if TYPE_CHECKING:
-
-    from exps.run.serving import Outcome, Setup
-    from hosting.engines import Found
-    from hosting.gpus import Driver
 
 TORCH = ("torch", "safetensors", "tokenizers", "huggingface_hub")
 DRAIN = 1.25

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from exps.figures.figure import Figure, Record, Sweep
+from exps.figures.figure import Record, Sweep
 from exps.figures.pictures import Curves
-from exps.papers.fairserve.points import FAIRSERVE, LIMITS, POINTS, RPM, SHARED, TITLES, WL, WO, WOI, W, limited, timetable
+from exps.papers.fairserve.points import FAIRSERVE, LIMITS, RPM, TITLES, WL, WO, WOI, W, figure
 from exps.papers.fairserve.server import SETTINGS
 from plots.axes import Axis, Panels
 
@@ -63,15 +63,13 @@ def _distributions(record: Record, answers: pl.Series) -> pl.DataFrame:
     )
 
 
-CDF_THROTTLED = Figure(
-    id="fairserve/cdf-throttled",
-    title="What throttled clients ask for",
-    systems=(RPM, W, WO, WOI, WL, FAIRSERVE),
-    sweep=Sweep("limit", {setting.name: LIMITS[:1] for setting in SETTINGS}),
-    timetable=timetable,
-    policies=limited,
-    measure=measure,
-    draw=Curves(
+CDF_THROTTLED = figure(
+    "cdf-throttled",
+    "What throttled clients ask for",
+    (RPM, W, WO, WOI, WL, FAIRSERVE),
+    Sweep("limit", {setting.name: LIMITS[:1] for setting in SETTINGS}),
+    measure,
+    Curves(
         "cdf-throttled",
         Axis("share_pct", "Throttled clients (%)", (0, 100)),
         Axis("scaled", "Share of the largest", (0, 1.03)),
@@ -80,6 +78,4 @@ CDF_THROTTLED = Figure(
         rows=lambda metrics: metrics.unique(maintain_order=True),
         by_setting=True,
     ).draw,
-    points_of=POINTS,
-    **SHARED,
 )

@@ -64,9 +64,11 @@ def _draw(metrics: pl.DataFrame, axis: str, caption: Caption, path: Path) -> lis
     )
 
 
-def _figure(
+def sweep_figure(
     name: str, title: str, axis: str, values: tuple[float, ...], systems: tuple[str, ...], claims: tuple[Claim, ...]
 ) -> Figure:
+    """The share violated over ``values`` of an axis, which is the load, the scale of the SLOs or a parameter of a policy."""
+
     def timetable(platform: Platform, x: float, options: Options) -> pl.DataFrame:
         chosen = {axis: x} if axis in ("load", "slo_scale") else {}
         return scenario_timetable(PLACES[platform.setting.name], options, **chosen)
@@ -95,7 +97,7 @@ def _figure(
 MAIN = (EXFAIRS, CONTINUOUS, VTC, FCFS, ROUND_ROBIN)
 WITH_SLOS = (*MAIN, JUSTITIA, SLO_GREEDY)
 SWEEP_FIGURES = (
-    _figure("slo-sweep", "Violations over the scale of the SLOs", "slo_scale", SLO_SCALES, WITH_SLOS, SLO_CLAIMS),
-    _figure("load-sweep", "Violations over the load", "load", LOADS, (*MAIN, PENALIZED), LOAD_CLAIMS),
-    _figure("alpha", "Violations over alpha", "alpha", ALPHAS, (EXFAIRS, PENALIZED), ALPHA_CLAIMS),
+    sweep_figure("slo-sweep", "Violations over the scale of the SLOs", "slo_scale", SLO_SCALES, WITH_SLOS, SLO_CLAIMS),
+    sweep_figure("load-sweep", "Violations over the load", "load", LOADS, (*MAIN, PENALIZED), LOAD_CLAIMS),
+    sweep_figure("alpha", "Violations over alpha", "alpha", ALPHAS, (EXFAIRS, PENALIZED), ALPHA_CLAIMS),
 )

@@ -8,7 +8,7 @@ import polars as pl
 
 from exps.figures.figure import Figure, Options, Platform, Sweep
 from exps.figures.pictures import Caption
-from exps.papers.vtc.claims import CLAIMS, LONGEST_INPUT, PLATFORM, POOL_TOKENS, SETTINGS, U
+from exps.papers.vtc.claims import CALIBRATIONS, CLAIMS, LONGEST_INPUT, PLATFORM, POOL_TOKENS, SETTINGS, U
 from exps.papers.vtc.measures import over_time
 from exps.run.local import LOCAL
 from plots.axes import Axis, Bound
@@ -92,7 +92,7 @@ FIG3 = Figure(
     settings=SETTINGS,
     systems=("vtc", "fcfs"),
     sweep=Sweep("duration_s", {S1.name: (600.0,)}, quick=(60.0,)),
-    calibrations=("session-2024", "session-2023"),
+    calibrations=CALIBRATIONS,
     timetable=timetable,
     measure=over_time(lambda end_s: end_s / WINDOWS),
     draw=draw,

@@ -17,6 +17,7 @@ from cli_options import (
     DeviceOption,
     Here,
     Jobs,
+    OfFigures,
     OneByOne,
     Quick,
     Results,
@@ -28,7 +29,7 @@ from cli_options import (
 
 app = typer.Typer(
     name="cli.py",
-    help="ServeLab: LLM serving policies of five papers in one engine, and every figure reproduced by one command.",
+    help="ServeLab: LLM serving policies of four papers in one engine, and their figures reproduced by one command.",
     epilog="Start with: python cli.py list; python cli.py run fig8 --model llama",
     add_completion=False,
     no_args_is_help=True,
@@ -45,7 +46,7 @@ TRACE_HELP = (
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """Show figures, systems, minutes, disk, and what this machine can run.
+    """Show figures, systems, minutes, disk, what this machine can run, and what models and hardware simulate knows.
 
     Example: python cli.py list --json
     """
@@ -54,7 +55,7 @@ def list_(as_json: AsJson = False) -> None:
     show(_reporter(), listing(), as_json)
 
 
-@app.command()
+@app.command(cls=OfFigures)
 @about_figures
 def run(
     asked: Asked, context: typer.Context, jobs: Jobs = None, one_by_one: OneByOne = False, here: Here = False
@@ -73,7 +74,7 @@ def run(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(cls=OfFigures)
 @about_figures
 def plot(asked: Asked) -> None:
     """Draw a figure again from its complete points.
@@ -85,7 +86,7 @@ def plot(asked: Asked) -> None:
     plot(asked.figure, asked.selection, asked.options, asked.results, _reporter())
 
 
-@app.command()
+@app.command(cls=OfFigures)
 @about_figures
 def check(
     asked: Asked,
@@ -130,8 +131,8 @@ def check_policy(
 def simulate(
     trace: Annotated[Path, typer.Argument(help=TRACE_HELP)],
     system: Annotated[list[str], typer.Option("--system", help="One system, as in vtc or order=vtc,spec=adaserve.")],
-    model: Annotated[str, typer.Option("--model", help="A model with a profile, as in llama-2-7b.")],
-    hardware: Annotated[str, typer.Option("--hardware", help="Hardware with a profile, as in a10g or 4xa100-80g.")],
+    model: Annotated[str, typer.Option("--model", help="A model that list shows, as in llama-2-7b.")],
+    hardware: Annotated[str, typer.Option("--hardware", help="Hardware that list shows, as in a10g or 4xa100-80g.")],
     out: Annotated[Path, typer.Option("--out", help="New folder for the records.")],
     kv_tokens: Annotated[
         int | None, typer.Option("--kv-tokens", min=1, help="Tokens of KV cache; default: what the hardware leaves.")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 if TYPE_CHECKING:
     from exps.figures.figure import Options, Selection
@@ -26,7 +27,7 @@ Systems = Annotated[
 Added = Annotated[list[str] | None, typer.Option("--with", help="Systems beside the figure's own, as in order=mine.")]
 Backend = Annotated[
     str,
-    typer.Option("--backend", help="sim, native, or auto: native for models of this machine."),
+    typer.Option("--backend", help="Where points are served:"),
 ]
 Acceptance = Annotated[
     str | None,
@@ -45,7 +46,7 @@ NoGraphs = Annotated[bool, typer.Option("--no-graphs", help="On GPUs: launch eve
 NoOverlap = Annotated[bool, typer.Option("--no-overlap", help="On GPUs: plan a step after the one before has ended.")]
 Calibration = Annotated[
     str | None,
-    typer.Option("--calibration", help="first-principles or scaled; default: the figure's first, as list shows."),
+    typer.Option("--calibration", help="One of the figure's calibrations, as list shows; default: the first."),
 ]
 Traces = Annotated[
     Path | None, typer.Option("--traces", help="Folder of the artifact's traces, or one a paper, in place of drawn ones.")
@@ -76,6 +77,18 @@ class Asked:
     selection: Selection
     options: Options
     results: Path
+
+
+class OfFigures(TyperCommand):
+    """A command whose help names the backends that there are: loading them takes too long for any other use of it."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        from exps.run.backends import choices
+
+        for option in self.params:
+            if isinstance(option, TyperOption) and option.name == "backend":
+                option.help = f"{option.help} {choices()}"
+        super().format_options(ctx, formatter)
 
 
 def about_figures(command: Callable[..., None]) -> Callable[..., None]:

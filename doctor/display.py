@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
+from exps.report import Reporter
 from exps.run.backends.base import PACKAGES
-
-if TYPE_CHECKING:
-    from exps.report import Reporter
 
 Row = dict[str, str]
 UNKNOWN, NOTHING = "?", "-"

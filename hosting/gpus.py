@@ -25,15 +25,17 @@ QUESTIONS = (
 )
 MIB = 2**20
 
-# CUDA 12's release notes: any 12.x runs from 525.60.13 on, by minor-version compatibility; 12.4.1 ships with 550.54.14.
+# CUDA 12's release notes: any 12.x runs from 525.60.13 on, by minor-version compatibility; 12.4's own drivers are 550's.
+# NVIDIA_REQUIRE_CUDA of NVIDIA's base image: of the older branches that serve 12.x the toolkit starts it on 525 and 535 alone.
 CUDA = "CUDA 12.4"
-OLDEST_DRIVER, OWN_DRIVER = (525, 60, 13), (550, 54, 14)
+OLDEST_DRIVER, OWN_BRANCH, STARTED_BRANCHES = (525, 60, 13), 550, (525, 535)
+AT_LEAST = f"{OWN_BRANCH} or newer ({'.'.join(map(str, OLDEST_DRIVER))} at the least)"
 # The image's torch 2.6 for CUDA 12.4 is compiled up to 9.0; vLLM 0.8.5 starts at 7.0; bfloat16 products at 8.0.
 OLDEST_CAPABILITY, BFLOAT16_CAPABILITY, NEWEST_CAPABILITY = (7, 0), (8, 0), (9, 0)
 
 ADVICE = {
     "version mismatch": "restart the machine, so that it loads the driver that is installed",
-    "communicate with the NVIDIA driver": "install or load the driver, 550 or newer",
+    "communicate with the NVIDIA driver": f"install or load the driver, {AT_LEAST}",
     "Unknown Error": "restart the container that this runs in, or the machine",
     "No devices were found": "see with lspci whether this machine has an NVIDIA GPU, and run without one until then",
 }
@@ -110,13 +112,13 @@ def check_driver(driver: Driver | None) -> None:
 def driver_fault(driver: Driver | None) -> str | None:
     """The sentence that says why the CUDA image cannot run with this driver, None when it can."""
     if driver is None:
-        return f"no NVIDIA driver was found; install driver 550 or newer, or {WITHOUT}."
+        return f"no NVIDIA driver was found; install driver {AT_LEAST}, or {WITHOUT}."
     if driver.fault:
         return driver.fault
     version = _version(driver.version)
     if version and version < OLDEST_DRIVER:
-        oldest = ".".join(map(str, OLDEST_DRIVER))
-        return f"NVIDIA driver {driver.version} is older than {oldest}, which {CUDA} needs; update the driver to 550 or newer."
+        old = f"NVIDIA driver {driver.version} is older than {dotted(OLDEST_DRIVER)}, which {CUDA} needs"
+        return f"{old}; update the driver to {OWN_BRANCH} or newer."
     faults = [gpu_fault(gpu) for gpu in driver.gpus]
     return None if None in faults else next(iter(faults), None)
 
@@ -124,9 +126,12 @@ def driver_fault(driver: Driver | None) -> str | None:
 def driver_note(driver: Driver) -> str | None:
     """What is worth knowing of a driver that works."""
     version = _version(driver.version)
-    if version and OLDEST_DRIVER <= version < OWN_DRIVER:
-        return f"older than the driver of {CUDA}, which it serves by minor-version compatibility; 550 or newer is better"
-    return None
+    if not version or not OLDEST_DRIVER <= version < (OWN_BRANCH,):
+        return None
+    if version[0] in STARTED_BRANCHES:
+        return f"older than {CUDA}'s own driver, {OWN_BRANCH}, and serves it by minor-version compatibility"
+    started = " and ".join(map(str, STARTED_BRANCHES))
+    return f"NVIDIA's base image of {CUDA} starts on {started} and from {OWN_BRANCH} on, not between: update the driver"
 
 
 def gpu_fault(gpu: Gpu) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -108,6 +109,17 @@ def test_help_loads_no_heavy_package():
     assert shown.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize("command", ["run", "plot", "check"])
+def test_help_names_the_backends_that_there_are(call, command, monkeypatch):
+    from exps.run.backends import BACKENDS
+
+    mine = Mock(label="MINE, and no other's")
+    monkeypatch.setitem(BACKENDS, "mine", mine)
+    shown = " ".join(call(command, "--help")[1].split())
+    for name, backend in BACKENDS.items():
+        assert f"{name} ({backend.label})" in shown
+
+
 def test_every_option_has_a_help_text():
     from typer.main import get_command
 
@@ -127,6 +139,20 @@ def test_list(call):
     code, out, _ = call("list")
     assert code == 0
     assert "vtc/fig3" in out
+
+
+def test_list_shows_pairs_that_simulate_takes_and_one_that_it_can_compute(call, trace, tmp_path):
+    found = json.loads(call("list", "--json")[1])
+    pairs = {(row["model"], row["hardware"]): row for row in found["simulated"]}
+    assert {("llama-2-7b", "a10g"), ("llama-3.1-70b", "4xa100-80g")} <= set(pairs) and "h200" in found["hardware"]
+    for number, (model, hardware) in enumerate([*pairs, (found["models"][-1], "2xh200")]):
+        row = pairs.get((model, hardware), {"calibrations": ["first-principles"], "draft": False})
+        system = "vllm-spec-4" if row["draft"] else "vllm"
+        where = ("--model", model, "--hardware", hardware, "--calibration", row["calibrations"][-1])
+        code, _, errors = call("simulate", trace, "--system", system, *where, "--out", tmp_path / f"{number}")
+        assert code == 0, errors
+    shown = call("list")[1]
+    assert all(re.search(rf"{model} +{hardware} ", shown) for model, hardware in pairs)
 
 
 def test_doctor_changes_nothing(call, tmp_path):

@@ -224,7 +224,7 @@ def shown(found: dict[str, Any], capfd: pytest.CaptureFixture[str]) -> str:
 def test_the_tables_tell_what_was_found(on, capfd):
     text = shown(on(smi("535.104.05"), Found(**{**vars(DOCKER), "container": "kit", "images": ("cpu",)})), capfd)
     for words in (
-        "NVIDIA 535.104.05; serves CUDA up to 12.4; older than the driver of CUDA 12.4",
+        "NVIDIA 535.104.05; serves CUDA up to 12.4; older than CUDA 12.4's own driver, 550",
         "docker 28.2.2; gives GPUs to containers; builds with BuildKit; the container kit runs",
         f"0 {A100} 10.3 of 80.0 GiB python3, serving (pid 4242, 10.2 GiB) 8.0 usable",
         f"1 {A100} ? of 80.0 GiB -",

@@ -15,6 +15,7 @@ import polars as pl
 from joblib import Parallel, delayed
 
 from engine.system import parse_system
+from exps.metrics.statuses import FINISHED
 from exps.papers.exfairs.setup import BATCHING, BOUNDED_SEQUENCES, HARDWARE, MODEL, SEATS
 from exps.run.serving import Setup
 from exps.run.simulation import simulate
@@ -72,7 +73,7 @@ def run(median: float, seats: int, name: str, seed: int) -> Run:
     policies = {BATCHING: {"max_sequences": seats}}
     setup = Setup(parse_system(f"order=fcfs,batch={BATCHING}"), MODEL, HARDWARE, "first-principles", seed, policies=policies)
     requests = simulate(sent, setup).requests.with_columns(e2e_s=pl.col("finished_s") - pl.col("arrival_s"))
-    answered = requests.filter(pl.col("status") == "finished")
+    answered = requests.filter(FINISHED)
     short = requests.filter(pl.col("category") == "short")
     in_time = (short["status"] == "finished") & (short["e2e_s"] <= short["slo_s"])
     means = dict(answered.group_by("category").agg(pl.col("e2e_s").mean()).rows())

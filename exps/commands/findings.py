@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,19 +22,36 @@ from exps.run.records import storage
 from hosting.machine import cores
 
 Found = TypeVar("Found")
+KEYS: Mapping[str, Callable[[Point], str]] = {
+    "model": lambda point: point.platform.name,
+    "setting": lambda point: point.platform.setting.name,
+    "system": lambda point: point.system,
+}
+"""The columns by which rows of the metrics tell their points."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What the complete points of a plan say; ``judged`` are the metrics without added systems, ``numbers`` a row a point
+    """What the complete ``points`` of a plan say; ``judged`` are the metrics without added systems, ``numbers`` a row a point
     where systems were added."""
 
     plan: Plan
+    points: Sequence[Point]
     metrics: pl.DataFrame
     judged: pl.DataFrame
     numbers: pl.DataFrame | None
     judgements: list[Judgement]
-    caption: str
+
+    @property
+    def caption(self) -> str:
+        return provenance(self.plan.options, self.points)
+
+    def caption_of(self, rows: pl.DataFrame) -> str:
+        """Of a picture that shows these rows of the metrics."""
+        told = {name: key for name, key in KEYS.items() if name in rows.columns}
+        shown = set(rows.select(*told).iter_rows())
+        points = [point for point in self.points if tuple(key(point) for key in told.values()) in shown]
+        return provenance(self.plan.options, points)
 
 
 def each(work: Callable[[Plan], Found], plans: Sequence[Plan]) -> Iterator[Found]:
@@ -61,7 +78,7 @@ def find(plan: Plan) -> Findings:
     judged = judged_metrics(figure, plan.selection, records, metrics)
     judgements = judge(figure.claims, judged, coverage(figure, points, plan.options), plan.options.quick)
     numbers = table_of(metrics, figure.sweep.axis) if plan.selection.added else None
-    return Findings(plan, metrics, judged, numbers, judgements, provenance(plan.options, points))
+    return Findings(plan, points, metrics, judged, numbers, judgements)
 
 
 def coverage(figure: Figure, points: Sequence[Point], options: Options) -> dict[Platform, tuple[int, int]]:
@@ -121,4 +138,4 @@ def draw(findings: Findings) -> list[Path]:
     suffix = "-".join(filter(None, (variant(plan.options), part_name(plan.figure, plan.selection))))
     with storage(plan.root):
         folder.mkdir(parents=True, exist_ok=True)
-        return plan.figure.draw(findings.metrics, findings.caption, folder, suffix)
+        return plan.figure.draw(findings.metrics, findings.caption_of, folder, suffix)

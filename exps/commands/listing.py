@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from engine.executors.simulated.profiles import accelerators, load_deployment, models, pairs
 from exps.papers.registry import FIGURES, system_names
 from exps.report import Reporter
 from exps.run.backends import BACKENDS
@@ -14,10 +15,20 @@ from hosting.machine import cores
 
 
 def listing() -> dict[str, Any]:
-    """The figures with their models, systems, points, minutes on this machine and megabytes; and all systems."""
-    workers = cores()
+    """The figures with their models, systems, points, minutes on this machine and megabytes; all systems; and on which
+    models and hardware a trace can be simulated."""
+    return {
+        "figures": _figures(cores()),
+        "systems": system_names(),
+        "simulated": _simulated(),
+        "models": models(),
+        "hardware": accelerators(),
+    }
+
+
+def _figures(workers: int) -> list[dict[str, Any]]:
     able = [backend for backend in BACKENDS.values() if backend.hindrance(None) is None]
-    figures = [
+    return [
         {
             "figure": figure.id,
             "title": figure.title,
@@ -33,28 +44,50 @@ def listing() -> dict[str, Any]:
         }
         for figure in FIGURES.values()
     ]
-    return {"figures": figures, "systems": system_names()}
+
+
+def _simulated() -> list[dict[str, Any]]:
+    """The pairs of which more is known than first principles; ``draft``: a system may speculate."""
+    found = [(model, hardware, load_deployment(model, hardware)) for model, hardware in pairs()]
+    return [
+        {"model": model, "hardware": hardware, "calibrations": list(known.calibrations), "draft": known.draft is not None}
+        for model, hardware, known in found
+    ]
 
 
 def show(report: Reporter, found: dict[str, Any], as_json: bool) -> None:
-    """The listing as a table, or as JSON."""
+    """The listing as tables, or as JSON."""
     if as_json:
         report.json(found)
         return
-    rows = [
-        {
-            "figure": row["figure"],
-            "title": row["title"],
-            "models": ", ".join(row["models"]),
-            "settings": ", ".join(row["settings"]),
-            "points": row["points"],
-            "cost": f"uses {row['points_of']}" if row["points_of"] else f"{row['minutes']} min, {row['disk_mb']} MB",
-            "calibrations": ", ".join(row["calibrations"]),
-            "runs here on": ", ".join(row["backends"]),
-        }
-        for row in found["figures"]
-    ]
     caption = f"Points and minutes are those of the paper's own models, simulated on the {cores()} cores here."
-    report.frame("Figures", pl.DataFrame(rows), caption)
+    report.frame("Figures", pl.DataFrame([_figure_row(row) for row in found["figures"]]), caption)
+    report.frame("Models and hardware, for simulate", pl.DataFrame([_pair_row(row) for row in found["simulated"]]))
+    report.say(
+        f"Any other pair is simulated from first principles and without speculation: {', '.join(found['models'])},"
+        f" on as many of {', '.join(found['hardware'])} as hold the model, four being 4x{found['hardware'][0]}."
+    )
     systems = ", ".join(found["systems"])
     report.say(f"Systems, for any figure: {systems}; or a composition, as in order=vtc,spec=adaserve.")
+
+
+def _figure_row(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "figure": row["figure"],
+        "title": row["title"],
+        "models": ", ".join(row["models"]),
+        "settings": ", ".join(row["settings"]),
+        "points": row["points"],
+        "cost": f"uses {row['points_of']}" if row["points_of"] else f"{row['minutes']} min, {row['disk_mb']} MB",
+        "calibrations": ", ".join(row["calibrations"]),
+        "runs here on": ", ".join(row["backends"]),
+    }
+
+
+def _pair_row(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "--model": row["model"],
+        "--hardware": row["hardware"],
+        "calibrations": ", ".join(row["calibrations"]),
+        "speculation": "yes" if row["draft"] else "no draft model",
+    }

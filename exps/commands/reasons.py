@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from exps.metrics.starvation import REFUSED
+from exps.metrics.statuses import REFUSED
 
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 NUMBERED = re.compile(r"(?<=\binteraction )\d+|(?<=\brequest )\d+")

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from exps.figures.claims import Claim
+from exps.figures.pictures import Draw
 from hosting.device import Device
 
 
@@ -139,7 +140,8 @@ class Figure:
     ``settings``: what it fixes, each run on every platform.
     ``timetable(platform, x, options)`` makes the workload of a point, the same for every system.
     ``measure(records)`` turns complete points into the metrics frame that ``claims`` judge.
-    ``draw(metrics, caption, folder, suffix)`` writes folder/figN-suffix.pdf and .png and returns their paths.
+    ``draw(metrics, caption, folder, suffix)`` writes folder/figN-suffix.pdf and .png, each with the ``caption`` of the
+    rows that it shows, and returns their paths.
     ``deviation(metrics)``, where values are published, tells how far ours are from them (exps.figures.deviation).
     ``point_seconds`` and ``point_bytes`` are what a point costs on one core and on disk.
     ``has_traces``: the paper's artifact ships its workload. ``points_of``: the figure whose points this one draws from.
@@ -158,7 +160,7 @@ class Figure:
     calibrations: tuple[str, ...]
     timetable: Callable[[Platform, float, Options], pl.DataFrame]
     measure: Callable[[Sequence[Record]], pl.DataFrame]
-    draw: Callable[[pl.DataFrame, str, Path, str], list[Path]]
+    draw: Draw
     claims: tuple[Claim, ...] = ()
     deviation: Callable[[pl.DataFrame], pl.DataFrame] | None = None
     point_seconds: float = 1.0

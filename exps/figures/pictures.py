@@ -11,7 +11,9 @@ import polars as pl
 
 from plots.axes import Axis, Bound, Panels
 
-Draw = Callable[[pl.DataFrame, str, Path, str], list[Path]]
+Caption = Callable[[pl.DataFrame], str]
+"""What a picture of these rows says below."""
+Draw = Callable[[pl.DataFrame, Caption, Path, str], list[Path]]
 Rows = Callable[[pl.DataFrame], pl.DataFrame]
 TIME = Axis("time_s", "Time (s)", (0, None))
 
@@ -49,20 +51,21 @@ class Curves:
     bounds: Callable[[pl.DataFrame], Sequence[Bound]] = _none
     by_setting: bool = False
 
-    def draw(self, metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+    def draw(self, metrics: pl.DataFrame, caption: Caption, folder: Path, suffix: str) -> list[Path]:
         """Write folder/stem-suffix.pdf and .png."""
         from plots.curves import curves
 
         paths: list[Path] = []
         for stem, part in _pictures(self, metrics):
-            rows = self.rows(part if self.metric is None else part.filter(metric=self.metric))
+            drawn = part if self.metric is None else part.filter(metric=self.metric)
+            rows = self.rows(drawn)
             panels = self.panels
             if isinstance(panels, str):
                 names = rows[panels].unique(maintain_order=True)
                 panels = Panels(panels, {name: self.labels.get(name, name) for name in names})
             paths += curves(rows, self.published(part), x=self.x, y=self.y, path=folder / f"{stem}-{suffix}",
                             series=self.series, panels=panels, bounds=self.bounds(part), labels=self.labels,
-                            footer=caption)
+                            footer=caption(drawn))
         return paths
 
 
@@ -82,7 +85,7 @@ class Bars:
     symlog: bool = False
     by_setting: bool = False
 
-    def draw(self, metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+    def draw(self, metrics: pl.DataFrame, caption: Caption, folder: Path, suffix: str) -> list[Path]:
         """Write folder/stem-suffix.pdf and .png."""
         from plots.groups import grouped_bars
 
@@ -91,7 +94,7 @@ class Bars:
             rows = self.rows(part)
             there = {panel: label for panel, label in self.panels.items() if panel in set(rows["panel"])}
             paths += grouped_bars(rows, self.published(part), panels=there, labels=self.labels, x=self.x,
-                                  path=folder / f"{stem}-{suffix}", symlog=self.symlog, footer=caption)
+                                  path=folder / f"{stem}-{suffix}", symlog=self.symlog, footer=caption(part))
         return paths
 
 

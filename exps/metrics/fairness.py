@@ -11,7 +11,8 @@ from exps.metrics.isolation import isolation, isolation_counting_refused
 from exps.metrics.jain import jain
 from exps.metrics.rounds import with_experience
 from exps.metrics.service import clients_of, delivered, largest_difference, response_intervals
-from exps.metrics.starvation import REFUSED, starvation_s
+from exps.metrics.starvation import starvation_s
+from exps.metrics.statuses import FINISHED, REFUSED
 
 
 def fairness(requests: pl.DataFrame) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def fairness(requests: pl.DataFrame) -> dict[str, Any]:
         "isolation": isolation(requests),
         "starvation_s": starvation_s(requests)["starvation_s"].max(),
         "refused_pct": 100.0 * float(requests.select(REFUSED.mean()).item()),
-        "jain_finished": jain(requests.group_by("client").agg((pl.col("status") == "finished").mean())["status"].to_numpy()),
+        "jain_finished": jain(requests.group_by("client").agg(FINISHED.mean())["status"].to_numpy()),
         "isolation_counting_refused": isolation_counting_refused(requests),
         "starvation_counting_refused_s": starvation_s(requests, count_refused=True)["starvation_s"].max(),
         "violations_pct": None if violated is None else 100.0 * float(violated),  # type: ignore[arg-type]

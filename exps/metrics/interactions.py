@@ -26,9 +26,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from exps.metrics.statuses import FINISHED, REFUSED
+
 BY_CLIENT, BY_NUMBER = "client", "number"
-ABORTED = pl.col("status").is_in(["rejected", "aborted"])
-FINISHED = pl.col("status") == "finished"
 COUNTS = ("aborted_requests", "aborted_interactions", "partly_served", "throttled_clients", "wasted_prompt_tokens")
 OF_A_CLIENT = ("sent_requests", "aborted_requests", "aborted_interactions", "wasted_prompt_tokens")
 WSC_CLASSES = ("0", "(0, 1]", "> 1")
@@ -141,5 +141,5 @@ def _marked(requests: pl.DataFrame, keyed_by: str) -> pl.DataFrame:
     own = pl.when(pl.col("interaction").is_null()).then(pl.int_range(pl.len()))
     client = pl.col("client") if keyed_by == BY_CLIENT else pl.lit("")
     key = pl.struct(client.alias("of"), pl.col("interaction"), own.alias("alone"))
-    marked = requests.with_columns(key=key, aborted=ABORTED)
+    marked = requests.with_columns(key=key, aborted=REFUSED)
     return marked.with_columns(hit=pl.col("aborted").any().over("key"))

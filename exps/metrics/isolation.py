@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from exps.metrics.service import response_intervals
-from exps.metrics.starvation import REFUSED
+from exps.metrics.statuses import REFUSED, last_end_s
 
 
 def modest_clients(requests: pl.DataFrame) -> list[str]:
@@ -28,8 +28,7 @@ def isolation_counting_refused(requests: pl.DataFrame) -> float | None:
 
     So a client whose requests are turned away neither waits for nothing nor seems to ask for little.
     """
-    end_s = requests.select(pl.max_horizontal(pl.col("finished_s").max(), pl.col("arrival_s").max())).item()
-    first_s = pl.when(REFUSED).then(pl.lit(end_s)).otherwise(pl.col("first_token_s"))
+    first_s = pl.when(REFUSED).then(pl.lit(last_end_s(requests))).otherwise(pl.col("first_token_s"))
     asked = requests.group_by("client").agg(pl.col("prompt_tokens").sum())
     modest = asked.filter(pl.col("prompt_tokens") < pl.col("prompt_tokens").mean())["client"]
     return _isolation(requests.with_columns(first_token_s=first_s), list(modest))

@@ -27,22 +27,23 @@ from typing import Any
 
 import polars as pl
 
+from exps.metrics.statuses import FINISHED
+
 LATENCIES = ("ttft_s", "tpot_s", "e2e_s")
 STATUSES = ("finished", "rejected", "aborted", "failed", "unfinished")
 
 
 def with_latencies(requests: pl.DataFrame) -> pl.DataFrame:
     """The records with ttft_s, tpot_s, e2e_s (null where undefined) and attained (null without an SLO)."""
-    finished = pl.col("status") == "finished"
     gaps = pl.col("output_tokens") - 1
     decode_s = pl.col("finished_s") - pl.col("first_token_s")
     return requests.with_columns(
         ttft_s=pl.col("first_token_s") - pl.col("arrival_s"),
-        tpot_s=pl.when(finished).then(pl.when(gaps > 0).then(decode_s / gaps).otherwise(0.0)),
-        e2e_s=pl.when(finished).then(pl.col("finished_s") - pl.col("arrival_s")),
+        tpot_s=pl.when(FINISHED).then(pl.when(gaps > 0).then(decode_s / gaps).otherwise(0.0)),
+        e2e_s=pl.when(FINISHED).then(pl.col("finished_s") - pl.col("arrival_s")),
     ).with_columns(
         attained=pl.when(pl.col("slo_tpot_s").is_not_null()).then(
-            (finished & (pl.col("tpot_s") <= pl.col("slo_tpot_s"))).fill_null(False)
+            (FINISHED & (pl.col("tpot_s") <= pl.col("slo_tpot_s"))).fill_null(False)
         )
     )
 
@@ -60,12 +61,11 @@ def summarize_by_client(requests: pl.DataFrame) -> pl.DataFrame:
 
 def span_s(requests: pl.DataFrame) -> float | None:
     """Seconds from the first arrival to the last finish; None when nothing finished."""
-    last = requests.filter(pl.col("status") == "finished")["finished_s"].max()
+    last = requests.filter(FINISHED)["finished_s"].max()
     return None if last is None else float(last) - float(requests["arrival_s"].min())  # type: ignore[arg-type]
 
 
 def _metrics(span: float | None) -> dict[str, pl.Expr]:
-    finished = pl.col("status") == "finished"
     output = pl.col("output_tokens")
     verified = pl.col("steps") > 0
     has_slo = pl.col("attained").is_not_null().any()
@@ -81,9 +81,9 @@ def _metrics(span: float | None) -> dict[str, pl.Expr]:
         "preemptions": pl.col("preemptions").sum(),
         "attainment_pct": 100.0 * pl.col("attained").mean(),
         "goodput_tokens_per_s": pl.when(has_slo).then(_rate(output.filter(pl.col("attained")).sum(), span)),
-        "requests_per_s": _rate(finished.sum(), span),
-        "tokens_per_s": _rate((pl.col("prompt_tokens") + output).filter(finished).sum(), span),
-        "output_tokens_per_s": _rate(output.filter(finished).sum(), span),
+        "requests_per_s": _rate(FINISHED.sum(), span),
+        "tokens_per_s": _rate((pl.col("prompt_tokens") + output).filter(FINISHED).sum(), span),
+        "output_tokens_per_s": _rate(output.filter(FINISHED).sum(), span),
         **latencies,
         "mean_tokens_per_verification": _ratio((output - 1).filter(verified).sum(), pl.col("steps").sum()),
         "acceptance_pct": 100.0 * _ratio(pl.col("accepted_tokens").sum(), pl.col("drafted_tokens").sum()),

@@ -24,7 +24,8 @@ from __future__ import annotations
 
 import polars as pl
 
-FINISHED = pl.col("status") == "finished"
+from exps.metrics.statuses import FINISHED
+
 SERVICE = pl.col("prompt_tokens") + 2 * pl.col("output_tokens")
 
 

@@ -16,11 +16,12 @@ import polars as pl
 
 from exps.metrics.delivery import Array, curves
 from exps.metrics.envelope import envelopes
+from exps.metrics.statuses import FINISHED
 
 
 def response_intervals(requests: pl.DataFrame, w_p: float = 1.0, w_q: float = 2.0) -> pl.DataFrame:
     """One row a finished request: client, start_s, end_s, service = w_p prompt + w_q output tokens."""
-    return requests.filter(pl.col("status") == "finished").select(
+    return requests.filter(FINISHED).select(
         "client",
         start_s=pl.col("first_token_s"),
         end_s=pl.col("finished_s"),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-REFUSED = pl.col("status").is_in(("rejected", "aborted"))
-"""Turned away at their arrival, given up by the policy, or by a client that lost patience."""
+from exps.metrics.statuses import REFUSED, last_end_s
 
 
 def starvation_s(requests: pl.DataFrame, count_refused: bool = False) -> pl.DataFrame:
@@ -17,7 +16,7 @@ def starvation_s(requests: pl.DataFrame, count_refused: bool = False) -> pl.Data
     d, the k-th request ends the stretch d_k - max(min of a_j for j >= k, max of f_j for j < k), a being arrivals and f
     ends.
     """
-    end_s = requests.select(pl.max_horizontal(pl.col("finished_s").max(), pl.col("arrival_s").max())).item()
+    end_s = last_end_s(requests)
     waits = pl.col("admitted_s").is_not_null() | (pl.col("status") == "unfinished")
     never = REFUSED & pl.col("admitted_s").is_null()
     seen = requests.with_columns(finished_s=pl.when(never).then(None).otherwise(pl.col("finished_s")))

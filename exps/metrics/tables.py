@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from exps.metrics.service import clients_of, service_rate
+from exps.metrics.statuses import FINISHED
 
 Array = npt.NDArray[np.floating[Any]]
 WARM_UP_S, WINDOW_S, TICKS = 30.0, 60.0, 19
@@ -44,7 +45,7 @@ def service_differences(
     artifact leaves ``asked`` linear whatever the cost. Windows of 60 s begin at 19 ticks 28.5 s apart, from 28.5 s on.
     ``total_s``: until the last answer.
     """
-    served = requests.filter(pl.col("status") == "finished")
+    served = requests.filter(FINISHED)
     clients = clients_of(served)
     p, q = pl.col("prompt_tokens"), pl.col("output_tokens")
     spread = served.select("client", start_s="first_token_s", end_s="finished_s", service=cost(p, q).cast(pl.Float64))

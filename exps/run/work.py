@@ -8,15 +8,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from engine.errors import PolicyError
-
-if TYPE_CHECKING:
-
-    from exps.run.serving import Setup
+from exps.run.serving import Setup
 
 
 @dataclass(frozen=True)

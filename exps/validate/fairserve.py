@@ -12,6 +12,7 @@ from joblib import Parallel, delayed
 
 from engine.executors.simulated.profiles import load_deployment
 from exps.metrics.interactions import aborts
+from exps.metrics.statuses import FINISHED
 from exps.papers.fairserve.recordings import FairServeRun, read_recordings
 from exps.papers.fairserve.replay import replay
 from exps.papers.fairserve.server import HARDWARE, MODEL, READS_PER_WAIT
@@ -55,7 +56,7 @@ class FairServeCheck:
 
 def measure(run: FairServeRun) -> Measures:
     """The measures of a run, recorded or replayed."""
-    served = run.requests.filter(pl.col("status") == "finished")
+    served = run.requests.filter(FINISHED)
     counts = aborts(run.requests)
     return {
         **{name: float(counts[name]) for name in MEASURES if name in counts},

@@ -11,6 +11,7 @@ from joblib import Parallel, delayed
 from engine.executors.simulated.profiles import Deployment, load_deployment
 from exps.metrics.requests import summarize, summarize_by_client
 from exps.metrics.service import largest_difference, response_intervals
+from exps.metrics.statuses import FINISHED
 from exps.recorded.perturb import perturbed_cold_start, perturbed_deployment, perturbed_timetable
 from exps.recorded.recordings import Environment, Recording
 from exps.recorded.replay import replay
@@ -60,7 +61,7 @@ def measure(run: Recording) -> Measures:
     """The measures of a run, recorded or replayed, by the same formulas."""
     records = run.records()
     clients = summarize_by_client(records)
-    served = records.filter(pl.col("status") == "finished").height
+    served = records.filter(FINISHED).height
     return Measures(
         served=served,
         turned_away=records.height - served,

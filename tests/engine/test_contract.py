@@ -54,6 +54,34 @@ class CountsClients(FCFS):
         return len({request.client for request in self._line})
 
 
+class CountsNobody(FCFS):
+    def __len__(self):
+        return 0
+
+
+class GivesUpTheFirst(FCFS):
+    """Drops the first request as it comes, and forgets of it if it is withdrawn before it was asked."""
+
+    given_up = ()
+
+    def on_arrival(self, request, now):
+        reason = super().on_arrival(request, now)
+        if request.id == 0:
+            self._line.remove(request)
+            self.given_up = [(request, "the first")]
+        return reason
+
+    def withdraw(self, request, now):
+        if self.given_up:
+            self.given_up = ()
+        else:
+            super().withdraw(request, now)
+
+    def take_dropped(self):
+        dropped, self.given_up = self.given_up, ()
+        return dropped
+
+
 class ChangesItsMind(FCFS):
     def next(self, now):
         self._line.rotate()
@@ -191,7 +219,7 @@ def broken(policy: type[Ordering] | type[Batching] | type[Speculation]) -> str:
         (ServesWhatItDropped, "__len__", "counts 2 waiting requests where 1 wait after take_dropped"),
         (CountsClients, "__len__", r"counts \d waiting requests where \d wait"),
         (ChangesItsMind, "next", "and, asked again,"),
-        (LosesAPreempted, "__len__", r"counts \d waiting requests where \d wait after take_dropped"),
+        (LosesAPreempted, "__len__", r"counts \d waiting requests where \d wait after requeue"),
         (NamesAStranger, "victim", "named request 99 of client a"),
         (PlansNothing, "plan", "planned a step without a token"),
         (Deaf, "plan", "plans no step|admits nobody"),
@@ -217,6 +245,22 @@ def test_a_broken_contract_names_policy_hook_and_place(policy, hook, what, monke
     sentence = broken(policy)
     assert policy.__name__ in sentence and re.search(what, sentence) and re.search(hook, sentence)
     assert re.search(r"\([\w/.]+\.py, line \d+\)", sentence) and sentence.endswith("type the same command again.")
+
+
+def test_a_wrong_count_is_found_where_nobody_has_to_wait() -> None:
+    with pytest.raises(ContractError, match="counts 0 waiting requests where 1 wait after on_arrival"):
+        serve(crowd()[:1], VLLM(), CountsNobody(), pool_tokens=2_000)
+
+
+@pytest.mark.parametrize("withdrawn", [False, True])
+def test_what_is_given_up_need_not_be_counted(withdrawn: bool) -> None:
+    ordering, requests = watched_ordering(GivesUpTheFirst()), crowd()[:2]
+    for request in requests:
+        ordering.on_arrival(request, 0.0)
+    if withdrawn:
+        ordering.withdraw(requests[0], 0.0)
+    assert list(ordering.take_dropped()) == ([] if withdrawn else [(requests[0], "the first")])
+    assert len(ordering) == 1
 
 
 def test_what_comes_with_the_kit_is_what_the_registries_hold() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -10,7 +11,22 @@ from pathlib import Path
 import pytest
 
 from engine.errors import InputError
-from hosting.gpus import Driver, Gpu, Process, check_driver, driver_note, find_driver, gpu_fault, gpu_note
+from hosting.gpus import (
+    NEWEST_CAPABILITY,
+    OLDEST_CAPABILITY,
+    OLDEST_DRIVER,
+    OWN_BRANCH,
+    STARTED_BRANCHES,
+    Driver,
+    Gpu,
+    Process,
+    check_driver,
+    dotted,
+    driver_note,
+    find_driver,
+    gpu_fault,
+    gpu_note,
+)
 from tests.hosting.smi import A100, MISMATCH, NO_DEVICES, put_smi, smi
 
 GIB = 2**30
@@ -72,8 +88,8 @@ def test_a_driver_too_old_for_the_image_is_refused_with_what_would_make_it(find)
     [
         ("525.60.12", True, False),
         ("525.60.13", False, True),
-        ("550.54.13", False, True),
-        ("550.54.14", False, False),
+        ("535.183.01", False, True),
+        ("550.40.07", False, False),
         ("580.65", False, False),
         ("[N/A]", False, False),
     ],
@@ -85,6 +101,19 @@ def test_drivers_between_the_limits_serve_by_compatibility(version, refused, not
         refusal(driver)
     else:
         check_driver(driver)
+
+
+def test_a_branch_on_which_the_base_image_does_not_start_is_noted():
+    assert "starts on 525 and 535 and from 550 on" in (driver_note(Driver("545.23.08", "12.3", ())) or "")
+
+
+def test_the_page_says_what_the_doctor_says():
+    page = (Path(__file__).parents[2] / "docs" / "containers.md").read_text(encoding="utf-8")
+    branches = ((branch,) for branch in (OWN_BRANCH, *STARTED_BRANCHES))
+    versions = (OLDEST_DRIVER, OLDEST_CAPABILITY, NEWEST_CAPABILITY, *branches)
+    for version in map(dotted, versions):
+        assert re.search(rf"\b{re.escape(version)}\b", page), version
+    assert f"install driver {OWN_BRANCH} or newer ({dotted(OLDEST_DRIVER)} at the least)" in refusal(None)
 
 
 def test_a_driver_that_fails_is_quoted_with_advice(find):

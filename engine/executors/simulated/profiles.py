@@ -160,7 +160,21 @@ def _load(folder: str, kind: str, name: str, measured: Path | None) -> dict[str,
 
 def models() -> list[str]:
     """Names of the models that have a profile."""
-    return sorted(path.stem for path in (ROOT / "models").glob("*.toml"))
+    return _names("models")
+
+
+def accelerators() -> list[str]:
+    """Names of the hardware that has a profile."""
+    return _names("hardware")
+
+
+def pairs() -> list[tuple[str, str]]:
+    """The models and the hardware that were measured or fitted together, of which more is known than the roofline."""
+    return [(model, hardware) for model, _, hardware in (name.partition("@") for name in _names(*FACTS))]
+
+
+def _names(*folders: str) -> list[str]:
+    return sorted({path.stem for folder in folders for path in (ROOT / folder).glob("*.toml")})
 
 
 def load_model(name: str, measured: Path | None = None) -> Model:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
-from exps.figures.figure import Figure, Options, Platform, Sweep
-from exps.papers.exfairs.measures import sweep_measure
-from exps.papers.exfairs.setup import BASELINES, PLACES, SETTINGS, TESTBED, VARIANTS, scenario_timetable
+from exps.figures.pictures import Caption
+from exps.papers.exfairs.setup import BASELINES, SETTINGS, VARIANTS
 from exps.papers.exfairs.sweep_claims import ABLATION_CLAIMS
+from exps.papers.exfairs.sweeps import sweep_figure
 
 SHOWN = {"violation_share": "Share violated", "jain_experience": "Jain's index of experience"}
 
 
-def timetable(platform: Platform, load: float, options: Options) -> pl.DataFrame:
-    """The scenario of the platform's name."""
-    return scenario_timetable(PLACES[platform.setting.name], options, load)
-
-
-def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+def draw(metrics: pl.DataFrame, caption: Caption, folder: Path, suffix: str) -> list[Path]:
     """Two rows of bars, a column a place: the share violated, and Jain's index."""
     from exps.papers.exfairs.pictures import system_strokes
     from plots.sheets import Bars, bar_sheet
@@ -41,23 +37,14 @@ def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list
             names={system: stroke.label or system for system, stroke in strokes.items()},
             colours={system: stroke.colour for system, stroke in strokes.items()},
             path=folder / f"ablation-{suffix}",
-            footer=caption,
+            footer=caption(metrics),
         )
     )
 
 
-ABLATION = Figure(
-    id="exfairs/ablation",
-    title="Which of ExFairS's choices decide",
-    platforms=(TESTBED,),
-    settings=SETTINGS,
-    systems=(*VARIANTS, *BASELINES),
-    sweep=Sweep("load", dict.fromkeys(PLACES, (1.0,))),
-    calibrations=("first-principles",),
-    timetable=timetable,
-    measure=sweep_measure,
+ABLATION = replace(
+    sweep_figure(
+        "ablation", "Which of ExFairS's choices decide", "load", (1.0,), (*VARIANTS, *BASELINES), ABLATION_CLAIMS
+    ),
     draw=draw,
-    claims=ABLATION_CLAIMS,
-    point_seconds=0.25,
-    point_bytes=120_000,
 )

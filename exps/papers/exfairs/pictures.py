@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from exps.figures.pictures import Caption
 from exps.papers.exfairs.setup import (
     CONTINUOUS,
     EXFAIRS,
@@ -78,7 +79,7 @@ COMPARED = (
 ROUND = Axis("round", "Round")
 
 
-def draw_scenario(metrics: pl.DataFrame, name: str, caption: str, folder: Path, suffix: str) -> list[Path]:
+def draw_scenario(metrics: pl.DataFrame, name: str, caption: Caption, folder: Path, suffix: str) -> list[Path]:
     """All sheets of one scenario ``name``: those by client are of the first system that exchanges, or of the first one."""
     systems = metrics["system"].unique(maintain_order=True).to_list()
     shown = next((system for system in (EXFAIRS, CONTINUOUS) if system in systems), systems[0])
@@ -87,15 +88,15 @@ def draw_scenario(metrics: pl.DataFrame, name: str, caption: str, folder: Path, 
     title = f"{name}, {TITLES.get(shown, shown)}, rounds of {PERIOD_S:.0f} s"
     strokes, entries = client_strokes(of_clients)
     performance = line_sheet(of_clients, PERFORMANCE, columns=2, x=ROUND, series="client", strokes=strokes, title=title,
-                             path=folder / f"{name}-performance-{suffix}", footer=caption, entries=entries)
+                             path=folder / f"{name}-performance-{suffix}", footer=caption(of_clients), entries=entries)
     fairness = _draw_fairness(over_rounds.filter(system=shown), title, caption, folder / f"{name}-fairness-{suffix}")
     aggregated = line_sheet(over_rounds.filter(pl.col("client").is_null()), AGGREGATED, columns=2, x=ROUND, series="system",
-                            strokes=system_strokes(systems), title=f"{name}, all clients", footer=caption,
+                            strokes=system_strokes(systems), title=f"{name}, all clients", footer=caption(metrics),
                             path=folder / f"{name}-aggregated-{suffix}")
     return [*performance, *fairness, *aggregated, *draw_comparison(metrics, name, caption, folder, suffix)]
 
 
-def draw_comparison(metrics: pl.DataFrame, name: str, caption: str, folder: Path, suffix: str) -> tuple[Path, Path]:
+def draw_comparison(metrics: pl.DataFrame, name: str, caption: Caption, folder: Path, suffix: str) -> tuple[Path, Path]:
     """The strategies beside one another, over whole runs."""
     rows = metrics.filter(pl.col("client").is_null() & pl.col("round").is_null())
     strokes = system_strokes(rows["system"].to_list())
@@ -108,7 +109,7 @@ def draw_comparison(metrics: pl.DataFrame, name: str, caption: str, folder: Path
         colours={system: stroke.colour for system, stroke in strokes.items()},
         title=name,
         path=folder / f"{name}-comparison-{suffix}",
-        footer=caption,
+        footer=caption(rows),
     )
 
 
@@ -137,7 +138,7 @@ def client_strokes(rows: pl.DataFrame) -> tuple[dict[str, Stroke], list[Stroke]]
     return strokes, [] if few else [Stroke(GREY, f"{count} {kind} clients", KINDS[kind][0]) for kind, count in counts.items()]
 
 
-def _draw_fairness(rows: pl.DataFrame, title: str, caption: str, path: Path) -> tuple[Path, Path]:
+def _draw_fairness(rows: pl.DataFrame, title: str, caption: Caption, path: Path) -> tuple[Path, Path]:
     """Ratio and credit of each client, and the indices, in one column: series are clients and indices alike."""
     clients = rows.drop_nulls("client")
     strokes, entries = client_strokes(clients)
@@ -149,4 +150,4 @@ def _draw_fairness(rows: pl.DataFrame, title: str, caption: str, path: Path) -> 
     both = pl.concat([clients.select("round", "client", "fairness_ratio", "credit"), indices], how="diagonal")
     panels = (FAIRNESS[0], Axis("index", "Jain's index", SHARE), FAIRNESS[1])
     return line_sheet(both, panels, columns=1, x=ROUND, series="client", strokes={**strokes, **INDICES}, title=title,
-                      path=path, footer=caption, entries=entries)
+                      path=path, footer=caption(rows), entries=entries)

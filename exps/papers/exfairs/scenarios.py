@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from exps.figures.figure import Figure, Options, Platform, Sweep
+from exps.figures.pictures import Caption
 from exps.papers.exfairs.claims import scenario_claims
 from exps.papers.exfairs.measures import measure
 from exps.papers.exfairs.setup import BY_SEATS, SYSTEMS, TESTBED, scenario_timetable
@@ -20,7 +21,7 @@ def _figure(generation: str, title: str, count: int) -> Figure:
     def timetable(platform: Platform, number: float, options: Options) -> pl.DataFrame:
         return scenario_timetable(f"{generation}-{number:g}", options)
 
-    def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+    def draw(metrics: pl.DataFrame, caption: Caption, folder: Path, suffix: str) -> list[Path]:
         """All sheets of the first scenario that was run in each setting, and of the others the comparison."""
         from exps.papers.exfairs.pictures import draw_comparison, draw_scenario
 

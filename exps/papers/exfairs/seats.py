@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from exps.figures.figure import Figure, Options, Platform, Setting, Sweep
+from exps.figures.pictures import Caption
 from exps.papers.exfairs.measures import sweep_measure
 from exps.papers.exfairs.setup import (
     BATCHING,
@@ -41,7 +42,7 @@ def policies(seats: float) -> Mapping[str, Mapping[str, Any]]:
     return {BATCHING: {"max_sequences": int(seats)}}
 
 
-def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+def draw(metrics: pl.DataFrame, caption: Caption, folder: Path, suffix: str) -> list[Path]:
     """Above the wait for a seat, below the share violated; a column a scenario."""
     from exps.papers.exfairs.pictures import SHARE, system_strokes
     from plots.sheets import line_sheet
@@ -65,7 +66,7 @@ def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list
             strokes=system_strokes(metrics["system"].unique(maintain_order=True).to_list()),
             path=folder / f"seats-{suffix}",
             title="Where nobody waits for a seat all orders are alike",
-            footer=caption,
+            footer=caption(metrics),
             whole=False,
         )
     )

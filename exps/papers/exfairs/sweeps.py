@@ -10,6 +10,7 @@ import polars as pl
 
 from exps.figures.claims import Claim
 from exps.figures.figure import Figure, Options, Platform, Sweep
+from exps.figures.pictures import Caption
 from exps.papers.exfairs.measures import sweep_measure
 from exps.papers.exfairs.setup import (
     CONTINUOUS,
@@ -39,7 +40,7 @@ def _alpha_policies(alpha: float) -> Mapping[str, Mapping[str, Any]]:
     return {"exfairs": {"alpha": alpha}}
 
 
-def _draw(metrics: pl.DataFrame, axis: str, caption: str, path: Path) -> list[Path]:
+def _draw(metrics: pl.DataFrame, axis: str, caption: Caption, path: Path) -> list[Path]:
     """The share violated, a panel a place and a curve a strategy."""
     from exps.papers.exfairs.pictures import SHARE, system_strokes
     from plots.sheets import line_sheet
@@ -56,21 +57,23 @@ def _draw(metrics: pl.DataFrame, axis: str, caption: str, path: Path) -> list[Pa
             strokes=system_strokes(metrics["system"].unique(maintain_order=True).to_list()),
             path=path,
             title="Share of the submitted requests that violate their SLO",
-            footer=caption,
+            footer=caption(metrics),
             whole=False,
             panel_in=SWEEP_IN,
         )
     )
 
 
-def _figure(
+def sweep_figure(
     name: str, title: str, axis: str, values: tuple[float, ...], systems: tuple[str, ...], claims: tuple[Claim, ...]
 ) -> Figure:
+    """The share violated over ``values`` of an axis, which is the load, the scale of the SLOs or a parameter of a policy."""
+
     def timetable(platform: Platform, x: float, options: Options) -> pl.DataFrame:
         chosen = {axis: x} if axis in ("load", "slo_scale") else {}
         return scenario_timetable(PLACES[platform.setting.name], options, **chosen)
 
-    def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+    def draw(metrics: pl.DataFrame, caption: Caption, folder: Path, suffix: str) -> list[Path]:
         return _draw(metrics, axis, caption, folder / f"{name}-{suffix}")
 
     return Figure(
@@ -94,7 +97,7 @@ def _figure(
 MAIN = (EXFAIRS, CONTINUOUS, VTC, FCFS, ROUND_ROBIN)
 WITH_SLOS = (*MAIN, JUSTITIA, SLO_GREEDY)
 SWEEP_FIGURES = (
-    _figure("slo-sweep", "Violations over the scale of the SLOs", "slo_scale", SLO_SCALES, WITH_SLOS, SLO_CLAIMS),
-    _figure("load-sweep", "Violations over the load", "load", LOADS, (*MAIN, PENALIZED), LOAD_CLAIMS),
-    _figure("alpha", "Violations over alpha", "alpha", ALPHAS, (EXFAIRS, PENALIZED), ALPHA_CLAIMS),
+    sweep_figure("slo-sweep", "Violations over the scale of the SLOs", "slo_scale", SLO_SCALES, WITH_SLOS, SLO_CLAIMS),
+    sweep_figure("load-sweep", "Violations over the load", "load", LOADS, (*MAIN, PENALIZED), LOAD_CLAIMS),
+    sweep_figure("alpha", "Violations over alpha", "alpha", ALPHAS, (EXFAIRS, PENALIZED), ALPHA_CLAIMS),
 )

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import polars as pl
 
-from exps.figures.figure import Figure
 from exps.figures.pictures import Bars
 from exps.papers.fairserve import claims
 from exps.papers.fairserve.measures import counters, of_points, per_client
 from exps.papers.fairserve.points import (
     AT_LIMIT,
     FAIRSERVE,
-    POINTS,
     RPM,
-    SHARED,
     SWEEP,
     TITLES,
     VTC,
@@ -21,8 +18,7 @@ from exps.papers.fairserve.points import (
     WOI,
     WSC,
     W,
-    limited,
-    timetable,
+    figure,
 )
 from exps.papers.fairserve.server import PACED, SETTINGS
 
@@ -63,24 +59,17 @@ def _by_setting(label: str) -> dict[str, str]:
     return {setting.name: f"{label} ({SHOWN[setting.name].lower()})" for setting in SETTINGS}
 
 
-def _figure(name: str, title: str, systems: tuple[str, ...], bars: Bars, **more: object) -> Figure:
-    chosen = {"sweep": AT_LIMIT, "claims": (), **more}
-    return Figure(id=f"fairserve/{name}", title=title, systems=systems, timetable=timetable, policies=limited, draw=bars.draw,
-                  points_of=POINTS, **SHARED, **chosen)  # type: ignore[arg-type]
-
-
-ABORTED = _figure(
-    "aborted", "Interactions, requests and tokens that a throttled client loses", (RPM, W, WO, WOI, FAIRSERVE),
-    Bars("aborted", EACH, "Limit 50 a minute", TITLES, _each), measure=of_points(per_client), claims=claims.ABORTED,
+ABORTED = figure(
+    "aborted", "Interactions, requests and tokens that a throttled client loses", (RPM, W, WO, WOI, FAIRSERVE), AT_LIMIT,
+    of_points(per_client), Bars("aborted", EACH, "Limit 50 a minute", TITLES, _each).draw, claims.ABORTED,
 )
-THROTTLED = _figure(
-    "throttled", "How many requests throttled clients send", (RPM, VTC, WSC, FAIRSERVE),
-    Bars("throttled", _by_setting("Requests sent"), "Limit (requests a minute)", TITLES, _sent),
-    sweep=SWEEP, measure=of_points(per_client), claims=claims.THROTTLED,
+THROTTLED = figure(
+    "throttled", "How many requests throttled clients send", (RPM, VTC, WSC, FAIRSERVE), SWEEP, of_points(per_client),
+    Bars("throttled", _by_setting("Requests sent"), "Limit (requests a minute)", TITLES, _sent).draw, claims.THROTTLED,
 )
-COUNTERS = _figure(
-    "wsc", "Weighted service of clients after 100 s", (RPM, VTC, WSC, FAIRSERVE),
-    Bars("wsc", _by_setting("Clients"), "Weighted service counter after 100 s", TITLES, _classes, _published_classes),
-    measure=of_points(counters), claims=claims.COUNTERS,
+COUNTERS = figure(
+    "wsc", "Weighted service of clients after 100 s", (RPM, VTC, WSC, FAIRSERVE), AT_LIMIT, of_points(counters),
+    Bars("wsc", _by_setting("Clients"), "Weighted service counter after 100 s", TITLES, _classes, _published_classes).draw,
+    claims.COUNTERS,
 )
 BARS = (ABORTED, THROTTLED, COUNTERS)

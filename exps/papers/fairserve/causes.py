@@ -22,7 +22,7 @@ from exps.papers.fairserve.cause_claims import (
     WL_ENDS,
 )
 from exps.papers.fairserve.measures import OUTPUT, UNSERVED, of_points, order_of_service, throttling, totals
-from exps.papers.fairserve.points import FAIRSERVE, LIMIT, POINTS, RPM, SHARED, THROTTLING, VTC, WL, limited
+from exps.papers.fairserve.points import FAIRSERVE, LIMIT, RPM, THROTTLING, VTC, WL, figure
 from exps.papers.fairserve.server import BURST, PACED
 from plots.axes import Axis, Panels
 
@@ -75,10 +75,7 @@ def _published(metrics: pl.DataFrame) -> pl.DataFrame:
 def _figure(name: str, title: str, settings: tuple[Setting, ...], limits: tuple[float, ...], systems: tuple[str, ...],
             measure: Callable[..., Any], draw: Draw, judged: tuple[Any, ...]) -> Figure:
     sweep = Sweep("limit", {setting.name: limits for setting in settings}, quick=(LIMIT,))
-    shared = {**SHARED, "settings": settings}
-    return Figure(id=f"fairserve/causes-{name}", title=title, systems=systems, sweep=sweep, timetable=timetable,
-                  policies=limited, measure=of_points(measure), draw=draw, claims=judged, points_of=POINTS,
-                  **shared)
+    return figure(f"causes-{name}", title, systems, sweep, of_points(measure), draw, judged, settings, timetable)
 
 
 RATE = Curves("ordera", Axis("value", "Output tokens per second", (0, None)), panels=Panels("setting", ANSWERS), labels=TITLES,

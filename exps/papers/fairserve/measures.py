@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from exps.figures.figure import Record
+from exps.metrics.statuses import FINISHED, REFUSED
 
 TRACED = "the artifact's traces"
 WSC_AT_S = 100.0
@@ -38,14 +39,14 @@ def totals(record: Record) -> Rows:
     application, sends within a minute; of throttled clients the worst rank by requests sent; and traced, whether the workload
     is the artifact's.
     """
-    from exps.metrics.interactions import ABORTED, aborts, delayed_clients_pct
+    from exps.metrics.interactions import aborts, delayed_clients_pct
     from exps.metrics.requests import summarize
 
     requests = record.requests
-    served = requests.filter(pl.col("status") == "finished")
+    served = requests.filter(FINISHED)
     end_s = float(served["finished_s"].max() or 1.0)  # type: ignore[arg-type]
     ranks = requests["client"].value_counts().with_columns(rank=pl.col("count").rank("min", descending=True))
-    hit = ranks.join(requests.filter(ABORTED).select("client").unique(), on="client", how="semi")
+    hit = ranks.join(requests.filter(REFUSED).select("client").unique(), on="client", how="semi")
     rates = {
         "requests_per_s": served.height / end_s,
         "prompt_tokens_per_s": float(served["prompt_tokens"].sum()) / end_s,
@@ -120,7 +121,7 @@ def over_time(record: Record) -> Rows:
     from exps.metrics.response import mean_ttft_s
     from exps.metrics.service import response_intervals, service_rate
 
-    served = record.requests.filter(pl.col("status") == "finished")
+    served = record.requests.filter(FINISHED)
     end_s = float(served["finished_s"].max())  # type: ignore[arg-type]
     ticks = np.linspace(0.0, end_s, TICKS)
     everyone = [frame.with_columns(client=pl.lit("all")) for frame in

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 
-from exps.figures.figure import Options, Platform, Sweep
+from exps.figures.claims import Claim
+from exps.figures.figure import Figure, Options, Platform, Record, Setting, Sweep
+from exps.figures.pictures import Draw
 from exps.papers.fairserve.server import CALIBRATION, PLATFORMS, POOL_TOKENS, SETTINGS
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 LIMITS = (10.0, 50.0, 100.0, 500.0)
 LIMIT = 50.0
@@ -29,15 +28,6 @@ NO_REPAY, WL = "fs-fair-interaction-limit-worpmdebt", "fs-fair-wsc-limit"
 TITLES = {
     RPM: "RPM", VTC: "VTC", WSC: "WSC, no throttling", FAIRSERVE: "FairServe", W: "FS (W)", WO: "FS (W+O)",
     WOI: "FS (W+O+I)", NO_REPAY: "FS, debts kept", WL: "FS (W+L)",
-}
-SHARED: dict[str, Any] = {
-    "platforms": PLATFORMS,
-    "settings": SETTINGS,
-    "calibrations": (CALIBRATION,),
-    "kv_tokens": POOL_TOKENS,
-    "point_seconds": 0.7,
-    "point_bytes": 400_000,
-    "has_traces": True,
 }
 
 
@@ -59,3 +49,36 @@ def workload(traces: Path | None, seed: int) -> pl.DataFrame:
     from exps.workload.fairserve_raw import trace_timetable
 
     return trace_timetable(traces) if traces else drawn_timetable(seed)
+
+
+def figure(
+    name: str,
+    title: str,
+    systems: tuple[str, ...],
+    sweep: Sweep,
+    measure: Callable[[Sequence[Record]], pl.DataFrame],
+    draw: Draw,
+    claims: tuple[Claim, ...] = (),
+    settings: tuple[Setting, ...] = SETTINGS,
+    timetable: Callable[[Platform, float, Options], pl.DataFrame] = timetable,
+) -> Figure:
+    """A figure on the production workload; its points are those of ``POINTS``."""
+    return Figure(
+        id=f"fairserve/{name}",
+        title=title,
+        platforms=PLATFORMS,
+        settings=settings,
+        systems=systems,
+        sweep=sweep,
+        calibrations=(CALIBRATION,),
+        timetable=timetable,
+        policies=limited,
+        measure=measure,
+        draw=draw,
+        claims=claims,
+        point_seconds=0.7,
+        point_bytes=400_000,
+        kv_tokens=POOL_TOKENS,
+        has_traces=True,
+        points_of=POINTS if POINTS != f"fairserve/{name}" else None,
+    )

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from engine.errors import InputError
+from exps.metrics.statuses import FINISHED
 from exps.recorded.recordings import read_table
 from exps.workload.fairserve import APP_LIMIT
 from exps.workload.fairserve_drawn import APPLICATIONS
@@ -127,6 +128,6 @@ def overtaking(requests: pl.DataFrame, apart_s: float = 0.04) -> float:
 def decode_step_s(requests: pl.DataFrame) -> float:
     """Median seconds between the tokens of answers of 4 to 11, most of which end before the next prefill."""
     gaps = pl.col("output_tokens") - 1
-    short = requests.filter((pl.col("status") == "finished") & pl.col("output_tokens").is_between(4, 11))
+    short = requests.filter(FINISHED & pl.col("output_tokens").is_between(4, 11))
     return float(short.select(((pl.col("finished_s") - pl.col("first_token_s")) / gaps).median()).item())
 

@@ -6,16 +6,13 @@ from functools import partial
 
 import polars as pl
 
-from exps.figures.figure import Figure
 from exps.figures.pictures import Bars, Draw, all_of, by_limit
 from exps.papers.fairserve import claims
 from exps.papers.fairserve.measures import of_points, totals
 from exps.papers.fairserve.points import (
     FAIRSERVE,
     NO_REPAY,
-    POINTS,
     RPM,
-    SHARED,
     SWEEP,
     THROTTLING,
     TITLES,
@@ -25,8 +22,7 @@ from exps.papers.fairserve.points import (
     WOI,
     WSC,
     W,
-    limited,
-    timetable,
+    figure,
 )
 from exps.papers.fairserve.server import PACED
 
@@ -69,29 +65,12 @@ def _at_every(published: pl.DataFrame, limits: list[int]) -> pl.DataFrame:
     return pl.concat([published.drop_nulls("limit"), repeated.select(published.columns)])
 
 
-TABLE1 = Figure(
-    id="fairserve/table1",
-    title="What RPM, VTC and FairServe abort, waste and serve, by the limit of requests a minute",
-    systems=(RPM, VTC, FAIRSERVE, WSC),
-    sweep=SWEEP,
-    timetable=timetable,
-    policies=limited,
-    measure=of_points(totals),
-    draw=_draw("table1", symlog=False),
-    claims=claims.TABLE1,
-    **SHARED,
+TABLE1 = figure(
+    "table1", "What RPM, VTC and FairServe abort, waste and serve, by the limit of requests a minute",
+    (RPM, VTC, FAIRSERVE, WSC), SWEEP, of_points(totals), _draw("table1", symlog=False), claims.TABLE1,
 )
-ABLATION = Figure(
-    id="fairserve/ablation",
-    title="FairServe's parts: weighted service alone (W), with throttling on overload (O), of whole interactions (I)",
-    systems=(RPM, W, WO, WOI, NO_REPAY, WL),
-    sweep=THROTTLING,
-    timetable=timetable,
-    policies=limited,
-    measure=of_points(totals),
-    draw=_draw("ablation", symlog=True),
-    claims=claims.ABLATION,
-    points_of=POINTS,
-    **SHARED,
+ABLATION = figure(
+    "ablation", "FairServe's parts: weighted service alone (W), with throttling on overload (O), of whole interactions (I)",
+    (RPM, W, WO, WOI, NO_REPAY, WL), THROTTLING, of_points(totals), _draw("ablation", symlog=True), claims.ABLATION,
 )
 TABLES = (TABLE1, ABLATION)

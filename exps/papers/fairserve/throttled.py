@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from exps.figures.figure import Figure, Record, Sweep
+from exps.figures.figure import Record, Sweep
 from exps.figures.pictures import Curves
-from exps.papers.fairserve.points import FAIRSERVE, LIMITS, POINTS, RPM, SHARED, TITLES, WL, WO, WOI, W, limited, timetable
+from exps.metrics.statuses import FINISHED, REFUSED
+from exps.papers.fairserve.points import FAIRSERVE, LIMITS, RPM, TITLES, WL, WO, WOI, W, figure
 from exps.papers.fairserve.server import SETTINGS
 from plots.axes import Axis, Panels
 
@@ -37,15 +38,15 @@ def _answers(records: Sequence[Record]) -> dict[tuple[str, float], pl.Series]:
     found: dict[tuple[str, float], pl.Series] = {}
     for record in records:
         key, requests = (record.point.platform.key, record.point.x), record.requests
-        given = requests.select(pl.when(pl.col("status") == "finished").then("output_tokens")).to_series()
+        given = requests.select(pl.when(FINISHED).then("output_tokens")).to_series()
         found[key] = found[key].zip_with(found[key].is_not_null(), given) if key in found else given
     return found
 
 
 def _distributions(record: Record, answers: pl.Series) -> pl.DataFrame:
-    from exps.metrics.interactions import ABORTED, aborts_by_client, ratio_intervals
+    from exps.metrics.interactions import aborts_by_client, ratio_intervals
 
-    answered = record.requests.with_columns(output_tokens=answers).filter(ABORTED).with_columns(status=pl.lit("finished"))
+    answered = record.requests.with_columns(output_tokens=answers).filter(REFUSED).with_columns(status=pl.lit("finished"))
     asked = answered.with_columns(ratio_intervals(answered)["service"])
     means = asked.group_by("client").agg(pl.col("prompt_tokens", "output_tokens", "service").mean())
     clients = means.join(aborts_by_client(record.requests).select("client", "sent_requests"), on="client")
@@ -63,15 +64,13 @@ def _distributions(record: Record, answers: pl.Series) -> pl.DataFrame:
     )
 
 
-CDF_THROTTLED = Figure(
-    id="fairserve/cdf-throttled",
-    title="What throttled clients ask for",
-    systems=(RPM, W, WO, WOI, WL, FAIRSERVE),
-    sweep=Sweep("limit", {setting.name: LIMITS[:1] for setting in SETTINGS}),
-    timetable=timetable,
-    policies=limited,
-    measure=measure,
-    draw=Curves(
+CDF_THROTTLED = figure(
+    "cdf-throttled",
+    "What throttled clients ask for",
+    (RPM, W, WO, WOI, WL, FAIRSERVE),
+    Sweep("limit", {setting.name: LIMITS[:1] for setting in SETTINGS}),
+    measure,
+    Curves(
         "cdf-throttled",
         Axis("share_pct", "Throttled clients (%)", (0, 100)),
         Axis("scaled", "Share of the largest", (0, 1.03)),
@@ -80,6 +79,4 @@ CDF_THROTTLED = Figure(
         rows=lambda metrics: metrics.unique(maintain_order=True),
         by_setting=True,
     ).draw,
-    points_of=POINTS,
-    **SHARED,
 )

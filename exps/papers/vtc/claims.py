@@ -14,6 +14,7 @@ from exps.figures.vocabulary import bounded, equal, linear, slope, times
 
 POOL_TOKENS, LONGEST_INPUT = 10_000, 256
 SETTINGS = (Setting(batching="slora"),)
+CALIBRATIONS = ("session-2024", "session-2023")
 W_P, W_Q = 1.0, 2.0
 U = max(W_P * LONGEST_INPUT, W_Q * POOL_TOKENS)
 PLATFORM = "llama"

@@ -12,6 +12,7 @@ from exps.figures.figure import Record
 from exps.figures.numbers import Numbers
 from exps.figures.pictures import Curves
 from exps.figures.vocabulary import fraction, listed, near_in_all
+from exps.metrics.statuses import FINISHED
 from exps.papers.vtc.claims import claim
 from exps.papers.vtc.real import LIMITS, RPM, figure, is_recorded, of_recorded
 from exps.papers.vtc.table_rows import TABLE2
@@ -28,7 +29,7 @@ def measure(records: Sequence[Record]) -> pl.DataFrame:
     limits = {name: limit for limit, name in RPM.items()}
     rows = []
     for record in records:
-        served = record.requests.filter(pl.col("status") == "finished")
+        served = record.requests.filter(FINISHED)
         tokens = served.select((pl.col("prompt_tokens") + pl.col("output_tokens")).sum()).item()
         system, name = record.point.system, record.point.platform.name
         key = (name, system, is_recorded(record), limits.get(system))

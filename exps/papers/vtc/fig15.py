@@ -4,6 +4,7 @@ requests only until they fill it (b)."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import polars as pl
@@ -132,19 +133,13 @@ FIG15A = Figure(
     point_bytes=250_000,
     kv_tokens=int,
 )
-FIG15B = Figure(
+FIG15B = replace(
+    FIG15A,
     id="vtc/fig15b",
     title="Service difference of two overloaded clients by length of requests",
-    platforms=(S4,),
-    settings=SETTINGS,
-    systems=("vtc",),
     sweep=Sweep("tokens", {S4.name: tuple(RATES_BY_LENGTH)}),
-    calibrations=("session-2023",),
     timetable=by_length,
-    measure=measure,
     draw=_drawn("fig15b", "{} tokens each way"),
     claims=LENGTH_CLAIMS,
-    point_seconds=1.0,
-    point_bytes=250_000,
     kv_tokens=SMALL,
 )

@@ -11,7 +11,7 @@ from exps.figures.figure import Figure, Options, Platform, Record, Sweep
 from exps.figures.numbers import Numbers
 from exps.figures.pictures import Curves
 from exps.figures.vocabulary import ascending, listed, near
-from exps.papers.vtc.claims import POOL_TOKENS, SETTINGS, claim
+from exps.papers.vtc.claims import CALIBRATIONS, POOL_TOKENS, SETTINGS, claim
 from exps.papers.vtc.fig3 import S1
 from exps.papers.vtc.measures import DIFFERENCE
 
@@ -100,7 +100,7 @@ FIG19 = Figure(
     settings=SETTINGS,
     systems=("fcfs", "vtc", ARTIFACT, "vtc-pred-50", "vtc-oracle"),
     sweep=Sweep("clients", {S1.name: tuple(RATES)}),
-    calibrations=("session-2024", "session-2023"),
+    calibrations=CALIBRATIONS,
     timetable=timetable,
     measure=measure,
     draw=Curves("fig19", DIFFERENCE, panels="panel", labels=TITLES, metric="service_difference", rows=_shown).draw,

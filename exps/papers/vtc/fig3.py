@@ -7,7 +7,8 @@ from pathlib import Path
 import polars as pl
 
 from exps.figures.figure import Figure, Options, Platform, Sweep
-from exps.papers.vtc.claims import CLAIMS, LONGEST_INPUT, PLATFORM, POOL_TOKENS, SETTINGS, U
+from exps.figures.pictures import Caption
+from exps.papers.vtc.claims import CALIBRATIONS, CLAIMS, LONGEST_INPUT, PLATFORM, POOL_TOKENS, SETTINGS, U
 from exps.papers.vtc.measures import over_time
 from exps.run.local import LOCAL
 from hosting.device import CPU
@@ -50,7 +51,7 @@ def _local(platform: Platform, duration_s: float, options: Options) -> pl.DataFr
     return made.with_columns(prompt=pl.Series([long[row % len(long)] for row in range(made.height)], dtype=pl.Int64))
 
 
-def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+def draw(metrics: pl.DataFrame, caption: Caption, folder: Path, suffix: str) -> list[Path]:
     """3a for every system; 3b for VTC where it was run. The published curves stand beside their own platform only."""
     from exps.figures.published import read_published
     from plots.curves import curves
@@ -66,7 +67,7 @@ def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list
         path=folder / f"fig3a-{suffix}",
         series="system",
         bounds=[Bound(2 * U, "2U, the bound of Theorem 4.4")],
-        footer=caption,
+        footer=caption(differences),
     )
     rates = metrics.filter((pl.col("metric") == "service_per_s") & (pl.col("system") == "vtc"))
     if rates.is_empty():
@@ -80,7 +81,7 @@ def draw(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list
             path=folder / f"fig3b-{suffix}",
             series="client",
             labels=LABELS if theirs else LOCAL_LABELS,
-            footer=caption,
+            footer=caption(rates),
         )
     )
 
@@ -92,7 +93,7 @@ FIG3 = Figure(
     settings=SETTINGS,
     systems=("vtc", "fcfs"),
     sweep=Sweep("duration_s", {S1.name: (600.0,)}, quick=(60.0,)),
-    calibrations=("session-2024", "session-2023"),
+    calibrations=CALIBRATIONS,
     timetable=timetable,
     measure=over_time(lambda end_s: end_s / WINDOWS),
     draw=draw,

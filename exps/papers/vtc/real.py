@@ -10,14 +10,14 @@ import polars as pl
 from exps.figures.claims import NOT_JUDGED, Claim, Verdict
 from exps.figures.figure import Figure, Options, Platform, Record, Sweep
 from exps.figures.numbers import Numbers
-from exps.papers.vtc.claims import POOL_TOKENS, SETTINGS
+from exps.figures.pictures import Draw
+from exps.papers.vtc.claims import CALIBRATIONS, POOL_TOKENS, SETTINGS
 from exps.papers.vtc.fig3 import S1
 
 OWNER = "vtc/table2"
 DURATION_S, QUICK_S = 600.0, 120.0
 LIMITS = (5, 10, 15, 20, 30)
 RPM = {limit: f"rpm-{limit}" for limit in LIMITS}
-Draw = Callable[["pl.DataFrame", str, Path, str], list[Path]]
 
 
 def as_recorded(more: str = "") -> str:
@@ -77,7 +77,7 @@ def figure(
         settings=SETTINGS,
         systems=systems,
         sweep=Sweep("duration_s", {S1.name: (DURATION_S,)}, quick=(QUICK_S,)),
-        calibrations=("session-2024", "session-2023"),
+        calibrations=CALIBRATIONS,
         timetable=timetable,
         measure=measure,
         draw=draw,

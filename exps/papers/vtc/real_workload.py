@@ -10,6 +10,7 @@ import polars as pl
 from exps.figures.claims import Verdict, verdict
 from exps.figures.figure import Record
 from exps.figures.numbers import MissingError, Numbers
+from exps.figures.pictures import Caption
 from exps.figures.vocabulary import off
 from exps.papers.vtc.claims import claim
 from exps.papers.vtc.real import figure, ranks
@@ -46,7 +47,7 @@ def measure_rates(records: Sequence[Record]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema, orient="row")
 
 
-def draw_rates(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+def draw_rates(metrics: pl.DataFrame, caption: Caption, folder: Path, suffix: str) -> list[Path]:
     from plots.many import many_curves
 
     rows = metrics.rename({"value": "rate"}).with_columns(
@@ -62,7 +63,7 @@ def draw_rates(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -
             series="client",
             named=named.unique(maintain_order=True).to_list(),
             path=folder / f"fig11-{suffix}",
-            footer=caption,
+            footer=caption(metrics),
         )
     )
 
@@ -79,10 +80,11 @@ def measure_lengths(records: Sequence[Record]) -> pl.DataFrame:
     )
 
 
-def draw_lengths(metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+def draw_lengths(metrics: pl.DataFrame, caption: Caption, folder: Path, suffix: str) -> list[Path]:
     from plots.bars import histograms
 
-    return list(histograms(metrics, columns=LENGTHS, y="Requests", bins=BINS, path=folder / f"fig20-{suffix}", footer=caption))
+    path = folder / f"fig20-{suffix}"
+    return list(histograms(metrics, columns=LENGTHS, y="Requests", bins=BINS, path=path, footer=caption(metrics)))
 
 
 def _run(numbers: Numbers) -> pl.DataFrame:

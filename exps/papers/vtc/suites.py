@@ -11,7 +11,7 @@ from exps.figures.claims import Claim
 from exps.figures.figure import Figure, Options, Platform, Sweep
 from exps.figures.pictures import Curves, all_of
 from exps.papers.vtc import suite_claims as claims
-from exps.papers.vtc.claims import POOL_TOKENS, SETTINGS
+from exps.papers.vtc.claims import CALIBRATIONS, POOL_TOKENS, SETTINGS
 from exps.papers.vtc.fig3 import S1
 from exps.papers.vtc.measures import DIFFERENCE, RESPONSE, over_time
 from plots.axes import Axis
@@ -114,7 +114,7 @@ def _figure(suite: Suite) -> Figure:
         settings=SETTINGS,
         systems=suite.systems,
         sweep=Sweep("duration_s", {S1.name: (suite.duration_s,)}, quick=(QUICK_S,)),
-        calibrations=("session-2024", "session-2023"),
+        calibrations=CALIBRATIONS,
         timetable=timetable,
         measure=over_time(lambda end_s: min(WINDOW_S, end_s / 4)),
         draw=all_of(*(_picture(suite, letter, metric) for letter, metric in zip("ab", suite.shows, strict=False))),

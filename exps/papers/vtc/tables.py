@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from exps.figures.figure import Figure, Record, Sweep
+from exps.figures.pictures import Caption
 from exps.papers.vtc import real
 from exps.papers.vtc.fig3 import S1
 from exps.papers.vtc.fig19 import FIG19
@@ -40,7 +41,7 @@ def measure(table: Table, records: Sequence[Record]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema, orient="row")
 
 
-def draw(table: Table, metrics: pl.DataFrame, caption: str, folder: Path, suffix: str) -> list[Path]:
+def draw(table: Table, metrics: pl.DataFrame, caption: Caption, folder: Path, suffix: str) -> list[Path]:
     """Bars by scheduler, the published values beside them, and where two units are measured ours in both."""
     from plots.bars import row_bars
 
@@ -56,7 +57,7 @@ def draw(table: Table, metrics: pl.DataFrame, caption: str, folder: Path, suffix
             pl.DataFrame(published, ["row", "panel", "value"], orient="row"),
             panels=MEASURES,
             path=folder / f"table{table.number}-{suffix}",
-            footer=caption,
+            footer=caption(metrics),
         )
     )
 

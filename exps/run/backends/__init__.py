@@ -16,6 +16,12 @@ SIMULATED, NATIVE = SimulatedBackend(), NativeBackend()
 BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (SIMULATED, NATIVE)}
 
 
+def choices() -> str:
+    """What a person may name, for the help of the command line."""
+    named = ", ".join(f"{name} ({backend.label})" for name, backend in BACKENDS.items())
+    return f"{named}, or {AUTO}, the one made for the model."
+
+
 def check_backend(name: str) -> str:
     """The name of a backend, or "auto". InputError for another."""
     if name not in (AUTO, *BACKENDS):
@@ -32,4 +38,4 @@ def backend_for(name: str, platforms: Sequence[Platform]) -> Backend:
     return backend
 
 
-__all__ = ["AUTO", "BACKENDS", "NATIVE", "SIMULATED", "Backend", "backend_for", "check_backend"]
+__all__ = ["AUTO", "BACKENDS", "NATIVE", "SIMULATED", "Backend", "backend_for", "check_backend", "choices"]

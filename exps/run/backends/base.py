@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from exps.figures.figure import Figure, Platform
 from exps.run.local import on_this_machine
-
-if TYPE_CHECKING:
-
-    from exps.run.serving import Outcome, Setup
-    from hosting.engines import Found
-    from hosting.gpus import Driver
+from exps.run.serving import Outcome, Setup
+from hosting.engines import Found
+from hosting.gpus import Driver
 
 PACKAGES = ("numpy", "scipy", "polars", "matplotlib", "typer", "rich", "joblib")
 

@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from engine.errors import InputError
 from exps.figures.figure import Figure, Platform
 from exps.run.backends.base import PACKAGES, Backend
+from exps.run.serving import Outcome, Setup
 from hosting.device import CPU
-
-if TYPE_CHECKING:
-
-    from exps.run.serving import Outcome, Setup
-    from hosting.engines import Found
-    from hosting.gpus import Driver
+from hosting.engines import Found
+from hosting.gpus import Driver
 
 TORCH = ("torch", "safetensors", "tokenizers", "huggingface_hub")
 DRAIN = 1.25

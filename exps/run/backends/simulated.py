@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import polars as pl
 
 from exps.figures.figure import Figure, Platform
 from exps.run.backends.base import Backend
-
-if TYPE_CHECKING:
-
-    from exps.run.serving import Outcome, Setup
-    from hosting.engines import Found
+from exps.run.serving import Outcome, Setup
+from hosting.engines import Found
 
 
 class SimulatedBackend(Backend):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from matplotlib.figure import Figure as Picture
 
 import cli
 from engine.errors import InputError
@@ -13,6 +14,7 @@ from exps.figures.figure import Options, Selection
 from exps.papers.parts import part_name
 from exps.papers.registry import expand, find_figure
 from exps.report import Reporter
+from exps.run.execute import execute
 
 QUICK = Options(quick=True)
 ADDED = Selection(added=("order=round-robin",))
@@ -31,6 +33,46 @@ def test_an_added_system_is_measured_and_changes_no_verdict(tmp_path):
     assert "order=round-robin" in added.metrics["system"]
     assert "order=round-robin" not in added.judged["system"]
     assert not set(draw(whole)) & set(draw(added))
+
+
+@pytest.fixture
+def captions(tmp_path, monkeypatch):
+    """What stands below each picture of a quick run, by the picture's name."""
+    saved = {}
+
+    def save(picture, path, **kwargs):
+        saved[path.stem] = " ".join(text.get_text() for text in picture.texts).replace("\n", " ")
+        path.touch()
+
+    def drawn(figure, *systems):
+        monkeypatch.setattr(Picture, "savefig", save)
+        plan = plan_figures(figure, Selection(systems=systems), QUICK, tmp_path)[0]
+        execute(plan.to_do, tmp_path, 1, lambda job, product: None)
+        draw(find(plan_figures(figure, plan.selection, QUICK, tmp_path)[0]))
+        return saved
+
+    return drawn
+
+
+@pytest.mark.parametrize(
+    ("figure", "setting_of"),
+    [("fairserve/overload50", lambda name: name.split("-")[1]), ("exfairs/dec", lambda name: "-".join(name.split("-")[2:4]))],
+)
+def test_a_picture_of_one_setting_names_that_one(captions, figure, setting_of):
+    found = captions(figure, "vtc")
+    assert {setting_of(name) for name in found} == {setting.name for setting in find_figure(figure).settings}
+    for name, caption in found.items():
+        assert f"setting {setting_of(name)};" in caption
+
+
+def test_a_picture_of_several_settings_names_them(captions):
+    assert all("setting dec-1, early-3;" in caption for caption in captions("exfairs/seats", "vtc").values())
+
+
+def test_a_picture_of_some_systems_names_the_departures_of_those(captions):
+    found = captions("vtc/fig3", "vtc", "fcfs,batch=vllm")
+    departs = {name[:5]: "fcfs,batch=vllm departs" in caption for name, caption in found.items()}
+    assert departs == {"fig3a": True, "fig3b": False}
 
 
 @pytest.mark.parametrize(

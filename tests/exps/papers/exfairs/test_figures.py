@@ -31,7 +31,7 @@ def run(tmp_path, capsys, figure, *arguments):
 
 def test_a_scenario_figure_draws_all_sheets_of_its_first_scenario_and_compares_in_the_others(tmp_path, quick_records):
     metrics = DEC.measure(quick_records("exfairs/dec", EXFAIRS, FCFS, points=2, settings=("seats-16",)))
-    pictures = DEC.draw(metrics, "simulated", tmp_path, "x")
+    pictures = DEC.draw(metrics, lambda rows: "simulated", tmp_path, "x")
     kinds = ("performance", "fairness", "aggregated", "comparison")
     sheets = [*(f"dec-1-seats-16-{sheet}-x" for sheet in kinds), "dec-3-seats-16-comparison-x"]
     assert [path.name for path in pictures] == [f"{sheet}.{kind}" for sheet in sheets for kind in ("pdf", "png")]

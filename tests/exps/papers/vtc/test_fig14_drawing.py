@@ -14,7 +14,7 @@ def test_an_added_system_without_a_limit_is_drawn(tmp_path, monkeypatch):
     frame = pl.DataFrame(
         {"system": ["rpm-5", "vtc", "order=mine"], "limit": [5, None, None], "tokens_per_s": [300.0, 700.0, 650.0]}
     )
-    draw(frame, "", tmp_path, "test")
+    draw(frame, lambda rows: "", tmp_path, "test")
     texts = [text.get_text() for text in drawn[0].axes[0].texts]
     assert any(text.startswith("VTC 700") for text in texts)
     assert "order=mine 650" in texts

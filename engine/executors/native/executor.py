@@ -20,6 +20,7 @@ from engine.executors.native.clock import WallClock
 from engine.executors.native.composition import compose_step, decoding, ends_prefill, places_in, prefilling
 from engine.executors.native.drafting import Drafter, Drafts
 from engine.executors.native.model_runner import ModelRunner
+from engine.executors.native.runner import MakeRunner, Runner
 from engine.executors.native.sequences import Sequences
 from engine.executors.native.trees import TreeRows, lay_out
 from engine.executors.native.verification import Verified
@@ -46,24 +47,26 @@ class NativeExecutor(Executor):
     ``capacity``: what its KV caches have room for. ``kernel``: whose kernels compute it (engine.kernels.attention).
     ``graphs``: steps without prefill are replayed as CUDA graphs. ``ahead``: the decode step after the one that is under way
     begins before its plan is known, on the guess that who runs goes on; it takes a place of each sequence's drafts.
+    ``make_runner`` gives the target its runner: ModelRunner, or several ranks (engine.executors.native.parallel.ranks). The
+    draft is always here and whole.
     """
 
     clock: WallClock
 
     def __init__(
         self, target: Decoder, draft: Decoder | None, capacity: Capacity, kernel: str = "reference", graphs: bool = False,
-        ahead: bool = False,
+        ahead: bool = False, make_runner: MakeRunner = ModelRunner,
     ):
         self.clock = WallClock()
         self.context = target.config.context
         self.sequences = Sequences(self.context, capacity.blocks, BLOCK_SIZE, capacity.draft_tokens)
         self._config, self._stops = target.config, frozenset(target.config.stop_ids)
         longest = self.sequences.table.shape[1]
-        self._target, *rest = [
-            ModelRunner(decoder, capacity.blocks, BLOCK_SIZE, kernel, graphs, longest)
-            for decoder in (target, draft) if decoder is not None
-        ]
-        self._drafter = Drafter(rest[0], self.sequences) if rest else None
+        self._target = make_runner(target, capacity.blocks, BLOCK_SIZE, kernel, graphs, longest)
+        self._drafter = None
+        if draft is not None:
+            runner = ModelRunner(draft, capacity.blocks, BLOCK_SIZE, kernel, graphs, longest)
+            self._drafter = Drafter(runner, self.sequences)
         self._began: float | None = None
         self._looks_ahead = ahead and capacity.draft_tokens > 0
         self._ahead: Ahead | None = None
@@ -102,13 +105,16 @@ class NativeExecutor(Executor):
         for runner in self.runners():
             runner.clear(blocks)
 
-    def runners(self) -> list[ModelRunner]:
+    def runners(self) -> list[Runner]:
         """The target's and, where there is one, the draft's."""
         return [self._target, self._drafter.runner] if self._drafter else [self._target]
 
     def check(self) -> None:
         """Raise AssertionError when a KV block is lost or held twice."""
         self.sequences.check()
+
+    def _next_tokens(self, logits: Tensor) -> NextTokens:
+        return NextTokens(logits, self._target.wait)
 
     def _decoded(self, plan: StepPlan, batch: Batch, ahead: Ahead | None, committed: Committed) -> Ints | None:
         """One token for each row and each prefill that ends. Returns the counts of the rows, None for one each.
@@ -119,13 +125,13 @@ class NativeExecutor(Executor):
         first = [chunk.request for chunk in plan.prefill if ends_prefill(chunk)]
         places = ahead.of_these(rows, batch.context) if ahead else None
         if ahead is None or places is None:
-            found = NextTokens(self._target.forward(compose_step(self.sequences, plan, batch, None)))
+            found = self._next_tokens(self._target.forward(compose_step(self.sequences, plan, batch, None)))
             parts = [_of_rows(rows, batch, found, np.arange(len(rows)))]
             parts.append(_of_prefills(first, found, np.arange(len(rows), len(rows) + len(first))))
         else:
             parts = [_of_rows(rows, batch, ahead.following, places)]
             if plan.prefill:
-                found = NextTokens(self._target.forward(prefilling(self.sequences, plan.prefill)))
+                found = self._next_tokens(self._target.forward(prefilling(self.sequences, plan.prefill)))
                 parts.append(_of_prefills(first, found, np.arange(len(first))))
         parts = [part for part in parts if part.requests]
         if self._looks_ahead and not plan.prefill:
@@ -141,7 +147,7 @@ class NativeExecutor(Executor):
         context = np.concatenate([part.context[part.left > 0] for part in parts])
         tokens = torch.cat([taken(part.found.tokens, part.places[part.left > 0]) for part in parts])
         step = decoding(self.sequences, self.sequences.rows(requests), context)
-        return Ahead.of(requests, context, NextTokens(self._target.forward(step, tokens)))
+        return Ahead.of(requests, context, self._next_tokens(self._target.forward(step, tokens)))
 
     def _verified(self, plan: StepPlan, batch: Batch, committed: Committed) -> Ints:
         """The tokens that the target accepts of each tree, and one for each prefill that ends. Returns the rows' counts."""
@@ -149,13 +155,13 @@ class NativeExecutor(Executor):
         requests, rows = batch.requests, self.sequences.rows(batch.requests)
         drafts = _drafts_of(plan.trees)
         nodes = lay_out(plan.trees, drafts.tokens)
-        found = NextTokens(self._target.forward(compose_step(self.sequences, plan, batch, nodes)))
+        found = self._next_tokens(self._target.forward(compose_step(self.sequences, plan, batch, nodes)))
         first, whole = [chunk.request for chunk in plan.prefill if ends_prefill(chunk)], int(nodes.counts.sum())
         if first:
             self._commit_one_each(first, found, np.arange(whole, whole + len(first)), committed)
         best, finite = found.read()
         if not finite[:whole].all():
-            alone = NextTokens(self._without_drafts(rows, batch.context, nodes))
+            alone = self._next_tokens(self._without_drafts(rows, batch.context, nodes))
             return self._commit_one_each(requests, alone, np.arange(len(rows)), committed)
         verdict = verify(requests, self.sequences, rows, nodes, drafts, found.logits[:whole], best[:whole])
         self._compact(rows, batch.context, verdict)

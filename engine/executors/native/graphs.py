@@ -16,6 +16,7 @@ from engine.executors.native.forward_input import ForwardInput
 from engine.kernels.metadata import AttentionMetadata, tile_size, tiles_of
 
 Ints = NDArray[np.int64]
+Wait = Callable[[torch.cuda.Event], None]
 NOBODY = -1
 MOST_TOKENS, MOST_SEQUENCES, MOST_NEW = 1024, 512, 64
 FINE, COARSE = 8, 32
@@ -61,11 +62,11 @@ class StepBuffers:
     one may still wait for the step before it while the next is filled.
     """
 
-    def __init__(self, bucket: Bucket, tables: Tensor):
+    def __init__(self, bucket: Bucket, tables: Tensor, wait: Wait = torch.cuda.Event.synchronize):
         b, t = bucket.sequences, bucket.tokens
         shapes = {"tokens": (t,), "positions": (t,), "slots": (t,), "starts": (b,), "lens": (3, b),
                   "tiles": (2, bucket.tiles), "mask": (t, bucket.words), "wanted": (bucket.wanted or 0,)}
-        self._bucket, self._tables = bucket, tables
+        self._bucket, self._tables, self._wait = bucket, tables, wait
         self._memory = torch.zeros(sum(map(prod, shapes.values())), dtype=torch.int64, device=tables.device)
         self.device = _views(self._memory, shapes)
         self._layouts = deque(_Layout(shapes, b * tables.shape[1], tables.device) for _ in range(2))
@@ -75,7 +76,7 @@ class StepBuffers:
         """Bring a step of at most the bucket's size to the device."""
         self._layouts.rotate()
         layout = self._layouts[0]
-        layout.wait()
+        layout.wait(self._wait)
         host, t, b = layout.arrays, len(step.tokens), len(step.context_lens)
         host["tokens"][:t], host["slots"][:t], host["slots"][t:] = step.tokens, step.slot_mapping, NOBODY
         np.minimum(step.positions, last_position, out=host["positions"][:t])
@@ -119,10 +120,10 @@ class _Layout:
         self.arrays["tiles"].fill(NOBODY)
         self._sent = torch.cuda.Event() if pinned else None  # type: ignore[no-untyped-call]
 
-    def wait(self) -> None:
+    def wait(self, wait: Wait) -> None:
         """Until it was copied."""
         if self._sent is not None:
-            self._sent.synchronize()
+            wait(self._sent)
 
     def sent(self) -> None:
         if self._sent is not None:
@@ -141,11 +142,14 @@ Forward = Callable[[Tensor, Tensor, AttentionMetadata, Tensor | None], Tensor]
 class Graphs:
     """Captures ``forward`` (tokens, positions, metadata, wanted -> logits) once a bucket, and replays it.
 
-    On a CPU, where nothing can be captured, it is computed over the same buffers.
+    On a CPU, where nothing can be captured, it is computed over the same buffers. ``wait``: until the device is past an event.
     """
 
-    def __init__(self, forward: Forward, group: int, last_position: int, most_blocks: int, device: torch.device):
-        self._forward, self._group, self._last_position = forward, group, last_position
+    def __init__(
+        self, forward: Forward, group: int, last_position: int, most_blocks: int, device: torch.device,
+        wait: Wait = torch.cuda.Event.synchronize,
+    ):
+        self._forward, self._group, self._last_position, self._wait = forward, group, last_position, wait
         self._tables = torch.zeros(MOST_SEQUENCES, most_blocks, dtype=torch.int64, device=device)
         self._captured: dict[Bucket, tuple[StepBuffers, Callable[[], Tensor]]] = {}
         self._pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
@@ -173,7 +177,7 @@ class Graphs:
             say(done, len(sizes))
 
     def _capture(self, bucket: Bucket) -> tuple[StepBuffers, Callable[[], Tensor]]:
-        buffers = StepBuffers(bucket, self._tables)
+        buffers = StepBuffers(bucket, self._tables, self._wait)
 
         def compute() -> Tensor:
             there = buffers.device
@@ -187,6 +191,9 @@ class Graphs:
         with torch.cuda.stream(stream):
             compute()
         torch.cuda.current_stream().wait_stream(stream)
+        computed = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        computed.record(stream)
+        self._wait(computed)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool):
             logits = compute()

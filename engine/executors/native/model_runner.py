@@ -1,4 +1,4 @@
-"""The device side: a model with its KV cache, which knows nothing of requests. Every rank of a split model would own one."""
+"""The device side: a model with its KV cache, which knows nothing of requests. Every rank of a split model owns one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ModelRunner:
         self._graphs = None
         if graphs and self._kernels.capturable:
             last = decoder.config.context - 1
-            self._graphs = Graphs(self._compute, decoder.config.group, last, longest, decoder.device)
+            self._graphs = Graphs(self._compute, decoder.config.group, last, longest, decoder.device, self.wait)
 
     @torch.inference_mode()
     def forward(self, step: ForwardInput, tokens: Tensor | None = None) -> Tensor:
@@ -54,6 +54,10 @@ class ModelRunner:
         wanted = self._on_device(step.wanted) if len(step.wanted) < len(step.tokens) else None
         known = self._on_device(step.tokens) if tokens is None else tokens
         return self._compute(known, self._on_device(positions), self._metadata(step), wanted)
+
+    def wait(self, event: torch.cuda.Event) -> None:
+        """Until the device is past ``event``; raises where that cannot come any more."""
+        self._decoder.collectives.wait(event)
 
     @torch.inference_mode()
     def warm_up(self, sequences: int, say: Callable[[int, int], None]) -> None:

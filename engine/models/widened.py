@@ -143,7 +143,7 @@ class _Widening:
         out = layer.out.new_zeros(mine.hidden, mine.heads * mine.head_size)
         out[: small.hidden, queries.here] = layer.out[:, queries.small]
         down = layer.down.new_zeros(mine.hidden, mine.intermediate)
-        down[: small.hidden, : small.intermediate] = layer.down
+        down[: small.hidden, inner.here] = layer.down[:, inner.small]
         gate_up = self._noise(2 * mine.intermediate, mine.hidden)
         for part, values in zip(gate_up.chunk(2), layer.gate_up.chunk(2), strict=True):
             part[inner.here, : small.hidden] = values[inner.small]

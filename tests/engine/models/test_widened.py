@@ -136,7 +136,9 @@ def test_biases_and_untied_heads_need_their_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "billions"), [("llama-3.1-8b", 8.03), ("llama-3.2-1b", 1.236), ("qwen2.5-0.5b", 0.494), ("qwen2.5-32b", 32.76)]
+    ("name", "billions"),
+    [("llama-3.1-70b", 70.55), ("llama-3.1-8b", 8.03), ("llama-3.2-1b", 1.236), ("llama-2-7b", 6.738), ("llama-2-13b", 13.016),
+     ("qwen2.5-0.5b", 0.494), ("qwen2.5-32b", 32.76)],
 )
 def test_shapes_have_the_published_sizes(name: str, billions: float) -> None:
     assert SHAPES[name].parameters / 1e9 == pytest.approx(billions, rel=1e-3)

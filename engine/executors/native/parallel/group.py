@@ -77,9 +77,10 @@ class Group:
 
     def gather(self, logits: Tensor) -> Tensor:
         rows, columns = logits.shape
-        every = logits.new_empty(self._split.of * rows, columns)
-        _gather(every, logits)
-        return every.view(self._split.of, rows, columns).transpose(0, 1).reshape(rows, -1)
+        of, every = self._split.of, logits.new_empty(self._split.of * rows, columns)
+        if rows:
+            _gather(every, logits)
+        return every.view(of, rows, columns).transpose(0, 1).reshape(rows, of * columns)
 
     def broadcast(self, tokens: Tensor) -> Tensor:
         """Rank 0's ``tokens`` on every rank, in place where they lie in a row."""

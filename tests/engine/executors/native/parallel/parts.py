@@ -13,7 +13,7 @@ from engine.executors.native.parallel.ranks import Ranks
 from engine.models.decoder import Decoder
 from engine.models.split import Split, split_decoder
 from engine.roles import Policies
-from tests.engine.executors.native.pairs import CONFIG, Pair, make_pair
+from tests.engine.executors.native.pairs import CONFIG, Pair, make_pair, moved
 
 
 def whole_pair(kv_heads: int = 2) -> Pair:
@@ -22,6 +22,14 @@ def whole_pair(kv_heads: int = 2) -> Pair:
 
 def part_of(split: Split, device: torch.device, kv_heads: int = 2) -> Decoder:
     return split_decoder(whole_pair(kv_heads).target, split)
+
+
+def part_for_triton(split: Split, device: torch.device) -> Decoder:
+    return split_decoder(moved(pair_for_triton().target, str(device)), split)
+
+
+def pair_for_triton() -> Pair:
+    return make_pair(replace(CONFIG, head_size=16))
 
 
 def broken_part(split: Split, device: torch.device) -> Decoder:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
-import signal
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -54,13 +55,13 @@ class Raised:
 
 
 def run(seat: Seat, pipe: Connection) -> None:
-    """The life of the process, which ends without waiting for the GPU. An interrupt is for rank 0 to answer."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """The life of the process, which ends without waiting for the GPU."""
     torch.set_num_threads(seat.threads)
     try:
         _live(seat, pipe)
     except BaseException as error:
-        pipe.send(Raised(time.monotonic(), _last_line(error), traceback.format_exc()))
+        with suppress(OSError):
+            pipe.send(Raised(time.monotonic(), _last_line(error), traceback.format_exc()))
         os._exit(1)
     os._exit(0)
 
@@ -85,8 +86,8 @@ def _serve(board: Board, rank: int, group: Group, decoder: Decoder, pipe: Connec
         if command is Command.STOP:
             return
         if command is Command.BUILD:
-            runner = None
-            options = pipe.recv()
+            runner, options = None, pipe.recv()
+            _free(group.device)
             group.use_symmetric_memory(decoder.dtype)
             runner = ModelRunner(decoder, *options)
             pipe.send(BUILT)
@@ -111,6 +112,13 @@ def _do(command: Command, arrays: list[Ints], runner: ModelRunner, group: Group)
         runner.clear(*arrays)
     else:
         runner.clear_slots(*arrays)
+
+
+def _free(device: torch.device) -> None:
+    """Give back the memory of a runner that is no more; its graphs hold one another."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def _beat(board: Board, rank: int, parent: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -49,6 +50,7 @@ class Ranks:
         self._broken = self._closed = False
         self._group: Group | None = None
         self._members: list[Member] = []
+        self._runner: ParallelRunner | None = None
         self._board = Board(of - 1)
         atexit.register(self.close)
         try:
@@ -81,6 +83,8 @@ class Ranks:
         group, mine, options = self._joined, copy(decoder), (blocks, block_size, kernel, graphs, longest)
         mine.collectives = group
         self._hear(LOADED)
+        if self._runner is not None:
+            self._runner.retire()
         with self.together(Command.BUILD):
             for member in self._members:
                 member.said.discard(BUILT)
@@ -88,7 +92,8 @@ class Ranks:
             group.use_symmetric_memory(decoder.dtype)
             local = ModelRunner(mine, *options)
             self._hear(BUILT)
-        return ParallelRunner(local, group, self.together)
+        self._runner = ParallelRunner(local, group, self.together)
+        return self._runner
 
     @contextmanager
     def together(self, command: Command, arrays: Sequence[Ints] = ()) -> Iterator[None]:
@@ -161,7 +166,8 @@ class Ranks:
                         self._patience_s, max(1, torch.get_num_threads() // of))
             here, there = context.Pipe()
             process = context.Process(target=run, args=(seat, there), name=f"rank {rank} of {of}", daemon=True)
-            process.start()
+            with _interrupts_blocked():
+                process.start()
             there.close()
             self._members.append(Member(rank, of, process, here))
         self._hear(HERE, START_S)
@@ -209,6 +215,16 @@ class Ranks:
                 member.process.kill()
                 member.process.join(GOODBYE_S)
             member.pipe.close()
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """A process that is started inside never hears of an interrupt, which is for rank 0 to answer."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _device(kind: str, rank: int) -> torch.device:

@@ -46,7 +46,7 @@ class Ring:
         parts = [self._take(reader, watch)]
         while parts[-1][LEFT] > self._words:
             parts.append(self._take(reader, watch))
-        return np.concatenate([part[HEAD:] for part in parts])
+        return parts[0][HEAD:] if len(parts) == 1 else np.concatenate([part[HEAD:] for part in parts])
 
     def _take(self, reader: int, watch: Watch) -> Ints:
         taken = int(self._taken[reader])

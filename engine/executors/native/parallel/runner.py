@@ -34,6 +34,10 @@ class ParallelRunner:
     def __init__(self, local: ModelRunner, group: Group, together: Together):
         self.local, self._group, self._together = local, group, together
 
+    def retire(self) -> None:
+        """The other ranks have another runner now: from here on this one refuses."""
+        self._together = _refuse
+
     def forward(self, step: ForwardInput, tokens: Tensor | None = None) -> Tensor:
         command = Command.FORWARD if tokens is None else Command.FORWARD_GIVEN
         with self._together(command, arrays_of(step)):
@@ -57,3 +61,7 @@ class ParallelRunner:
     def clear_slots(self, slots: Ints) -> None:
         with self._together(Command.CLEAR_SLOTS, [slots]):
             self.local.clear_slots(slots)
+
+
+def _refuse(command: Command, arrays: Sequence[Ints] = ()) -> AbstractContextManager[None]:
+    raise ValueError("the ranks have built another runner since; make the executor again.")

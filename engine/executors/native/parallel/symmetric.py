@@ -9,16 +9,20 @@ from torch import Tensor
 TOKEN_BYTES = 8192 * 2
 ONE_SHOT_BYTES, TWO_SHOT_BYTES = TOKEN_BYTES, 1024 * TOKEN_BYTES
 ALIGNMENT = 16
+DTYPES = (torch.bfloat16, torch.float32)
 
 
 class SymmetricSum:
     """One buffer, mapped once; what is captured in a CUDA graph goes on using it.
 
     One-shot: each GPU reads all of what the others have. Two-shot: each sums a part and hands it out. Both end with a barrier
-    on the device, after which nobody reads the buffer any more. RuntimeError where the GPUs cannot map each other's memory.
+    on the device, after which nobody reads the buffer any more. RuntimeError where the GPUs cannot map each other's memory, or
+    where the kernels cannot sum the dtype.
     """
 
     def __init__(self, dtype: torch.dtype, device: torch.device):
+        if dtype not in DTYPES:
+            raise RuntimeError(f"it sums no {dtype}")
         import torch.distributed._symmetric_memory as symmetric
 
         group = dist.group.WORLD

@@ -119,6 +119,12 @@ def test_a_message_may_be_longer_than_the_ring(ranks: Ranks) -> None:
     assert one.output_ids == two.output_ids
 
 
+def test_a_runner_whose_place_was_taken_refuses(ranks: Ranks) -> None:
+    first, _ = (SplitPair.of(ranks).executor_for(300, policies("vllm")).runners()[0] for _ in range(2))
+    with pytest.raises(ValueError, match="the ranks have built another runner since; make the executor again"):
+        first.clear(np.array([1]))
+
+
 def test_a_decoder_that_is_not_split_is_refused(ranks: Ranks) -> None:
     with pytest.raises(ValueError, match=r"is not rank 0's part of 2; load it with split=Split\(rank=0, of=2\)"):
         ranks.runner(WHOLE.target, 4, 16)

@@ -56,11 +56,12 @@ def widen(
 
 
 def _check_room(config: DecoderConfig, shape: DecoderConfig) -> None:
-    for size in ("vocabulary", "hidden", "layers", "kv_heads", "group", "head_size", "intermediate"):
-        small, wide = getattr(config, size), getattr(shape, size)
-        if small > wide:
-            label = "query heads a KV head" if size == "group" else size
-            raise InputError(f"the shape cannot hold the model: {label} {wide} is below {small}; choose a larger shape.")
+    for size in ("vocabulary", "hidden", "layers", "kv_heads", "head_size", "intermediate"):
+        if (small := getattr(config, size)) > (wide := getattr(shape, size)):
+            raise InputError(f"the shape cannot hold the model: {size} {wide} is below {small}; choose a larger shape.")
+    if config.kv_heads * _copies(config, shape) > shape.kv_heads:
+        sizes = f"query heads a KV head {shape.group} is below {config.group}"
+        raise InputError(f"the shape cannot hold the model: {sizes}; choose a larger shape.")
     if shape.head_size % config.head_size:
         sizes = f"head_size {shape.head_size} is no multiple of {config.head_size}"
         raise InputError(f"the shape cannot hold the model: {sizes}; choose another shape.")
@@ -68,6 +69,11 @@ def _check_room(config: DecoderConfig, shape: DecoderConfig) -> None:
         raise InputError("the shape cannot hold the model: it has no qkv_bias; choose a shape with QKV biases.")
     if shape.tied_embeddings and not config.tied_embeddings:
         raise InputError("the shape cannot hold the model: tied_embeddings leaves its head no room; choose an untied shape.")
+
+
+def _copies(small: DecoderConfig, wide: DecoderConfig) -> int:
+    """The wide KV heads that a small one takes, so that all its query heads find room."""
+    return -(-small.group // wide.group)
 
 
 class _Noise:
@@ -93,11 +99,10 @@ class _Places:
     small: Tensor
     here: Tensor
 
-    @classmethod
-    def within(cls, rows: Tensor, part: slice) -> _Places:
-        """Of the small model's rows, which stand at ``rows`` of the wide one, those in ``part``."""
-        small = ((rows >= part.start) & (rows < part.stop)).nonzero().flatten()
-        return cls(small, rows[small] - part.start)
+    def within(self, part: slice) -> _Places:
+        """Those that stand in ``part`` of the whole wide model, counted from its begin."""
+        inside = ((self.here >= part.start) & (self.here < part.stop)).nonzero().flatten()
+        return _Places(self.small[inside], self.here[inside] - part.start)
 
 
 class _Widening:
@@ -105,11 +110,12 @@ class _Widening:
 
     def __init__(self, small: DecoderConfig, wide: DecoderConfig, mine: DecoderConfig, split: Split, noise: _Noise):
         self._small, self._wide, self._mine, self._split, self._noise = small, wide, mine, split, noise
-        rows, size, device = _rows(small, wide, noise.device), wide.head_size, noise.device
-        self._queries = _Places.within(rows.queries, split.part(wide.heads * size))
-        self._keys = _Places.within(rows.keys, split.part(wide.kv_heads * size))
-        self._heads = _Places.within(rows.heads, split.part(wide.heads * size))
-        self._inner = _Places.within(torch.arange(small.intermediate, device=device), split.part(wide.intermediate))
+        rows, size = _rows(small, wide, noise.device), wide.head_size
+        inner = torch.arange(small.intermediate, device=noise.device)
+        self._queries = rows.queries.within(split.part(wide.heads * size))
+        self._keys = rows.keys.within(split.part(wide.kv_heads * size))
+        self._heads = rows.heads.within(split.part(wide.heads * size))
+        self._inner = _Places(inner, inner).within(split.part(wide.intermediate))
 
     def weights(self, weights: Weights) -> Weights:
         small, wide = self._small, self._wide
@@ -210,21 +216,32 @@ class _Widening:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Where the small model's attention rows stand. ``heads`` are all rows of the wide heads that carry a small one."""
+    """Where the small model's attention rows stand in the whole wide one. ``heads`` are all rows of the heads of queries."""
 
-    queries: Tensor
-    keys: Tensor
-    heads: Tensor
+    queries: _Places
+    keys: _Places
+    heads: _Places
 
 
 def _rows(small: DecoderConfig, wide: DecoderConfig, device: torch.device) -> _Rows:
-    """Rotary pair i of a small head stands at the wide pair that turns as fast; each group fills the front of a wide one."""
+    """Rotary pair i of a small head stands at the wide pair that turns as fast; each group fills the front of a wide one.
+
+    Where a wide KV head has fewer query heads than a small one, the small one stands in several.
+    """
     pairs = torch.arange(small.head_size // 2, device=device) * (wide.head_size // small.head_size)
     inside = torch.cat([pairs, pairs + wide.head_size // 2])
-    kv = torch.arange(small.kv_heads, device=device)
-    heads = (kv[:, None] * wide.group + torch.arange(small.group, device=device)).flatten() * wide.head_size
+    every, copies = torch.arange(wide.head_size, device=device), _copies(small, wide)
+    query = torch.arange(small.heads, device=device)
+    kv, place = query // small.group, query % small.group
+    heads = (kv * copies + place // wide.group) * wide.group + place % wide.group
+    keys = torch.arange(small.kv_heads * copies, device=device)
+
+    def of(numbers: Tensor, size: int, among: Tensor) -> Tensor:
+        return (numbers[:, None] * size + among).flatten()
+
+    own = torch.arange(small.head_size, device=device)
     return _Rows(
-        queries=(heads[:, None] + inside).flatten(),
-        keys=(kv[:, None] * wide.head_size + inside).flatten(),
-        heads=(heads[:, None] + torch.arange(wide.head_size, device=device)).flatten(),
+        queries=_Places(of(query, small.head_size, own), of(heads, wide.head_size, inside)),
+        keys=_Places(of(keys // copies, small.head_size, own), of(keys, wide.head_size, inside)),
+        heads=_Places(of(query, wide.head_size, every), of(heads, wide.head_size, every)),
     )

@@ -101,7 +101,10 @@ def test_a_rank_reads_its_part_of_a_checkpoint(
         assert sum(tensor.numel() for tensor in read) == sum(tensor.numel() for tensor in part.weights.tensors())
 
 
-@pytest.mark.parametrize("shape", [WIDE, replace(WIDE, qkv_bias=True, tied_embeddings=True)], ids=["llama", "qwen2"])
+@pytest.mark.parametrize(
+    "shape", [WIDE, replace(WIDE, qkv_bias=True, tied_embeddings=True), replace(WIDE, kv_heads=12)],
+    ids=["llama", "qwen2", "llama-2"],
+)
 @pytest.mark.parametrize("of", [2, 4])
 def test_a_widened_model_in_parts_is_the_small_one(shape: DecoderConfig, of: int) -> None:
     small, tokens = fresh(SMALL), prompt(SMALL, 40)

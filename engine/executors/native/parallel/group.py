@@ -61,6 +61,7 @@ class Group:
             found = SymmetricSum(dtype, self.device)
         except (RuntimeError, ImportError, AttributeError) as error:
             reason = str(error).partition("\n")[0]
+        torch.cuda.set_device(self.device)
         able = torch.tensor([int(found is not None)], device=self.device)
         dist.all_reduce(able, dist.ReduceOp.MIN)
         if able.item():
@@ -98,6 +99,8 @@ class Group:
 
     def leave(self, broken: bool) -> None:
         """Leave the group, in seconds even where a rank is gone: then what waits for it on the GPU is aborted."""
+        if not dist.is_initialized():
+            return
         leaving = Thread(target=_abort if broken and self.device.type == "cuda" else dist.destroy_process_group, daemon=True)
         leaving.start()
         leaving.join(LEAVE_S)

@@ -6,10 +6,13 @@ import atexit
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from copy import copy
 from multiprocessing import get_context
+from threading import Thread
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -28,6 +31,7 @@ from engine.models.decoder import Decoder
 from engine.models.split import Split
 
 Ints = NDArray[np.int64]
+T = TypeVar("T")
 PATIENCE_S, START_S = 20.0, 120.0
 LOOK_S, MOMENT_S, SETTLE_S, GOODBYE_S = 0.02, 0.3, 2.0, 5.0
 
@@ -89,7 +93,7 @@ class Ranks:
             for member in self._members:
                 member.said.discard(BUILT)
                 member.pipe.send(options)
-            group.use_symmetric_memory(decoder.dtype)
+            self._while_they_live(lambda: group.use_symmetric_memory(decoder.dtype))
             local = ModelRunner(mine, *options)
             self._hear(BUILT)
         self._runner = ParallelRunner(local, group, self.together)
@@ -135,17 +139,14 @@ class Ranks:
             return
         self._closed = True
         atexit.unregister(self.close)
-        if not self._broken:
-            self._say_goodbye()
-        if self._broken:
+        try:
+            if not self._broken:
+                self._part()
+        finally:
             self._kill()
-        if self._group is not None:
-            self._group.leave(self._broken)
-        until = time.monotonic() + GOODBYE_S
-        for member in self._members:
-            member.process.join(max(0.0, until - time.monotonic()))
-        self._kill()
-        self._board.close()
+            if self._group is not None:
+                self._group.leave(broken=True)
+            self._board.close()
 
     def __enter__(self) -> Ranks:
         return self
@@ -173,10 +174,28 @@ class Ranks:
         self._hear(HERE, START_S)
         self._board.unlink()
         try:
-            self._group = Group(self.split, self.device, store, self._patience_s)
+            self._group = self._while_they_live(lambda: Group(self.split, self.device, store, self._patience_s))
+        except RankError:
+            raise
         except Exception as error:
             raise self._blamed(0.0) or error from error
         self._group.watch = self.watch
+
+    def _while_they_live(self, meet: Callable[[], T]) -> T:
+        """What ``meet`` gives, which waits for the other ranks in a thread of its own; RankError when one is at fault."""
+        ended: Future[T] = Future()
+
+        def run_it() -> None:
+            try:
+                ended.set_result(meet())
+            except BaseException as error:
+                ended.set_exception(error)
+
+        Thread(target=run_it, daemon=True).start()
+        while not ended.done():
+            self.watch(0.0)
+            time.sleep(LOOK_S)
+        return ended.result()
 
     def _hear(self, word: str, limit_s: float | None = None) -> None:
         """Until every rank has said ``word``; where there is no limit, for as long as they live."""
@@ -203,11 +222,14 @@ class Ranks:
         time.sleep(MOMENT_S)
         return fault(self._members, self._board, self._patience_s / 2)
 
-    def _say_goodbye(self) -> None:
-        try:
+    def _part(self) -> None:
+        """All leave the group and end by themselves; who does not is left to be killed."""
+        with suppress(RankError):
             self._board.ring.send(pack(Command.STOP), self.watch)
-        except RankError:
-            self._broken = True
+            self._joined.leave(broken=False)
+            until = time.monotonic() + GOODBYE_S
+            for member in self._members:
+                member.process.join(max(0.0, until - time.monotonic()))
 
     def _kill(self) -> None:
         for member in self._members:

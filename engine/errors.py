@@ -18,3 +18,14 @@ class PolicyError(Exception):
     def __init__(self, sentence: str, outcome: Any = None):
         super().__init__(sentence)
         self.outcome = outcome
+
+
+class RankError(Exception):
+    """A rank of a split model died, raised or hangs: one sentence with the rank and the cause. The run cannot go on.
+
+    ``rank`` where it is known which; ``traceback`` is the rank's own, where it raised.
+    """
+
+    def __init__(self, sentence: str, rank: int | None = None, traceback: str = ""):
+        super().__init__(sentence)
+        self.rank, self.traceback = rank, traceback

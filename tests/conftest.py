@@ -12,16 +12,19 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+SHARING = ("tests/containers/", "tests/engine/executors/native/parallel/test_tokens.py")
 
-class OneWorkerForTheEngine(LoadScopeScheduling):
-    """Tests that share the container engine go to one worker, all others one by one to whichever is free."""
+
+class OneWorkerForThoseWhoShare(LoadScopeScheduling):
+    """Tests that share the container engine go to one worker, so do those that share processes; all others one by one to
+    whichever is free."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "engine" if nodeid.startswith("tests/containers/") else nodeid
+        return next((shared for shared in SHARING if nodeid.startswith(shared)), nodeid)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneWorkerForTheEngine:
-    return OneWorkerForTheEngine(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneWorkerForThoseWhoShare:
+    return OneWorkerForThoseWhoShare(config, log)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

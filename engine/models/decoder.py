@@ -14,6 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from engine.kernels.attention import Attention
+from engine.kernels.collectives import Alone, Collectives
 from engine.kernels.layers import LayerOps, ReferenceOps
 from engine.kernels.linear import Linear
 from engine.kernels.rotary import Rotary, signed_sine
@@ -52,12 +53,16 @@ class Weights:
 
 
 class Decoder:
-    """Hidden states and logits of one row of tokens. ``linear`` multiplies with the weights, ``ops`` does what is between."""
+    """Hidden states and logits of one row of tokens. ``linear`` multiplies with the weights, ``ops`` does what is between.
+
+    Where the decoder is a rank's part of a split one (engine.models.split), ``collectives`` brings the ranks together.
+    """
 
     def __init__(self, config: DecoderConfig, weights: Weights):
         self.config, self.weights = config, weights
         self.linear: Linear = F.linear
         self.ops: LayerOps = ReferenceOps()
+        self.collectives: Collectives = Alone()
         angles = rotary_angles(config, torch.arange(config.context, dtype=torch.float64))
         both = torch.cat([angles, angles], dim=-1)
         self._cos = both.cos().to(weights.norm)[:, None, :]
@@ -73,22 +78,22 @@ class Decoder:
 
     def hidden(self, tokens: Tensor, positions: Tensor, attention: Attention) -> Tensor:
         """Normalised hidden states [t, hidden] of ``tokens`` [t] at ``positions`` [t] (int64)."""
-        config, weights, ops = self.config, self.weights, self.ops
+        config, weights, ops, collectives = self.config, self.weights, self.ops, self.collectives
         rotary = Rotary(self._cos[positions], self._sin[positions], config.heads, config.kv_heads)
         x = F.embedding(tokens, weights.embedding)
         normed = ops.norm(x, weights.layers[0].attention_norm, config.norm_eps)
         following = [*(layer.attention_norm for layer in weights.layers[1:]), weights.norm]
         for number, (layer, next_norm) in enumerate(zip(weights.layers, following, strict=True)):
             stacked = self.linear(normed, layer.qkv, layer.qkv_bias).view(x.shape[0], -1, config.head_size)
-            mixed = self.linear(attention(number, stacked, rotary), layer.out, None)
+            mixed = collectives.sum(self.linear(attention(number, stacked, rotary), layer.out, None))
             x, normed = ops.add_norm(x, mixed, layer.mlp_norm, config.norm_eps)
             gated = ops.silu_mul(self.linear(normed, layer.gate_up, None))
-            x, normed = ops.add_norm(x, self.linear(gated, layer.down, None), next_norm, config.norm_eps)
+            x, normed = ops.add_norm(x, collectives.sum(self.linear(gated, layer.down, None)), next_norm, config.norm_eps)
         return normed
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits [m, vocabulary] of hidden states [m, hidden]."""
-        logits = self.linear(hidden, self.weights.head, None)
+        logits = self.collectives.gather(self.linear(hidden, self.weights.head, None))
         if self.weights.masked is not None:
             logits = logits.masked_fill(self.weights.masked, -math.inf)
         return logits

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import Tensor
 from engine.errors import InputError
 from engine.models.config import DecoderConfig, from_huggingface, to_huggingface
 from engine.models.decoder import Decoder, Weights
+from engine.models.split import UNSPLIT, Split, pieces, split_config
 from engine.models.weights import expected_shapes, from_state, to_state
 
 CONFIG, WHOLE, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
@@ -27,13 +29,24 @@ HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 AGAIN = "fetch the model again"
 
 
-def load_decoder(source: str | Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Decoder:
-    """The decoder of a local folder or of a hub name, such as ``org/name``. InputError for what cannot be used whole."""
+def load_decoder(
+    source: str | Path,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    split: Split = UNSPLIT,
+    vocabulary: int | None = None,
+) -> Decoder:
+    """The decoder of a local folder or of a hub name, such as ``org/name``. InputError for what cannot be used whole.
+
+    Only the rank's part of ``split`` is read, and of the vocabulary only the first ``vocabulary`` rows where that is given.
+    """
     folder = locate(source)
-    config = read_config(folder)
+    stored = read_config(folder)
+    config = stored if vocabulary is None else replace(stored, vocabulary=min(vocabulary, stored.vocabulary))
+    mine = split_config(config, split)
     with ExitStack() as stack:
-        state = _Checkpoint(config, _places(folder, config), stack, dtype, device)
-        return Decoder(config, from_state(config, state))
+        state = _Checkpoint(stored, _places(folder, stored), stack, dtype, device)
+        return Decoder(mine, from_state(mine, _Part(state, config, split)))
 
 
 def save_decoder(folder: Path, config: DecoderConfig, weights: Weights, dtype: torch.dtype) -> None:
@@ -128,7 +141,7 @@ def _places(folder: Path, config: DecoderConfig) -> dict[str, Path]:
     return places
 
 
-class _Checkpoint(Mapping[str, Tensor]):
+class _Checkpoint:
     """Tensors by name: headers are checked at once, data is read and converted when it is asked for."""
 
     def __init__(
@@ -154,15 +167,27 @@ class _Checkpoint(Mapping[str, Tensor]):
                 kinds = ", ".join(DTYPES)
                 raise InputError(f"{path} has the tensor {name} in {header.get_dtype()}; name a model in one of {kinds}.")
 
-    def __getitem__(self, name: str) -> Tensor:
-        tensor: Tensor = self._files[self._places[name]].get_tensor(name)
+    def read(self, name: str, part: tuple[slice, ...]) -> Tensor:
+        """Rows and columns ``part`` of a tensor."""
+        tensor: Tensor = self._files[self._places[name]].get_slice(name)[part]
         return tensor.to(self._device, self._dtype, copy=True)
 
+
+class _Part(Mapping[str, Tensor]):
+    """A rank's part of a checkpoint, read when it is asked for."""
+
+    def __init__(self, checkpoint: _Checkpoint, config: DecoderConfig, split: Split):
+        self._checkpoint, self._pieces = checkpoint, pieces(config, split)
+
+    def __getitem__(self, name: str) -> Tensor:
+        piece = self._pieces[name]
+        return self._checkpoint.read(piece.name, piece.part)
+
     def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
+        return iter(self._pieces)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._pieces)
 
 
 def _opened(path: Path) -> Any:

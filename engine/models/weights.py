@@ -11,12 +11,13 @@ from engine.models.config import DecoderConfig
 from engine.models.decoder import Layer, Weights
 
 QKV = ("q", "k", "v")
+EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 
 
 def expected_shapes(config: DecoderConfig) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the tensors in a checkpoint of this shape."""
     hidden, queries, keys = config.hidden, config.heads * config.head_size, config.kv_heads * config.head_size
-    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (config.vocabulary, hidden)}
+    shapes: dict[str, tuple[int, ...]] = {EMBEDDING: (config.vocabulary, hidden)}
     for number in range(config.layers):
         layer = f"model.layers.{number}."
         for name, rows in zip(QKV, (queries, keys, keys), strict=True):
@@ -31,7 +32,7 @@ def expected_shapes(config: DecoderConfig) -> dict[str, tuple[int, ...]]:
         shapes[f"{layer}post_attention_layernorm.weight"] = (hidden,)
     shapes["model.norm.weight"] = (hidden,)
     if not config.tied_embeddings:
-        shapes["lm_head.weight"] = (config.vocabulary, hidden)
+        shapes[HEAD] = (config.vocabulary, hidden)
     return shapes
 
 
@@ -52,17 +53,17 @@ def from_state(config: DecoderConfig, state: Mapping[str, Tensor]) -> Weights:
                 down=state[f"{mlp}down_proj.weight"],
             )
         )
-    embedding = state["model.embed_tokens.weight"]
-    head = embedding if config.tied_embeddings else state["lm_head.weight"]
+    embedding = state[EMBEDDING]
+    head = embedding if config.tied_embeddings else state[HEAD]
     return Weights(embedding, layers, state["model.norm.weight"], head)
 
 
 def to_state(config: DecoderConfig, weights: Weights) -> dict[str, Tensor]:
     """The inverse of ``from_state``."""
     queries, keys = config.heads * config.head_size, config.kv_heads * config.head_size
-    state = {"model.embed_tokens.weight": weights.embedding, "model.norm.weight": weights.norm}
+    state = {EMBEDDING: weights.embedding, "model.norm.weight": weights.norm}
     if not config.tied_embeddings:
-        state["lm_head.weight"] = weights.head
+        state[HEAD] = weights.head
     for number, layer in enumerate(weights.layers):
         attention, mlp = f"model.layers.{number}.self_attn.", f"model.layers.{number}.mlp."
         for name, rows in zip(QKV, torch.split(layer.qkv, [queries, keys, keys]), strict=True):

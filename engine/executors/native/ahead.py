@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,13 +13,17 @@ from torch import Tensor
 from engine.request import Request
 
 Ints = NDArray[np.int64]
+Wait = Callable[[torch.cuda.Event], None]
 
 
 class NextTokens:
-    """The likeliest tokens after logits [m, vocabulary]: ``tokens`` [m] on the device, and to ``read`` on the host."""
+    """The likeliest tokens after logits [m, vocabulary]: ``tokens`` [m] on the device, and to ``read`` on the host.
 
-    def __init__(self, logits: Tensor):
-        self.logits = logits
+    ``wait``: until the device is past an event (see Collectives).
+    """
+
+    def __init__(self, logits: Tensor, wait: Wait = torch.cuda.Event.synchronize):
+        self.logits, self._wait = logits, wait
         self._arrived: torch.cuda.Event | None = None
         if logits.device.type == "cpu":
             best = (logits if logits.dtype in (torch.float32, torch.float64) else logits.float()).numpy()
@@ -37,7 +41,7 @@ class NextTokens:
     def read(self) -> tuple[Ints, NDArray[np.bool_]]:
         """The tokens, and whether each row of logits is made of numbers; waits for them."""
         if self._arrived is not None:
-            self._arrived.synchronize()
+            self._wait(self._arrived)
         return self._both
 
 

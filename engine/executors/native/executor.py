@@ -22,6 +22,7 @@ from engine.executors.native.composition import compose_step, decoding, ends_pre
 from engine.executors.native.drafting import Drafter, Drafts
 from engine.executors.native.graphs import decoding_buckets, uneven_buckets
 from engine.executors.native.model_runner import ModelRunner
+from engine.executors.native.runner import MakeRunner, Runner
 from engine.executors.native.sequences import Sequences
 from engine.executors.native.trees import TreeRows, lay_out
 from engine.executors.native.verification import Verified
@@ -43,42 +44,36 @@ class Committed:
     logprobs: dict[int, list[float]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Swapped:
-    """A request's blocks of each model's KV cache in host memory; ``drafted`` of its tokens are in the draft's."""
-
-    kept: list[Tensor]
-    drafted: int
-
-
 class NativeExecutor(Executor):
     """Runs plans with torch: prefill chunks, decoding and tree verification in one forward of the target.
 
     ``capacity``: what its KV caches have room for. ``kernel``: whose kernels compute it (engine.kernels.attention).
     ``graphs``: steps without prefill are replayed as CUDA graphs. ``ahead``: the decode step after the one that is under way
     begins before its plan is known, on the guess that who runs goes on; it takes a place of each sequence's drafts.
+    ``make_runner`` gives the target its runner: ModelRunner, or several ranks (engine.executors.native.parallel.ranks). The
+    draft is always here and whole.
     """
 
     clock: WallClock
 
     def __init__(
         self, target: Decoder, draft: Decoder | None, capacity: Capacity, kernel: str = "reference", graphs: bool = False,
-        ahead: bool = False,
+        ahead: bool = False, make_runner: MakeRunner = ModelRunner,
     ):
         self.clock = WallClock()
         self.context = target.config.context
         self.sequences = Sequences(self.context, capacity.blocks, BLOCK_SIZE, capacity.draft_tokens)
         self._config, self._stops = target.config, frozenset(target.config.stop_ids)
         longest = self.sequences.table.shape[1]
-        self._target, *rest = [
-            ModelRunner(decoder, capacity.blocks, BLOCK_SIZE, kernel, graphs, longest)
-            for decoder in (target, draft) if decoder is not None
-        ]
-        self._drafter = Drafter(rest[0], self.sequences) if rest else None
+        self._target = make_runner(target, capacity.blocks, BLOCK_SIZE, kernel, graphs, longest)
+        self._group, self._drafter = target.config.group, None
+        if draft is not None:
+            runner = ModelRunner(draft, capacity.blocks, BLOCK_SIZE, kernel, graphs, longest)
+            self._draft_group, self._drafter = draft.config.group, Drafter(runner, self.sequences)
         self._began: float | None = None
         self._looks_ahead = ahead and capacity.draft_tokens > 0
         self._ahead: Ahead | None = None
-        self._swapped: dict[int, Swapped] = {}
+        self._swapped: dict[int, int] = {}
 
     def warm_up(self, sequences: int, say: Callable[[int, int], None] = lambda done, of: None) -> None:
         """Capture what steps of up to ``sequences`` sequences replay; ``say`` hears how many of how many are done."""
@@ -86,9 +81,9 @@ class NativeExecutor(Executor):
         wanted = [(self._target, plain)]
         if self._drafter:
             draft = self._drafter.runner
-            wanted[0][1].extend(uneven_buckets(sequences, each, self._target.group, 1, last_only=False))
-            caught_up = uneven_buckets(sequences, each, draft.group, 0, last_only=True)
-            layers = uneven_buckets(sequences, min(each, WIDEST), draft.group, 1, last_only=False)
+            wanted[0][1].extend(uneven_buckets(sequences, each, self._group, 1, last_only=False))
+            caught_up = uneven_buckets(sequences, each, self._draft_group, 0, last_only=True)
+            layers = uneven_buckets(sequences, min(each, WIDEST), self._draft_group, 1, last_only=False)
             wanted.append((draft, [*decoding_buckets(sequences), *caught_up, *layers]))
         whole = sum(len(buckets) for _, buckets in wanted)
         count = count_from(1)
@@ -119,9 +114,13 @@ class NativeExecutor(Executor):
 
     @torch.inference_mode()
     def release(self, request: Request) -> None:
-        self._swapped.pop(request.id, None)
-        if request not in self.sequences:
-            return
+        if self._swapped.pop(request.id, None) is not None:
+            for runner in self.runners():
+                runner.forget(request.id)
+        if request in self.sequences:
+            self._leave(request)
+
+    def _leave(self, request: Request) -> None:
         request.output_ids, blocks = self.sequences.leave(request)
         for runner in self.runners():
             runner.clear(blocks)
@@ -130,28 +129,33 @@ class NativeExecutor(Executor):
     def swap_out(self, request: Request) -> None:
         row = self.sequences.rows([request])
         blocks = self.sequences.tables(row, request.prefilled)[0].copy()
-        kept, drafted = [runner.read(blocks) for runner in self.runners()], int(self.sequences.drafted[row[0]])
-        self.release(request)
-        self._swapped[request.id] = Swapped(kept, drafted)
+        drafted = int(self.sequences.drafted[row[0]])
+        for runner in self.runners():
+            runner.swap_out(request.id, blocks)
+        self._leave(request)
+        self._swapped[request.id] = drafted
 
     @torch.inference_mode()
     def swap_in(self, request: Request) -> None:
-        swapped = self._swapped.pop(request.id)
+        drafted = self._swapped.pop(request.id)
         self.sequences.join(request)
         row = self.sequences.rows([request])
         self.sequences.reserve(row, np.array([request.prefilled]))
-        self.sequences.drafted[row] = min(swapped.drafted, request.prefilled)
+        self.sequences.drafted[row] = min(drafted, request.prefilled)
         blocks = self.sequences.tables(row, request.prefilled)[0]
-        for runner, kept in zip(self.runners(), swapped.kept, strict=True):
-            runner.write(blocks, kept)
+        for runner in self.runners():
+            runner.swap_in(request.id, blocks)
 
-    def runners(self) -> list[ModelRunner]:
+    def runners(self) -> list[Runner]:
         """The target's and, where there is one, the draft's."""
         return [self._target, self._drafter.runner] if self._drafter else [self._target]
 
     def check(self) -> None:
         """Raise AssertionError when a KV block is lost or held twice."""
         self.sequences.check()
+
+    def _next_tokens(self, logits: Tensor) -> NextTokens:
+        return NextTokens(logits, self._target.wait)
 
     def _decoded(self, plan: StepPlan, batch: Batch, ahead: Ahead | None, committed: Committed) -> Ints | None:
         """One token for each row and each prefill that ends. Returns the counts of the rows, None for one each.
@@ -162,13 +166,13 @@ class NativeExecutor(Executor):
         first = [chunk.request for chunk in plan.prefill if ends_prefill(chunk)]
         places = ahead.of_these(rows, batch.context) if ahead else None
         if ahead is None or places is None:
-            found = NextTokens(self._target.forward(compose_step(self.sequences, plan, batch, None)))
+            found = self._next_tokens(self._target.forward(compose_step(self.sequences, plan, batch, None)))
             parts = [_of_rows(rows, batch, found, np.arange(len(rows)))]
             parts.append(_of_prefills(first, found, np.arange(len(rows), len(rows) + len(first))))
         else:
             parts = [_of_rows(rows, batch, ahead.following, places)]
             if plan.prefill:
-                found = NextTokens(self._target.forward(prefilling(self.sequences, plan.prefill)))
+                found = self._next_tokens(self._target.forward(prefilling(self.sequences, plan.prefill)))
                 parts.append(_of_prefills(first, found, np.arange(len(first))))
         parts = [part for part in parts if part.requests]
         if self._looks_ahead and not plan.prefill:
@@ -184,7 +188,7 @@ class NativeExecutor(Executor):
         context = np.concatenate([part.context[part.left > 0] for part in parts])
         tokens = torch.cat([taken(part.found.tokens, part.places[part.left > 0]) for part in parts])
         step = decoding(self.sequences, self.sequences.rows(requests), context)
-        return Ahead.of(requests, context, NextTokens(self._target.forward(step, tokens)))
+        return Ahead.of(requests, context, self._next_tokens(self._target.forward(step, tokens)))
 
     def _verified(self, plan: StepPlan, batch: Batch, committed: Committed) -> Ints:
         """The tokens that the target accepts of each tree, and one for each prefill that ends. Returns the rows' counts."""
@@ -192,13 +196,13 @@ class NativeExecutor(Executor):
         requests, rows = batch.requests, self.sequences.rows(batch.requests)
         drafts = _drafts_of(plan.trees)
         nodes = lay_out(plan.trees, drafts.tokens)
-        found = NextTokens(self._target.forward(compose_step(self.sequences, plan, batch, nodes)))
+        found = self._next_tokens(self._target.forward(compose_step(self.sequences, plan, batch, nodes)))
         first, whole = [chunk.request for chunk in plan.prefill if ends_prefill(chunk)], int(nodes.counts.sum())
         if first:
             self._commit_one_each(first, found, np.arange(whole, whole + len(first)), committed)
         best, finite = found.read()
         if not finite[:whole].all():
-            alone = NextTokens(self._without_drafts(rows, batch.context, nodes))
+            alone = self._next_tokens(self._without_drafts(rows, batch.context, nodes))
             return self._commit_one_each(requests, alone, np.arange(len(rows)), committed)
         verdict = verify(requests, self.sequences, rows, nodes, drafts, found.logits[:whole], best[:whole])
         self._compact(rows, batch.context, verdict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import pairwise, product
 from math import prod
 
@@ -18,6 +18,7 @@ from engine.executors.native.forward_input import ForwardInput
 from engine.kernels.metadata import AttentionMetadata, tile_size, tiles_of
 
 Ints = NDArray[np.int64]
+Wait = Callable[[torch.cuda.Event], None]
 NOBODY = -1
 MOST_TOKENS, MOST_SEQUENCES, MOST_NEW = 1024, 512, 64
 FINE, FEW = 8, 4
@@ -40,6 +41,17 @@ class Bucket:
     def tiles(self) -> int:
         """The most tiles that so many sequences with so many tokens can have."""
         return min(self.tokens, self.tokens // self.tile + self.sequences)
+
+
+def packed(buckets: Sequence[Bucket]) -> Ints:
+    """A row of numbers for each, to be sent to other ranks."""
+    rows = [[*astuple(bucket)[:-1], NOBODY if bucket.wanted is None else bucket.wanted] for bucket in buckets]
+    return np.array(rows, np.int64).reshape(len(rows), -1)
+
+
+def unpacked(rows: Ints) -> list[Bucket]:
+    """The inverse of ``packed``."""
+    return [Bucket(s, t, tile, words, None if wanted == NOBODY else wanted) for s, t, tile, words, wanted in rows.tolist()]
 
 
 def bucket_for(step: ForwardInput, group: int) -> Bucket | None:
@@ -94,11 +106,11 @@ class StepBuffers:
     one may still wait for the step before it while the next is filled.
     """
 
-    def __init__(self, bucket: Bucket, tables: Tensor):
+    def __init__(self, bucket: Bucket, tables: Tensor, wait: Wait = torch.cuda.Event.synchronize):
         b, t = bucket.sequences, bucket.tokens
         shapes = {"tokens": (t,), "positions": (t,), "slots": (t,), "starts": (b,), "lens": (3, b),
                   "tiles": (2, bucket.tiles), "mask": (t, bucket.words), "wanted": (bucket.wanted or 0,)}
-        self._bucket, self._tables = bucket, tables
+        self._bucket, self._tables, self._wait = bucket, tables, wait
         self._memory = torch.zeros(sum(map(prod, shapes.values())), dtype=torch.int64, device=tables.device)
         self.device = _views(self._memory, shapes)
         self._layouts = deque(_Layout(shapes, b * tables.shape[1], tables.device) for _ in range(2))
@@ -108,7 +120,7 @@ class StepBuffers:
         """Bring a step of at most the bucket's size to the device."""
         self._layouts.rotate()
         layout = self._layouts[0]
-        layout.wait()
+        layout.wait(self._wait)
         host, t, b = layout.arrays, len(step.tokens), len(step.context_lens)
         host["tokens"][:t], host["slots"][:t], host["slots"][t:] = step.tokens, step.slot_mapping, NOBODY
         np.minimum(step.positions, last_position, out=host["positions"][:t])
@@ -152,10 +164,10 @@ class _Layout:
         self.arrays["tiles"].fill(NOBODY)
         self._sent = torch.cuda.Event() if pinned else None  # type: ignore[no-untyped-call]
 
-    def wait(self) -> None:
+    def wait(self, wait: Wait) -> None:
         """Until it was copied."""
         if self._sent is not None:
-            self._sent.synchronize()
+            wait(self._sent)
 
     def sent(self) -> None:
         if self._sent is not None:
@@ -176,10 +188,14 @@ class Graphs:
 
     Once some were captured ahead of time no other is, since that would hold up a step. On a CPU, where nothing can be
     captured, forwards are computed over the same buffers.
+    ``wait``: until the device is past an event.
     """
 
-    def __init__(self, forward: Forward, group: int, last_position: int, most_blocks: int, device: torch.device):
-        self._forward, self._group, self._last_position = forward, group, last_position
+    def __init__(
+        self, forward: Forward, group: int, last_position: int, most_blocks: int, device: torch.device,
+        wait: Wait = torch.cuda.Event.synchronize,
+    ):
+        self._forward, self._group, self._last_position, self._wait = forward, group, last_position, wait
         self._tables = torch.zeros(MOST_SEQUENCES, most_blocks, dtype=torch.int64, device=device)
         self._captured: dict[Bucket, tuple[StepBuffers, Callable[[], Tensor]]] = {}
         self._complete = False
@@ -209,7 +225,7 @@ class Graphs:
         self._complete = True
 
     def _capture(self, bucket: Bucket) -> tuple[StepBuffers, Callable[[], Tensor]]:
-        buffers = StepBuffers(bucket, self._tables)
+        buffers = StepBuffers(bucket, self._tables, self._wait)
 
         def compute() -> Tensor:
             there = buffers.device
@@ -223,6 +239,9 @@ class Graphs:
         with torch.cuda.stream(stream):
             compute()
         torch.cuda.current_stream().wait_stream(stream)
+        computed = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        computed.record(stream)
+        self._wait(computed)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool):
             logits = compute()

@@ -1,4 +1,4 @@
-"""The device side: a model with its KV cache, which knows nothing of requests. Every rank of a split model would own one."""
+"""The device side: a model with its KV cache, which knows nothing of requests. Every rank of a split model owns one."""
 
 from __future__ import annotations
 
@@ -36,10 +36,11 @@ class ModelRunner:
         self.kv = PagedKV(decoder.config, blocks, block_size, decoder.dtype, decoder.device)
         self._kernels = kernels_named(kernel)
         self._decoder.ops = self._kernels.ops
+        self._kept: dict[int, Tensor] = {}
         self._graphs = None
         if graphs and self._kernels.capturable:
             last = decoder.config.context - 1
-            self._graphs = Graphs(self._compute, decoder.config.group, last, longest, decoder.device)
+            self._graphs = Graphs(self._compute, decoder.config.group, last, longest, decoder.device, self.wait)
 
     @torch.inference_mode()
     def forward(self, step: ForwardInput, tokens: Tensor | None = None) -> Tensor:
@@ -55,16 +56,15 @@ class ModelRunner:
         known = self._on_device(step.tokens) if tokens is None else tokens
         return self._compute(known, self._on_device(positions), self._metadata(step), wanted)
 
+    def wait(self, event: torch.cuda.Event) -> None:
+        """Until the device is past ``event``; raises where that cannot come any more."""
+        self._decoder.collectives.wait(event)
+
     @torch.inference_mode()
     def warm_up(self, buckets: Sequence[Bucket], done: Callable[[], None]) -> None:
         """Capture forwards of these shapes; ``done`` hears of each."""
         if self._graphs is not None:
             self._graphs.capture(buckets, done)
-
-    @property
-    def group(self) -> int:
-        """Query heads that share one KV head."""
-        return self._decoder.config.group
 
     @torch.inference_mode()
     def move(self, sources: Ints, targets: Ints) -> None:
@@ -72,14 +72,18 @@ class ModelRunner:
         self.kv.move(sources, targets)
 
     @torch.inference_mode()
-    def read(self, blocks: Ints) -> Tensor:
-        """The keys and values of ``blocks``, in host memory."""
-        return self.kv.read(blocks)
+    def swap_out(self, key: int, blocks: Ints) -> None:
+        """Keep the keys and values of ``blocks`` in host memory, under a number of the caller's."""
+        self._kept[key] = self.kv.read(blocks)
 
     @torch.inference_mode()
-    def write(self, blocks: Ints, kept: Tensor) -> None:
-        """Bring what was read back, into ``blocks``."""
-        self.kv.write_blocks(blocks, kept)
+    def swap_in(self, key: int, blocks: Ints) -> None:
+        """Bring what was swapped out under ``key`` into as many blocks."""
+        self.kv.write_blocks(blocks, self._kept.pop(key))
+
+    def forget(self, key: int) -> None:
+        """Give up what was swapped out under ``key``, if anything was."""
+        self._kept.pop(key, None)
 
     @torch.inference_mode()
     def clear(self, blocks: Ints) -> None:

@@ -13,13 +13,16 @@ from hypothesis import strategies as st
 from engine.errors import InputError
 from engine.models.config import DecoderConfig, RopeScaling
 from engine.models.decoder import Decoder
+from engine.models.loading import read_config
+from engine.models.pair import TINY, WIDENED
 from engine.models.weights import expected_shapes, to_state
-from engine.models.widened import SHAPES, widen
+from engine.models.widened import SHAPES, _check_room, widen
 from tests.engine.models.dense import fresh, greedy, logits, prompt
 
 CLOSE = {"rtol": 0, "atol": 1e-4}
 SMALL = DecoderConfig(90, 48, 2, 6, 2, 8, 56, context=256, rope_theta=2e4, tied_embeddings=True, stop_ids=(5,))
 LLAMA = DecoderConfig(128, 96, 3, 12, 3, 32, 160, context=999)
+LLAMA_2 = DecoderConfig(128, 96, 3, 8, 8, 16, 160, context=999)
 QWEN = DecoderConfig(120, 80, 4, 10, 2, 16, 100, context=999, norm_eps=1e-6, qkv_bias=True, tied_embeddings=True)
 
 
@@ -47,7 +50,8 @@ def small_and_wide(draw: st.DrawFn) -> tuple[DecoderConfig, DecoderConfig]:
     bias, tied, eps = draw(st.booleans()), draw(st.booleans()), draw(st.sampled_from([1e-5, 0.1]))
     small = DecoderConfig(draw(st.integers(8, 60)), draw(st.integers(8, 40)), draw(st.integers(1, 2)), kv * group, kv, head,
                           draw(st.integers(4, 60)), 64, 1e4, scaling, eps, bias, tied)
-    wide_kv, wide_group = above(kv, 2), above(group, 2)
+    wide_group = draw(st.integers(1, group + 2))
+    wide_kv = above(kv * -(-group // wide_group), 2)
     wide = DecoderConfig(above(small.vocabulary, 9), above(small.hidden, 40), above(small.layers, 2), wide_kv * wide_group,
                          wide_kv, head * draw(st.integers(1, 4)), above(small.intermediate, 40), 999,
                          qkv_bias=bias or draw(st.booleans()), tied_embeddings=tied and draw(st.booleans()))
@@ -66,7 +70,7 @@ def test_any_shape_that_holds_a_model_computes_it(shapes: tuple[DecoderConfig, D
     )
 
 
-@pytest.mark.parametrize("shape", [LLAMA, QWEN], ids=["llama", "qwen2"])
+@pytest.mark.parametrize("shape", [LLAMA, QWEN, LLAMA_2], ids=["llama", "qwen2", "llama-2"])
 def test_64_greedy_tokens_are_the_small_models(shape: DecoderConfig) -> None:
     small = fresh(SMALL)
     answer = greedy(widened(small, shape), prompt(SMALL, 100), 64)
@@ -136,7 +140,14 @@ def test_biases_and_untied_heads_need_their_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "billions"), [("llama-3.1-8b", 8.03), ("llama-3.2-1b", 1.236), ("qwen2.5-0.5b", 0.494), ("qwen2.5-32b", 32.76)]
+    ("name", "billions"),
+    [("llama-3.1-70b", 70.55), ("llama-3.1-8b", 8.03), ("llama-3.2-1b", 1.236), ("llama-2-7b", 6.738), ("llama-2-13b", 13.016),
+     ("qwen2.5-0.5b", 0.494), ("qwen2.5-32b", 32.76)],
 )
 def test_shapes_have_the_published_sizes(name: str, billions: float) -> None:
     assert SHAPES[name].parameters / 1e9 == pytest.approx(billions, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", WIDENED)
+def test_full_size_shapes_hold_the_tiny_target(name: str) -> None:
+    _check_room(read_config(TINY / "target"), SHAPES[name])

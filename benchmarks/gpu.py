@@ -27,6 +27,8 @@ import torch
 from engine.core import Engine
 from engine.executors.native.capacity import Capacity
 from engine.executors.native.executor import NativeExecutor
+from engine.executors.native.forward_input import ForwardInput
+from engine.executors.native.model_runner import ModelRunner
 from engine.kernels import metadata
 from engine.kernels.attention import kernels_named
 from engine.kernels.metadata import AttentionMetadata, tile_size, tiles_of
@@ -256,7 +258,10 @@ def profile(target: Decoder, n: int, read: float, steps: int = 10) -> dict[str, 
 
 
 def adaserve(n: int, steps: int = 40) -> dict[str, Any]:
-    """A step of AdaServe for ``n`` requests: the tiny pair's function in the shapes of 8B and 1B, which accepts drafts."""
+    """A step of AdaServe for ``n`` requests: the tiny pair's function in the shapes of 8B and 1B, which accepts drafts.
+
+    Its parts end when the host has their outcome. ``gaps_pct``: how much of a step the device computes nothing.
+    """
     pair = load_pair("llama-3.1-8b", dtype=torch.bfloat16, device="cuda", weights="widened")
     engine = an_engine(pair.target, pair.draft, "adaserve", n * (CONTEXT + 1024))
     prompts = [json.loads(line)["text"] for line in gzip.decompress((TINY / "prompts.jsonl.gz").read_bytes()).splitlines()]
@@ -269,12 +274,60 @@ def adaserve(n: int, steps: int = 40) -> dict[str, Any]:
     for _ in range(12):
         engine.step()
     begin, took = int(engine.running.batch.generated().sum()), []
+    parts = {"draft": timed(engine.executor, "draft"), "verify": timed(engine.executor, "forward")}
+    parts["select"] = timed(engine.speculation, "select")
     for _ in range(steps):
         start = time.perf_counter()
         engine.step()
         took.append(time.perf_counter() - start)
     tokens = int(engine.running.batch.generated().sum()) - begin
-    return {"batch": n, "ms": median(took) * 1e3, "tokens_per_request": tokens / n / steps}
+    found = {f"{name}_ms": median(times) * 1e3 for name, times in parts.items()}
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as seen:
+        start = time.perf_counter()
+        for _ in range(10):
+            engine.step()
+        whole = time.perf_counter() - start
+    busy = sum(row.device_time_total for row in seen.key_averages()) / 1e6
+    return {"batch": n, "ms": median(took) * 1e3, **found, "tokens_per_request": tokens / n / steps,
+            "gaps_pct": 100 * (1 - busy / whole), "kernels_ms": busy * 100}
+
+
+def timed(thing: Any, name: str) -> list[float]:
+    """Seconds of each call of a method from now on."""
+    times, method = [], getattr(thing, name)
+
+    def call(*arguments: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return method(*arguments)
+        finally:
+            times.append(time.perf_counter() - start)
+
+    setattr(thing, name, call)
+    return times
+
+
+def verification(target: Decoder, n: int, nodes: int, steps: int = 20) -> dict[str, Any]:
+    """A verification forward of ``n`` trees of ``nodes`` tokens beside a plain forward of as many tokens, one each."""
+    found = {}
+    for name, sequences, each in (("trees", n, nodes), ("plain", n * nodes, 1)):
+        runner = ModelRunner(target, sequences * 40 + 1, PAGE, "triton", graphs=True, longest=40)
+        context, lens = np.full(sequences, CONTEXT), np.full(sequences, each)
+        tables = np.arange(1, sequences * 40 + 1).reshape(sequences, 40)
+        at = CONTEXT + np.arange(each)
+        slots = (tables[:, at // PAGE] * PAGE + at % PAGE).ravel()
+        mask = np.zeros((sequences * each, int(each > 1)), np.int64)
+        for place in range(each * (each > 1)):
+            mask[place::each, 0] |= (np.int64(1) << place) | 1
+        tokens = np.arange(sequences * each) % 4000
+        step = ForwardInput(tokens, np.tile(at, sequences), slots, tables, context, lens, lens * (each > 1), mask,
+                            np.arange(len(tokens)))
+        runner.forward(step)
+        found[f"{name}_ms"] = seconds(lambda: runner.forward(step), steps) * 1e3
+        del runner
+        gc.collect()
+        torch.cuda.empty_cache()
+    return {"requests": n, "nodes": nodes, **found, "ratio": found["trees_ms"] / found["plain_ms"]}
 
 
 def offline(target: Decoder, n: int, prompt: int, output: int) -> dict[str, Any]:
@@ -330,6 +383,9 @@ def main() -> None:
         if "offline" in parts:
             for load in OFFLINE:
                 note("offline", offline(target, *load))
+        if "verification" in parts:
+            note("verification", verification(target, 32, 8))
+            note("verification", verification(target, 16, 16))
         if "adaserve" in parts:
             del target
             for n in (8, 32):

@@ -201,7 +201,7 @@ class Graphs:
         self._complete = False
         self._pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
 
-    def run(self, step: ForwardInput, tokens: Tensor | None = None) -> Tensor | None:
+    def run(self, step: ForwardInput, tokens: Tensor | None = None, tree_mask: Tensor | None = None) -> Tensor | None:
         """Logits [wanted, vocabulary] until the next run, or None for a step that no bucket holds."""
         bucket = bucket_for(step, self._group)
         if bucket is None or step.block_tables.shape[1] > self._tables.shape[1]:
@@ -214,6 +214,8 @@ class Graphs:
         buffers.fill(step, self._last_position)
         if tokens is not None:
             buffers.device["tokens"][: len(tokens)].copy_(tokens)
+        if tree_mask is not None and bucket.words:
+            buffers.device["mask"][: len(tree_mask)].copy_(tree_mask)
         return replay()[: len(step.wanted)]
 
     def capture(self, buckets: Iterable[Bucket], done: Callable[[], None]) -> None:

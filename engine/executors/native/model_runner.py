@@ -43,18 +43,19 @@ class ModelRunner:
             self._graphs = Graphs(self._compute, decoder.config.group, last, longest, decoder.device, self.wait)
 
     @torch.inference_mode()
-    def forward(self, step: ForwardInput, tokens: Tensor | None = None) -> Tensor:
-        """Logits [m, vocabulary] after the wanted tokens; keys and values of all tokens are kept. ``tokens`` [t] on the device
-        go before the step's own.
+    def forward(self, step: ForwardInput, tokens: Tensor | None = None, tree_mask: Tensor | None = None) -> Tensor:
+        """Logits [m, vocabulary] after the wanted tokens; keys and values of all tokens are kept. ``tokens`` [t] and
+        ``tree_mask`` [t, words] on the device go before the step's own.
 
         A position beyond the model's context counts as its last, so that a draft of a shorter context still drafts.
         """
-        if self._graphs is not None and (logits := self._graphs.run(step, tokens)) is not None:
+        if self._graphs is not None and (logits := self._graphs.run(step, tokens, tree_mask)) is not None:
             return logits
         positions = np.minimum(step.positions, self._decoder.config.context - 1)
         wanted = self._on_device(step.wanted) if len(step.wanted) < len(step.tokens) else None
         known = self._on_device(step.tokens) if tokens is None else tokens
-        return self._compute(known, self._on_device(positions), self._metadata(step), wanted)
+        metadata = self._metadata(step, self._on_device(step.tree_mask) if tree_mask is None else tree_mask)
+        return self._compute(known, self._on_device(positions), metadata, wanted)
 
     def wait(self, event: torch.cuda.Event) -> None:
         """Until the device is past ``event``; raises where that cannot come any more."""
@@ -102,14 +103,14 @@ class ModelRunner:
         hidden = self._decoder.hidden(tokens, positions, self._kernels.attention(self.kv, metadata))
         return self._decoder.logits(hidden if wanted is None else hidden.index_select(0, wanted))
 
-    def _metadata(self, step: ForwardInput) -> AttentionMetadata:
+    def _metadata(self, step: ForwardInput, tree_mask: Tensor) -> AttentionMetadata:
         seq_lens = step.context_lens + step.query_lens
         lens = np.array([step.context_lens, seq_lens, seq_lens - step.tree_lens])
         size = tile_size(int(step.query_lens.max()), self._decoder.config.group)
         return AttentionMetadata(
             slot_mapping=self._on_device(step.slot_mapping),
             block_tables=self._on_device(step.block_tables),
-            tree_mask=self._on_device(step.tree_mask),
+            tree_mask=tree_mask,
             lens=self._on_device(lens),
             starts=self._on_device(np.cumsum(step.query_lens) - step.query_lens),
             tiles=self._on_device(tiles_of(step.query_lens, size)),

@@ -253,9 +253,14 @@ def profile(target: Decoder, n: int, read: float, steps: int = 10) -> dict[str, 
         for _ in range(steps):
             engine.step()
         took = (time.perf_counter() - start) / steps
+    busy, kernels = longest(seen, steps)
+    return {"batch": n, "wall_us": took * 1e6, "kernels_us": busy, **kernels}
+
+
+def longest(seen: torch.profiler.profile, steps: int, count: int = 14) -> tuple[float, dict[str, float]]:
+    """Microseconds a step of all kernels, and of those that take longest."""
     rows = sorted(((row.device_time_total / steps, row.count / steps, row.key) for row in seen.key_averages()), reverse=True)
-    kernels = {f"{name[:70]} x{count:g}": us for us, count, name in rows[:14]}
-    return {"batch": n, "wall_us": took * 1e6, "kernels_us": sum(us for us, *_ in rows), **kernels}
+    return sum(us for us, *_ in rows), {f"{name[:70]} x{often:g}": us for us, often, name in rows[:count]}
 
 
 def adaserve(n: int, steps: int = 40) -> dict[str, Any]:
@@ -288,9 +293,9 @@ def adaserve(n: int, steps: int = 40) -> dict[str, Any]:
         for _ in range(10):
             engine.step()
         whole = time.perf_counter() - start
-    busy = sum(row.device_time_total for row in seen.key_averages()) / 1e6
+    busy, kernels = longest(seen, 10)
     return {"batch": n, "ms": median(took) * 1e3, **found, "tokens_per_request": tokens / n / steps,
-            "gaps_pct": 100 * (1 - busy / whole), "kernels_ms": busy * 100}
+            "gaps_pct": 100 * (1 - busy / whole / 1e5), "kernels_ms": busy / 1e3, **kernels}
 
 
 def timed(thing: Any, name: str) -> list[float]:

@@ -10,6 +10,7 @@ from typing import Protocol
 from torch import Tensor
 
 from engine.errors import InputError
+from engine.kernels.beams import Expand, expand
 from engine.kernels.layers import LayerOps
 from engine.kernels.metadata import AttentionMetadata
 from engine.kernels.paged_kv import PagedKV
@@ -27,7 +28,7 @@ class Attention(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
-    """``attention`` makes the attention of one forward; ``ops`` is what layers compute around it.
+    """``attention`` makes the attention of one forward; ``ops`` is what layers compute around it; ``expand`` grows a draft.
 
     ``reads_unwritten``: it reads slots that were never written, masked, so that they must hold numbers. ``capturable``: its
     launches depend on shapes alone, so that a CUDA graph can replay them.
@@ -35,6 +36,7 @@ class Kernels:
 
     attention: Callable[[PagedKV, AttentionMetadata], Attention]
     ops: LayerOps
+    expand: Expand = expand
     reads_unwritten: bool = False
     capturable: bool = False
 

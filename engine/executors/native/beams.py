@@ -14,6 +14,7 @@ from torch import Tensor
 
 from engine.executors.native.forward_input import see, words_for
 from engine.executors.native.sampling import Probabilities
+from engine.kernels.beams import Expand, likeliest, to_see
 from engine.plan import DraftShape
 
 Ints = NDArray[np.int64]
@@ -63,7 +64,7 @@ class HostBeam:
     def grow(self, logits: Tensor) -> None:
         shape, layer = self._shape, self._layers
         each = [min(children, logits.shape[1]) for children in shape.branching or [shape.width] * shape.depth]
-        ranked, chance = likeliest(logits, each[layer])
+        ranked, chance = (tensor.cpu().numpy() for tensor in likeliest(logits, each[layer]))
         for row in self._drawn:
             assert self._draw is not None
             _, ranked[row, 0], chance[row, 0] = self._draw(row, layer, logits[row : row + 1])
@@ -83,31 +84,27 @@ class HostBeam:
 
 
 class DeviceBeam:
-    """The same for beams without branching and draws, as tensors; ``wait`` until the device is past an event."""
+    """The same for beams without branching and draws, as tensors. ``wait`` until the device is past an event."""
 
-    def __init__(self, n: int, shape: DraftShape, device: torch.device, wait: Callable[[torch.cuda.Event], None]):
+    def __init__(
+        self, n: int, shape: DraftShape, device: torch.device, expand: Expand, wait: Callable[[torch.cuda.Event], None]
+    ):
         words = words_for(shape.depth * shape.width)
         self.tokens, self.mask = np.zeros((n, shape.width), np.int64), np.zeros((n, shape.width, words), np.int64)
-        self._shape, self._wait, self._bits = shape, wait, _bits(shape.depth, shape.width, device)
+        self._bits = _bits(shape.depth, shape.width, words, device)
         self._seen = torch.zeros(n, shape.width, words, dtype=torch.int64, device=device)
+        self._expand, self._wait = expand, wait
         self._layers: list[tuple[Tensor, Tensor, Tensor]] = []
 
     @property
     def on_device(self) -> tuple[Tensor, Tensor | None]:
-        return self._layers[-1][2].flatten(), self._seen.flatten(0, 1) if self._shape.width > 1 else None
+        return self._layers[-1][2].flatten(), self._seen.flatten(0, 1) if self._seen.shape[1] > 1 else None
 
     def grow(self, logits: Tensor) -> None:
-        width, n = self._shape.width, len(self.tokens)
-        above = self._layers[-1][0] if self._layers else torch.ones(n, 1, dtype=torch.float64, device=logits.device)
-        ranked, chance = likeliest_on_device(logits, width)
-        paths = (above[:, :, None] * chance.view(n, -1, width)).flatten(1)
-        paths, kept = paths.sort(dim=1, descending=True, stable=True)
-        paths, kept = paths[:, :width], kept[:, :width]
-        parent = kept // width
-        self._layers.append((paths, parent, ranked.view(n, -1).gather(1, kept)))
-        if width > 1:
-            inherited = self._seen.gather(1, parent[:, :, None].expand_as(self._seen))
-            self._seen = inherited | self._bits[len(self._layers) - 1]
+        above = self._layers[-1][0] if self._layers else torch.ones(len(self.tokens), 1, dtype=torch.float64,
+                                                                    device=logits.device)
+        *layer, self._seen = self._expand(logits, above, self._seen, self._bits[len(self._layers)])
+        self._layers.append((layer[0], layer[1], layer[2]))
 
     def read(self) -> tuple[Floats, Ints, Ints]:
         paths, parents, tokens = (torch.stack(layers, 1) for layers in zip(*self._layers, strict=True))
@@ -122,29 +119,7 @@ class DeviceBeam:
         return bits.view(np.float64), parent, token
 
 
-def likeliest(logits: Tensor, width: int) -> tuple[Ints, Floats]:
-    """The ``width`` likeliest tokens after each row of logits [m, vocabulary] and their probabilities, descending.
-
-    A row that is not finite proposes nothing: its probabilities are 0.
-    """
-    tokens, chance = likeliest_on_device(logits, width)
-    return tokens.cpu().numpy(), chance.cpu().numpy()
-
-
-def likeliest_on_device(logits: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """The same as tensors."""
-    best, tokens = logits.max(-1, keepdim=True) if width == 1 else logits.topk(width)
-    chance = (best.float() - logits.float().logsumexp(-1, keepdim=True)).double().exp()
-    chance = chance.where(chance.isfinite(), 0.0)
-    return tokens, chance / chance.sum(1, keepdim=True).clamp(min=1.0)
-
-
-@cache
-def _bits(depth: int, width: int, device: torch.device) -> Tensor:
-    """[depth, width, words]: what a node of a layer adds to what its parent sees, itself."""
-    bits = np.zeros((depth * width, words_for(depth * width)), np.int64)
-    see(bits, np.arange(depth * width), np.arange(depth * width))
-    return torch.from_numpy(bits).to(device).view(depth, width, -1)
+_bits = cache(to_see)
 
 
 def _below(mask: Ints, parent: Ints, layer: int) -> Ints:

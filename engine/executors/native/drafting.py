@@ -61,7 +61,7 @@ class Drafter:
         plain = shape.branching is None and not drawn and shape.width <= logits.shape[1]
         beam: Beam = HostBeam(len(rows), shape, list(drawn), draw)
         if plain and logits.is_cuda:
-            beam = DeviceBeam(len(rows), shape, logits.device, self.runner.wait)
+            beam = DeviceBeam(len(rows), shape, logits.device, self.runner.kernels.expand, self.runner.wait)
         beam.grow(logits)
         for layer in range(1, shape.depth):
             step = looking_ahead(self._sequences, rows, roots, layer, beam.tokens, beam.mask)

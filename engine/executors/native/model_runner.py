@@ -34,11 +34,11 @@ class ModelRunner:
         self._decoder = copy(decoder)
         self._decoder.linear = linear_for(decoder.weights.tensors())
         self.kv = PagedKV(decoder.config, blocks, block_size, decoder.dtype, decoder.device)
-        self._kernels = kernels_named(kernel)
-        self._decoder.ops = self._kernels.ops
+        self.kernels = kernels_named(kernel)
+        self._decoder.ops = self.kernels.ops
         self._kept: dict[int, Tensor] = {}
         self._graphs = None
-        if graphs and self._kernels.capturable:
+        if graphs and self.kernels.capturable:
             last = decoder.config.context - 1
             self._graphs = Graphs(self._compute, decoder.config.group, last, longest, decoder.device, self.wait)
 
@@ -89,7 +89,7 @@ class ModelRunner:
     @torch.inference_mode()
     def clear(self, blocks: Ints) -> None:
         """Zero blocks that were given back, for kernels that read what was not written."""
-        if self._kernels.reads_unwritten:
+        if self.kernels.reads_unwritten:
             self.kv.clear(blocks)
 
     @torch.inference_mode()
@@ -100,7 +100,7 @@ class ModelRunner:
     def _compute(
         self, tokens: Tensor, positions: Tensor, metadata: AttentionMetadata, wanted: Tensor | None = None
     ) -> Tensor:
-        hidden = self._decoder.hidden(tokens, positions, self._kernels.attention(self.kv, metadata))
+        hidden = self._decoder.hidden(tokens, positions, self.kernels.attention(self.kv, metadata))
         return self._decoder.logits(hidden if wanted is None else hidden.index_select(0, wanted))
 
     def _metadata(self, step: ForwardInput, tree_mask: Tensor) -> AttentionMetadata:

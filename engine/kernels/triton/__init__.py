@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.kernels.attention import Kernels
 from engine.kernels.triton.attention import TritonAttention
+from engine.kernels.triton.beams import expand
 from engine.kernels.triton.layers import TritonOps
 
-KERNELS = Kernels(TritonAttention, TritonOps(), capturable=True)
+KERNELS = Kernels(TritonAttention, TritonOps(), expand, capturable=True)

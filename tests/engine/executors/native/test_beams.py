@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import engine.executors.native.drafting as drafting
 from engine.executors.native.beams import Beam, DeviceBeam, HostBeam
+from engine.kernels.beams import expand
 from engine.plan import DraftShape
 from engine.roles import Policies
 from engine.speculation.adaserve import AdaServe
@@ -43,7 +44,7 @@ def test_on_the_device_as_on_the_host(n: int, depth: int, width: int, dtype: tor
     if data.draw(st.booleans()):
         layers[-1][0] = float("nan")
     shape = DraftShape(depth, width, 999)
-    beams: list[Beam] = [HostBeam(n, shape), DeviceBeam(n, shape, torch.device("cpu"), never)]
+    beams: list[Beam] = [HostBeam(n, shape), DeviceBeam(n, shape, torch.device("cpu"), expand, never)]
     on_host, on_device = (grown(beam, layers) for beam in beams)
     for (tokens, mask), (theirs, their_mask) in zip(on_host, on_device, strict=True):
         np.testing.assert_array_equal(tokens, theirs)
@@ -59,7 +60,7 @@ def test_a_run_on_the_device_is_one_on_the_host(speculation: object, monkeypatch
 
     def on_device(n: int, shape: DraftShape, *rest: object) -> DeviceBeam:
         made.append(shape)
-        return DeviceBeam(n, shape, torch.device("cpu"), never)
+        return DeviceBeam(n, shape, torch.device("cpu"), expand, never)
 
     monkeypatch.setattr(drafting, "HostBeam", on_device)
     requests = [ask(i, range(5 * i, 5 * i + 20), 15) for i in range(4)]

@@ -15,7 +15,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from engine.kernels.triton import attention, layers
+from engine.kernels.triton import attention, beams, layers
 
 CAPABILITIES = (80, 90)
 INTS = {"slots", "tables", "tiles", "starts", "lens", "mask"}
@@ -33,6 +33,14 @@ def variants() -> list[tuple[str, Any, dict[str, Any], dict[str, str], dict[str,
         ("silu_mul", layers._silu_mul, {"COLUMNS": layers.COLUMNS}, {}, {}),
         ("turn_and_keep", attention._turn_and_keep, {"HALF": HEAD // 2}, {}, {"num_warps": 1}),
         ("join", attention._join, {"HEAD": HEAD, "PARTS": 8}, {"parts": "*fp32", "lse": "*fp32"}, {"num_warps": 1}),
+    ]
+    floats, doubles = dict.fromkeys(("values", "most", "total"), "*fp32"), dict.fromkeys(("chance", "above", "paths"), "*fp64")
+    ints = dict.fromkeys(("tokens", "ranked", "seen", "bits", "parents", "sees"), "*i64") | {"parts": "i32"}
+    kinds, columns = floats | doubles | ints | {"logits": "*bf16"}, {"WIDTH": 3, "COLUMNS": beams.COLUMNS}
+    found += [
+        ("likeliest of a part", beams._likeliest_of_part, columns, kinds, {"num_warps": 8}),
+        ("join of parts", beams._join_parts, {"WIDTH": 3, "PARTS": 32, "FOUND": 128}, kinds, {"num_warps": 1}),
+        ("paths", beams._paths, {"WIDTH": 3, "WORDS": 1, "FOUND": 16}, kinds, {"num_warps": 1}),
     ]
     for queries, tiles in ((1, 4), (1, 256), (4, 32), (16, 64)):
         launch = attention.launch_for(queries, tiles, GROUP, 8)

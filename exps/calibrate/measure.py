@@ -25,6 +25,7 @@ from hosting.machine import memory_bytes
 
 ENDLESS = 10**9
 TRIED_TOKENS, TRIED_PREFILL = 65_536, 1900
+MOST_SEQUENCES, MOST_DRAFTS = 512, 32
 
 
 class Bench:
@@ -34,11 +35,12 @@ class Bench:
         self.pair, self._prompts = load(model, weights, device), load_prompts(model, weights, device)
         self._device, self._execution, self._kv_tokens, self.repeats = device, execution, kv_tokens, repeats
 
-    def free_kv_tokens(self, sequences: int) -> int:
-        """Tokens of KV cache that fit the GPU beside the weights, the graphs of ``sequences`` sequences and a prefill."""
-        drafts = self.pair.draft is not None
-        executor = executor_on(self._device, self._execution, self.pair, drafts, Capacity(TRIED_TOKENS, sequences, 8))
-        executor.warm_up(sequences)
+    def free_kv_tokens(self) -> int:
+        """Tokens of KV cache that fit the GPU beside the weights, the graphs, a prefill, and the drafts of as many sequences
+        as any system runs."""
+        drafts, tried = self.pair.draft is not None, Capacity(TRIED_TOKENS, MOST_SEQUENCES, MOST_DRAFTS)
+        executor = executor_on(self._device, self._execution, self.pair, drafts, tried)
+        executor.warm_up(MOST_SEQUENCES)
         executor.forward(StepPlan(prefill=[Chunk(self._request(0, TRIED_PREFILL), 0, TRIED_PREFILL)]), Batch())
         torch.cuda.synchronize()
         free, total = torch.cuda.mem_get_info()

@@ -47,7 +47,7 @@ def measure(platform: Platform, options: Options, say: Say) -> Path:
     store(device.hardware.removeprefix(f"{device.gpus}x"), _hardware(device), folder / "hardware")
     store(model, _shape(pair.target), folder / "models")
     facts = _target(bench, GPU_STEPS if device.gpus else CPU_STEPS, say)
-    facts["kv_tokens"] = bench.free_kv_tokens(max(GPU_STEPS.rows)) if device.gpus else KV_TOKENS
+    facts["kv_tokens"] = bench.free_kv_tokens() if device.gpus else KV_TOKENS
     line = Line(tuple(facts["forward"]["tokens"]), tuple(facts["forward"]["seconds"]))
     if pair.draft is not None:
         store(f"{model}-draft", _shape(pair.draft), folder / "models")

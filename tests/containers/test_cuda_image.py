@@ -85,6 +85,12 @@ def test_the_stack_imports_without_a_gpu(built_cuda, engine):
     assert found == PINS
 
 
+def test_smoke_runs_its_lines_in_it_without_a_gpu(built_cuda, engine):
+    run = [*engine.program, "run", "--rm", "--network", "none", "servelab:cuda", "python", "docker/smoke", "--device", "cpu"]
+    said = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr, len(said.stdout.splitlines())) == (0, "", 4)
+
+
 def test_figures_run_in_it_without_a_gpu(built_cuda, checkout, engine, tmp_path):
     name = f"servelab-cuda-{os.getpid()}"
     cli(checkout, "start", "--target", "cuda", "--gpus", "none", "--name", name, "--models", tmp_path)

@@ -1,16 +1,18 @@
 # make fig8: AdaServe's Figure 8 on the simulator.  make tiny: the same with real tokens, on this machine.
 # make install: only what the command line needs.  make test: every check.  make coverage: which
-# lines of engine/ and exps/ the tests run.  All need only Python 3.10+ and make.
+# lines of engine/ and exps/ the tests run.  make test-triton-3.2: the kernels' tests with the cuda image's torch and
+# Triton, 3 GB to fetch.  All need only Python 3.10+ and make.
 
 PYTHON ?= python3
 BIN := .venv/bin
 CORE := .venv/.core
 ENGINE := .venv/.engine
 TEST := .venv/.test
+OLD := build/triton-3.2
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --custom-compile-command "make lock" requirements/core.txt requirements/engine.txt
 
-.PHONY: install fig8 tiny test coverage lock clean
+.PHONY: install fig8 tiny test test-triton-3.2 coverage lock clean
 
 install: $(CORE)
 
@@ -28,6 +30,10 @@ test: $(TEST)
 
 coverage: $(TEST)
 	$(BIN)/python -m pytest -q -n 2 --ignore tests/containers --cov=engine --cov=exps --cov-report=term:skip-covered
+
+# Triton runs in its interpreter where there is no GPU; machine code is made either way.
+test-triton-3.2: $(OLD)/.made
+	$(OLD)/bin/python -m pytest -q tests/engine/kernels/triton
 
 # Pins anew, with hashes, what the two images install.
 lock: $(CORE)
@@ -53,4 +59,12 @@ $(ENGINE): $(CORE) requirements/engine.txt requirements/torch.txt
 
 $(TEST): $(ENGINE) requirements/test.txt
 	$(PIP) -r requirements/test.txt
+	@touch $@
+
+# What the lock pins is taken in that version, without its hashes, since pytest is not in it.
+$(OLD)/.made: requirements.txt requirements/core.txt requirements/engine.txt
+	$(PYTHON) -m venv $(OLD)
+	awk '/^[a-z].*==/ {print $$1}' requirements.txt >$(OLD)/pins.txt
+	$(OLD)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(OLD)/pins.txt \
+		-r requirements/core.txt -r requirements/engine.txt torch triton setuptools pytest pytest-xdist hypothesis
 	@touch $@

@@ -65,7 +65,8 @@ def run(
     While the container runs, it runs there. Exit 1 when a point failed.
 
     Examples: python cli.py run fig8 --model llama; python cli.py run vtc/fig3 --system vtc,fcfs; python cli.py run fig8
-    --system adaserve --system order=vtc,spec=adaserve --rps 3:4:0.5; python cli.py run all --quick
+    --system adaserve --system order=vtc,spec=adaserve --rps 3:4:0.5; python cli.py run all --quick; on GPUs: python
+    cli.py run fig8 --model llama-8b --backend native --weights widened
     """
     from exps.commands.run import run
 
@@ -187,7 +188,7 @@ def profile(
 
     While the container runs, it is measured there.
 
-    Example: python cli.py profile --model tiny
+    Examples: python cli.py profile --model tiny; on GPUs: python cli.py profile --model llama-8b --weights widened
     """
     from exps.commands.profile import profile, show_profile
     from exps.figures.figure import Options

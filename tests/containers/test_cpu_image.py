@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from hosting import living
+from hosting.storage import TENSOR_PARALLEL_SHARED_BYTES
 from hub.downloads import downloads
 from tests.containers.engine import cli, command
 from tests.containers.terminal import Terminal
@@ -121,6 +122,19 @@ def test_status_tells_what_runs(started, checkout, models):
     assert (row["checkout"], row["models"]) == (str(checkout), str(models))
     assert row["commands"] == []
     assert row["memory_bytes"] > 0
+
+
+def test_it_has_shared_memory_for_tensor_parallel(started, engine):
+    assert living.find_container(engine, started)["HostConfig"]["ShmSize"] == TENSOR_PARALLEL_SHARED_BYTES
+    found = json.loads(run_inside(engine, started, "python", "cli.py", "doctor", "--json"))
+    assert found["shared_memory"] == {"bytes": TENSOR_PARALLEL_SHARED_BYTES, "enough": True, "inside": True}
+
+
+def test_smoke_inside_says_that_it_needs_a_gpu(started, engine):
+    words = [*engine.program, "run", "--rm", "--network", "none", "servelab:cpu", "python", "docker/smoke"]
+    found = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (2, "")
+    assert found.stderr.startswith("docker/smoke needs an NVIDIA GPU")
 
 
 def test_figure_8_runs_inside_and_its_results_are_the_callers(started, checkout, engine):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import sys
 
 import pytest
 
@@ -30,9 +32,14 @@ def built_cuda(request, engine, checkout, base):
     return cli(checkout, *words, timeout=1500)
 
 
-def test_requirements_are_pinned_with_hashes_and_have_the_images_versions():
+def locked() -> list[list[str]]:
+    """The words of each pin."""
     blocks = (ROOT / "requirements.txt").read_text().replace("\\\n", "").splitlines()
-    pins = [line.split() for line in blocks if line and not line.lstrip().startswith("#")]
+    return [line.split() for line in blocks if line and not line.lstrip().startswith("#")]
+
+
+def test_requirements_are_pinned_with_hashes_and_have_the_images_versions():
+    pins = locked()
     assert len(pins) > 150
     assert all("==" in words[0] and any(word.startswith("--hash=sha256:") for word in words) for words in pins)
     named = dict(words[0].split("==") for words in pins)
@@ -41,20 +48,33 @@ def test_requirements_are_pinned_with_hashes_and_have_the_images_versions():
     assert tuple(map(int, named["transformers"].split("."))) < (4, 54)
 
 
+def test_requirements_have_all_that_the_engine_imports_and_what_triton_imports_unasked():
+    named = {words[0].partition("==")[0] for words in locked()}
+    imported = set()
+    for path in (ROOT / "engine").rglob("*.py"):
+        imported.update(re.findall(r"^\s*(?:from|import) ([a-z_]\w*)", path.read_text(encoding="utf-8"), re.MULTILINE))
+    packages = {name.replace("_", "-") for name in imported - set(sys.stdlib_module_names) - {"engine", "tomllib"}}
+    assert {"torch", "triton", "numpy", "safetensors", "tokenizers", "huggingface-hub"} <= packages
+    assert packages | {"setuptools"} <= named
+
+
+def test_requirements_name_no_host():
+    for name in ("requirements.txt", "requirements/cpu.lock"):
+        assert "://" not in (ROOT / name).read_text(encoding="utf-8")
+
+
 def test_the_base_of_the_cuda_image_is_pinned_by_tag_and_digest():
     dockerfile = (ROOT / "docker" / "Dockerfile").read_text()
     assert "ARG CUDA_BASE=nvidia/cuda:12.4.1-devel-ubuntu22.04@sha256:" in dockerfile
 
 
 def test_the_image_holds_exactly_the_locked_packages(built_cuda, engine):
-    script = "pip list --format freeze --exclude pip --exclude setuptools"
+    script = "pip list --format freeze --exclude pip"
     listed = subprocess.run(
         [*engine.program, "run", "--rm", "--network", "none", "servelab:cuda", "sh", "-c", script],
         capture_output=True, text=True, check=True,
     ).stdout.split()
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
-    locked = {line.split()[0].replace("_", "-") for line in lines if "==" in line and not line.startswith(" ")}
-    assert {line.lower().replace("_", "-") for line in listed} == locked
+    assert {line.lower().replace("_", "-") for line in listed} == {words[0].replace("_", "-") for words in locked()}
 
 
 def test_the_stack_imports_without_a_gpu(built_cuda, engine):
@@ -63,6 +83,12 @@ def test_the_stack_imports_without_a_gpu(built_cuda, engine):
     assert said.returncode == 0, said.stderr
     found = dict(line.split() for line in said.stdout.splitlines() if line.split()[0] in PINS)
     assert found == PINS
+
+
+def test_smoke_runs_its_lines_in_it_without_a_gpu(built_cuda, engine):
+    run = [*engine.program, "run", "--rm", "--network", "none", "servelab:cuda", "python", "docker/smoke", "--device", "cpu"]
+    said = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr, len(said.stdout.splitlines())) == (0, "", 4)
 
 
 def test_figures_run_in_it_without_a_gpu(built_cuda, checkout, engine, tmp_path):

@@ -22,6 +22,7 @@ INTS = {"slots", "tables", "tiles", "starts", "lens", "mask"}
 FLOATS = {"eps": "fp32", "scale": "fp32"}
 HEAD, GROUP, PAGE = 128, 4, 16
 MOST_SPILLED = 128
+OLD = triton.__version__.startswith("3.2.")
 SHARED_BYTES = {80: 163 * 1024, 90: 227 * 1024}
 
 
@@ -61,9 +62,22 @@ def compile_for(
     usual = dict.fromkeys(INTS, "*i64") | dict.fromkeys(POINTERS, "*bf16") | FLOATS
     signature = {name: known.get(name) or usual.get(name, "i32") for name in names}
     whole = POINTERS | {"cache_stride", "heads", "hidden", "width"}
-    aligned = {(place,): [["tt.divisibility", 16]] for place, name in enumerate(names) if name in whole}
-    source = ASTSource(kernel, signature, {(names.index(name),): value for name, value in constants.items()}, aligned)
+    aligned = [place for place, name in enumerate(names) if name in whole]
+    source = (_source_of_3_2 if OLD else _source)(kernel, signature, constants, aligned)
     return triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
+
+
+def _source(kernel: Any, signature: dict[str, str], constants: dict[str, Any], aligned: list[int]) -> ASTSource:
+    values = {(kernel.arg_names.index(name),): value for name, value in constants.items()}
+    return ASTSource(kernel, signature, values, {(place,): [["tt.divisibility", 16]] for place in aligned})
+
+
+def _source_of_3_2(kernel: Any, signature: dict[str, str], constants: dict[str, Any], aligned: list[int]) -> ASTSource:
+    """In 3.2 constants go by name, and attributes are an object of their own."""
+    from triton.backends.compiler import AttrsDescriptor
+
+    divisible = AttrsDescriptor.from_dict({"arg_properties": {"tt.divisibility": aligned}, "cls": "AttrsDescriptor"})
+    return ASTSource(kernel, signature, constants, divisible)
 
 
 POINTERS = {"x", "delta", "weight", "out", "gate_up", "stacked", "cos", "sin", "q", "cache", "parts", "lse"}

@@ -19,6 +19,7 @@ from hosting.gpus import Driver
 
 TORCH = ("torch", "safetensors", "tokenizers", "huggingface_hub")
 DRAIN = 1.25
+SUMS = ("gloo", "symmetric memory where the GPUs map each other's, and NCCL")
 
 
 class NativeBackend(Backend):
@@ -27,7 +28,7 @@ class NativeBackend(Backend):
     name = "native"
     label = "NATIVE, real tokens"
     packages = (*PACKAGES, *TORCH)
-    roots = ("exps/run/native/serving.py", "exps/run/native/models.py")
+    roots = ("exps/run/native/serving.py", "exps/run/native/models.py", "exps/run/native/executors.py")
     data = ("engine/kernels/**/*.py", "engine/models/**/*.safetensors", "engine/models/**/*.json*")
 
     def made_for(self, platform: Platform) -> bool:
@@ -66,7 +67,8 @@ class NativeBackend(Backend):
 
     def configured(self, setup: Setup) -> dict[str, Any]:
         how = {} if setup.device == CPU else asdict(setup.execution)
-        return {"machine": setup.device.title, "dtype": setup.device.dtype, "weights": setup.weights, **how}
+        ranks = {"ranks": setup.device.ranks, "sums": SUMS[setup.device.gpus > 0]} if setup.device.ranks > 1 else {}
+        return {"machine": setup.device.title, "dtype": setup.device.dtype, "weights": setup.weights, **how, **ranks}
 
 
 def lacking_torch() -> list[str]:

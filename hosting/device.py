@@ -91,6 +91,11 @@ def device_on(driver: Driver | None, weight_bytes: float, asked: str | None) -> 
     return CPU
 
 
+def fewest(weight_bytes: float, memory_bytes: float) -> int | None:
+    """How many GPUs of so much memory hold the weights beside a KV cache; None for more than a host has."""
+    return next((count for count in COUNTS if weight_bytes <= WEIGHTS_SHARE * count * memory_bytes), None)
+
+
 def hold(gpus: Sequence[Gpu], weight_bytes: float) -> bool:
     """Whether GPUs of one kind hold weights of so many bytes beside a KV cache."""
     return weight_bytes <= WEIGHTS_SHARE * sum(gpu.memory_bytes or 0 for gpu in gpus)

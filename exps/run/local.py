@@ -7,9 +7,10 @@ from pathlib import Path
 
 import polars as pl
 
+from engine.catalogue import DRAFTS, MODELS
 from engine.configuration import nearest, read_toml
 from engine.errors import InputError
-from engine.executors.simulated.profiles import Deployment, load_deployment, load_model, models
+from engine.executors.simulated.profiles import Deployment, load_deployment, load_model, model_bytes, models
 from engine.system import parse_system
 from exps.figures.figure import Options, Platform
 from exps.run.serving import Setup
@@ -17,6 +18,7 @@ from exps.run.simulation import simulate
 from hosting.device import CPU, Device, device_for, device_on
 from hosting.gpus import Driver
 from hosting.machine import memory_bytes
+from hosting.storage import missing_bytes, models_folder
 
 MEASURED = "measured"
 TINY = Platform("tiny", "tiny", CPU.hardware, "The tiny pair on this machine", CPU)
@@ -51,6 +53,14 @@ def device_with(driver: Driver | None, platform: Platform) -> Device:
 def weight_bytes(platform: Platform) -> float:
     """Of the target in 16 bits; 0 of the tiny pair, which fits anywhere."""
     return 0.0 if platform == TINY else load_model(platform.model).weight_bytes
+
+
+def download_bytes(platform: Platform, weights: str) -> int:
+    """What has to be downloaded first: of the target and its draft, where their own weights are wanted."""
+    if weights != "own" or platform.model not in DRAFTS:
+        return 0
+    pair = (platform.model, DRAFTS[platform.model])
+    return missing_bytes({MODELS[model].repository: model_bytes(model) for model in pair}, models_folder())
 
 
 def host_bytes(model: str) -> float:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -26,6 +29,7 @@ from engine.executors.native.memory import Memory
 from engine.executors.native.model_runner import ModelRunner
 from engine.executors.native.parallel.ranks import Ranks
 from engine.kernels.faults import kernel_fault
+from engine.models.split import Split
 from engine.system import parse_system
 from exps.run.backends import NATIVE
 from exps.run.native import models
@@ -34,8 +38,8 @@ from exps.run.native.models import Loaded, load
 from exps.run.native.serving import serve_natively
 from exps.run.serving import Setup
 from exps.workload.timetable import timetable
-from hosting.device import CPU
-from tests.engine.executors.native.parallel.test_rank_faults import alive, gone
+from hosting.device import CPU, Device
+from tests.engine.executors.native.parallel.test_rank_faults import ROOT, alive, gone
 from tests.exps.run.native.parts import part_of
 
 TWO = replace(CPU, ranks=2)
@@ -141,6 +145,68 @@ def test_a_killed_rank_leaves_the_records_of_what_was_served(two: Setup, after: 
     assert records["output_tokens"][0] == 4 and 0 < records["output_tokens"][7] < 200
     assert caught.value.outcome.facts["ranks"] == "2 ranks, gloo"
     assert gone(processes, 0) and not models._loaded
+
+
+SCRIPT = """
+import sys
+from dataclasses import replace
+import cli
+import exps.run.local
+from exps.run.native import models
+from hosting.device import CPU
+
+def told(*asked):
+    loaded = load(*asked)
+    print("ranks", *loaded.ranks.processes, flush=True)
+    return loaded
+
+if __name__ == "__main__":
+    load, models._load = models._load, told
+    exps.run.local.device_for = lambda weight_bytes, asked: replace(CPU, ranks=2)
+    sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_the_ranks_of_a_command_end_with_it(profiles: Path, tmp_path: Path, number: signal.Signals) -> None:
+    script = tmp_path / "run.py"
+    script.write_text(SCRIPT)
+    asked = ["run", "fig8", "--model", "tiny", "--device", "cpu", "--system", "vllm", "--rps", "3"]
+    asked += ["--results", str(profiles.parent)]
+    run = subprocess.Popen([sys.executable, str(script), *asked], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+                           text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    assert run.stdout is not None
+    line = next(line for line in run.stdout if line.startswith("ranks "))
+    processes = [int(word) for word in line.split()[1:]]
+    assert len(processes) == 1 and alive(processes[0])
+    time.sleep(1.0)
+    (os.killpg if number is signal.SIGINT else os.kill)(run.pid, number)
+    _, said = run.communicate(timeout=20)
+    assert run.returncode == (130 if number is signal.SIGINT else -signal.SIGKILL)
+    assert gone(processes, 2)
+    assert "Traceback" not in said and ("the same command goes on" in said) == (number is signal.SIGINT), said
+
+
+def test_gpus_get_a_rank_each(two: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    started, loading = Mock(), Mock()
+    started.return_value.split = Split(0, 4)
+    monkeypatch.setattr(models, "Ranks", started)
+    monkeypatch.setattr(models, "load_pair", loading)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    four = Device("4xh100", "4 x NVIDIA H100", 4, "bfloat16", 4)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(InputError, match=r"PyTorch sees 2 of the 4 GPUs of 4 x NVIDIA H100; unset CUDA_VISIBLE_DEVICES"):
+        load("llama-3.1-70b", "widened", four)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    assert load("llama-3.1-70b", "widened", four).make_runner is started.return_value.runner
+    asked = {"name": "llama-3.1-70b", "weights": "widened", "dtype": torch.bfloat16}
+    assert started.call_args.args[0] == 4 and started.call_args.args[2] == "cuda"
+    assert started.call_args.args[1].keywords.items() >= asked.items()
+    assert loading.call_args.kwargs == {**asked, "device": started.return_value.device, "split": Split(0, 4)}
+    told = NATIVE.configured(replace(two, device=four))
+    assert (told["ranks"], told["sums"]) == (4, "symmetric memory where the GPUs map each other's, and NCCL")
+    models.unload()
+    assert started.return_value.close.call_count == 1
 
 
 @pytest.mark.parametrize("one_by_one", [True, False])

@@ -57,14 +57,14 @@ class Faults:
         of = f"of the memory of {self._device.title} the weights of {self._model} take {_gb(weights)}"
         of += " on rank 0" if self._loaded.ranks is not None else ""
         name = next((platform.name for platform in LOCAL if platform.model == self._model), self._model)
-        advice = f"end what else uses it, measure it again with `cli.py profile --model {name}`"
+        advice = f"end what else uses it, measure again with `cli.py profile --model {name}`"
         if self.capacity is None:
             return f"the memory ran out{where}: {of}, and what comes beside them does not fit; {advice}, or use more GPUs."
         tokens, rows = self.capacity.kv_tokens, self.capacity.max_sequences
         each = token_bytes(self._loaded, self._drafts)[0]
         cache = f"a KV cache of {tokens:,} tokens takes {_gb(tokens * each)}"
         fits = _tokens_less(error, tokens, each)
-        room = f"has no room for a step of up to {rows} requests" + (f"; {fits:,} tokens fit" if fits else "")
+        room = f"has no room for a step of up to {rows} requests" + (f"; about {fits:,} tokens fit" if fits else "")
         return (
             f"the memory ran out{where}: {of}, {cache}, and what is left {room}; {advice}, or run fewer requests at once,"
             " as in --system batch=sarathi(max_sequences=64)."

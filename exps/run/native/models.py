@@ -120,7 +120,7 @@ def _load(model: str, weights: Kind, device: Device) -> Loaded:
 
 
 def _check_gpus(device: Device) -> None:
-    """InputError unless PyTorch can use as many GPUs."""
+    """InputError unless PyTorch can use as many GPUs, of one kind."""
     if not torch.cuda.is_available():
         raise InputError(
             f"PyTorch {torch.__version__} cannot use {device.title}; install one for CUDA, or choose --device cpu."
@@ -129,6 +129,11 @@ def _check_gpus(device: Device) -> None:
         raise InputError(
             f"PyTorch sees {seen} of the {device.gpus} GPUs of {device.title}; unset CUDA_VISIBLE_DEVICES, or choose"
             f" --device {seen}xgpu."
+        )
+    if len(kinds := dict.fromkeys(map(torch.cuda.get_device_name, range(device.gpus)))) > 1:
+        raise InputError(
+            f"PyTorch's first {device.gpus} GPUs are {' and '.join(kinds)}; set CUDA_DEVICE_ORDER=PCI_BUS_ID, and"
+            " CUDA_VISIBLE_DEVICES to those of one kind by their numbers in nvidia-smi."
         )
 
 

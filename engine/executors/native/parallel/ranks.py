@@ -106,7 +106,8 @@ class Ranks:
         for member in self._members:
             member.memory = None
         with self.together(Command.MEMORY):
-            self._hear(lambda member: member.memory is not None)
+            if not self._hear(lambda member: member.memory is not None, self._patience_s):
+                raise late(self._members, self._board, self._sent, self._patience_s)
         return [memory_of(self.device), *(member.memory for member in self._members if member.memory is not None)]
 
     @contextmanager

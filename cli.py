@@ -269,8 +269,9 @@ def _reporter() -> Any:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; returns the exit code. Bad input is one sentence on stderr and 2, a policy that raises 1, Ctrl-C 130."""
-    from engine.errors import InputError, PolicyError
+    """Run a command; returns the exit code. Bad input is one sentence on stderr and 2, a run that cannot go on 1, Ctrl-C
+    130."""
+    from engine.errors import InputError, RunError
 
     os.environ["MPLBACKEND"] = "agg"
     for stream in (sys.stdout, sys.stderr):
@@ -280,7 +281,7 @@ def main(arguments: list[str] | None = None) -> int:
         return app(arguments, standalone_mode=False, obj=sys.argv[1:] if arguments is None else arguments) or 0
     except InputError as error:
         message = str(error)
-    except PolicyError as error:
+    except RunError as error:
         print(error, file=sys.stderr)
         return 1
     except (KeyboardInterrupt, typer.Abort):

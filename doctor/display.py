@@ -32,6 +32,7 @@ def _tables(found: Mapping[str, Any]) -> Iterator[tuple[str, list[Row]]]:
     yield "GPUs", [_gpu(gpu) for gpu in gpus]
     yield "Disks", [_disk(row) for row in found["disk"]]
     yield "Models", [_model(row, len(gpus)) for row in found["models"]]
+    yield "Models of this machine, --backend native", [_native(row) for row in found["native"]]
     yield "Images", _shared(found["images"], "image")
     yield "Figures", _shared(found["figures"], "figure", "backend")
 
@@ -108,6 +109,10 @@ def _model(row: Mapping[str, Any], gpus: int) -> Row:
         "GPUs": NOTHING if needed is None else f"{needed} of {gpus}" if needed <= gpus else f"needs {needed}",
         "verdict": row["reason"],
     }
+
+
+def _native(row: Mapping[str, Any]) -> Row:
+    return {"model": row["model"], "device": row["device"] or NOTHING, "ok": _yes(row["ok"]), "verdict": row["reason"]}
 
 
 def _shared(rows: Sequence[Mapping[str, Any]], name: str, *others: str) -> list[Row]:

@@ -9,6 +9,7 @@ from typing import Any
 from doctor.checks import run_checks
 from doctor.gpu import describe_driver
 from doctor.models import describe_models
+from doctor.native import describe_native
 from doctor.verdicts import judge_figures, judge_images
 from exps.run.code import ROOT
 from hosting import engines
@@ -32,6 +33,7 @@ def examine(results: Path) -> dict[str, Any]:
     engine         inside (a container of ours, where the other keys are empty), engine, version, gpus, root, builds,
                    container (the running one), fault
     shared_memory  bytes, enough (for tensor parallel), inside
+    native         model (of this machine), device (that serves it, None for none), gpus, ok, reason
     ports          port, owner (None: free)
     disk           place (results, models, images), folder, free_bytes
     models         model, target, draft, bytes, there_bytes, whole, fits, gpus (how many hold it), reason
@@ -49,6 +51,7 @@ def examine(results: Path) -> dict[str, Any]:
         "driver": describe_driver(driver),
         "engine": _engine(engine),
         "shared_memory": _shared_memory(inside=engine is None),
+        "native": describe_native(driver, engine, shared_memory_bytes()),
         "ports": [{"port": port, "owner": owner(port)} for port in PORTS],
         "disk": _disks(results, engine),
         "models": describe_models(models_place(ROOT), driver),

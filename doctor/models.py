@@ -9,7 +9,7 @@ from doctor.gpu import gpus_for, usable
 from engine.catalogue import DRAFTS, MODELS
 from engine.executors.simulated.profiles import model_bytes
 from hosting.gpus import Driver, Gpu
-from hosting.storage import cached, free_bytes
+from hosting.storage import cached, free_bytes, missing_bytes
 
 
 def describe_models(folder: Path, driver: Driver | None) -> list[dict[str, Any]]:
@@ -33,7 +33,7 @@ def _describe(name: str, target: str, folder: Path, free: int, gpus: tuple[Gpu, 
     pair = (target, DRAFTS[target])
     sizes = [model_bytes(model) for model in pair]
     there = [cached(MODELS[model].repository, folder) for model in pair]
-    missing = sum(max(0, size - found.bytes) for size, found in zip(sizes, there, strict=True) if not found.whole)
+    missing = missing_bytes({MODELS[model].repository: size for model, size in zip(pair, sizes, strict=True)}, folder)
     whole = all(found.whole for found in there)
     there_bytes = sum(found.bytes for found in there)
     return {

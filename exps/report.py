@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,7 @@ from engine.system import parse_system
 from exps.figures.claims import FAILS, HOLDS, Judgement
 from exps.figures.figure import Figure, Options, Point
 from exps.run.backends import BACKENDS
-from exps.run.plan import Plan
+from exps.run.plan import Plan, unique_jobs
 from hosting.machine import machine_name
 
 PIPE_COLUMNS = 160
@@ -57,6 +58,17 @@ def _departures(points: Sequence[Point]) -> Iterator[str]:
     for point in points:
         if parse_system(point.system).departs(batching := point.platform.setting.batching):
             yield f"{point.system} departs from the figure's batching {batching}"
+
+
+def _noticed(plans: Sequence[Plan]) -> Counter[str]:
+    """What there is to know first of platforms, and how many points there are to do on each."""
+    found: Counter[str] = Counter()
+    options = {job.folder: plan.options for plan in plans for job in plan.to_do}
+    for job in unique_jobs(plans):
+        platform = job.point.platform
+        if (notice := BACKENDS[job.setup.backend].notice(platform, options[job.folder])) is not None:
+            found[f"{platform.name}: {notice}"] += 1
+    return found
 
 
 class Reporter:
@@ -88,7 +100,11 @@ class Reporter:
                 counts = (str(len(jobs)), str(done), str(len(jobs) - done))
                 table.add_row(plan.figure.id, platform.place, platform.hardware, systems, *counts)
         self._out.print(table)
-        self.say(f"Estimated time: {duration(seconds)}." if seconds else "Every point is complete; nothing to run.")
+        noticed = _noticed(plans)
+        for notice, points in noticed.items():
+            self.say(f"{notice}; {points} point{'s' if points > 1 else ''} to do.")
+        beside = ", beside loading models and warming up" if noticed else ""
+        self.say(f"Estimated time: {duration(seconds)}{beside}." if seconds else "Every point is complete; nothing to run.")
 
     @contextmanager
     def progress(self, total: int) -> Iterator[Callable[[], None]]:
@@ -173,8 +189,10 @@ def columns_that_fit(cells: Mapping[str, Sequence[str]], width: int) -> list[lis
 
 
 def duration(seconds: float) -> str:
-    """ "40 s" or "3 min"."""
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+    """ "40 s", "3 min" or "2.5 h"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def cell(value: Any) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +66,12 @@ def cached(repository: str, folder: Path) -> Cached:
     """What ``folder``, laid out by the hub's library, holds of "org/name"; parts of files count as bytes."""
     home = folder / f"models--{repository.replace('/', '--')}"
     return Cached(sum(map(_file_bytes, home.rglob("*"))), any(map(_is_whole, home.glob("snapshots/*"))))
+
+
+def missing_bytes(wanted: Mapping[str, int], folder: Path) -> int:
+    """Of repositories of so many bytes each: what ``folder`` lacks of those that are not whole."""
+    there = {repository: cached(repository, folder) for repository in wanted}
+    return sum(max(0, size - there[name].bytes) for name, size in wanted.items() if not there[name].whole)
 
 
 def _file_bytes(path: Path) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from hosting import engines
 from hosting.engines import Found
 from hosting.storage import IMAGE_BYTES, TENSOR_PARALLEL_SHARED_BYTES
 from tests.hosting.smi import A100, MISMATCH, put_smi, smi
+from tests.test_house import ROOT
 
 Examine = Callable[..., dict[str, Any]]
 DOCKER = Found(engine="docker", version="28.2.2", gpus=True, builds=True)
@@ -161,6 +164,86 @@ def test_inside_the_container_no_engine_is_asked(on, monkeypatch, tmp_path):
     assert found["engine"]["inside"]
     assert found["engine"]["engine"] is None
     assert found["images"] == []
+
+
+MIXED = f"""case "$1" in
+    *compute_cap*) echo GPU-a, 8.0; echo GPU-b, 8.6; echo GPU-c, 8.0;;
+    --query-gpu*) echo '0, GPU-a, 550.54.14, 81920, 10500, {A100}'; echo '1, GPU-b, 550.54.14, 24564, 0, NVIDIA A10G'
+        echo '2, GPU-c, 550.54.14, 81920, 9000, {A100}';;
+    --query-compute-apps*) echo 'GPU-a, 4242, 10480, /usr/bin/python3, serving'; echo 'GPU-b, 17, 9, idle';;
+    esac"""
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    """torch is one for GPUs, and there is as much shared memory as a rank may want."""
+    monkeypatch.setattr("doctor.native.version", lambda name: "2.6.0+cu124")
+    monkeypatch.setattr(examination, "shared_memory_bytes", lambda: TENSOR_PARALLEL_SHARED_BYTES)
+
+
+def native(found: dict[str, Any]) -> dict[str, tuple[str | None, bool, str]]:
+    return {row["model"]: (row["device"], row["ok"], row["reason"]) for row in found["native"]}
+
+
+def test_each_local_model_has_the_device_that_serves_it(on, cuda, capfd):
+    found = on(smi())
+    rows = native(found)
+    held = "GPU 0 is in use by python3, serving (pid 4242)"
+    assert rows["tiny"][1:] == (True, "ready")
+    assert rows["llama-8b"] == (A100, True, f"ready; {held}")
+    assert rows["llama-7b"] == (A100, True, f"ready; {held}; with --weights widened alone")
+    assert rows["qwen-32b"] == (f"2 x {A100}", True, f"ready; {held}; tensor parallel, 2 ranks")
+    needs = "needs 4 GPUs of this kind for 141 GB of weights, where this machine has 2"
+    assert rows["llama-70b"] == (f"2 x {A100}", False, f"{needs}; {held}; tensor parallel, 2 ranks")
+    text = shown(found, capfd)
+    assert f"llama-8b {A100} yes" in text and f"llama-8b ready; {held}" in text and f"llama-70b {needs}" in text
+
+
+def test_cards_of_another_kind_are_left_out_and_who_holds_the_others_is_named(on, cuda):
+    _, ok, reason = native(on(MIXED))["llama-70b"]
+    assert not ok and "where this machine has 2" in reason
+    assert "GPU 0 is in use by python3, serving (pid 4242); GPU 2 is in use by another process" in reason
+    assert "1 x NVIDIA A10G left out, since ranks share GPUs of one kind" in reason and "pid 17" not in reason
+
+
+def test_a_card_that_others_fill_does_not_hold_the_model(on, cuda):
+    full = smi().replace("81920, 10500", "81920, 75000")
+    _, ok, reason = native(on(full))["llama-8b"]
+    assert not ok and reason.startswith("needs 16 GB on each GPU, where 7 GB are free on the fullest; GPU 0 is in use")
+
+
+def test_ranks_say_that_shared_memory_may_be_too_little(on, cuda, monkeypatch):
+    monkeypatch.setattr(examination, "shared_memory_bytes", lambda: 2**26)
+    rows = native(on(smi()))
+    assert rows["llama-70b"][2].endswith("0.1 GiB of /dev/shm may be too little for NCCL: cli.py start --shm 8g")
+    assert "/dev/shm" not in rows["llama-8b"][2]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (None, "needs 1 GPU of 80 GB, or 71 GB of memory where 8 GB are"),
+        (MISMATCH, "version mismatch"),
+        (smi("470.182.03"), "NVIDIA driver 470.182.03 is older than 525.60.13"),
+        (smi(), "needs a PyTorch for CUDA, where 2.6.0+cpu is for CPUs"),
+    ],
+)
+def test_what_is_needed_where_nothing_serves_a_model(on, monkeypatch, body, words):
+    monkeypatch.setattr("doctor.native.version", lambda name: "2.6.0+cpu")
+    monkeypatch.setattr("doctor.native.memory_bytes", lambda: 8 * 10**9)
+    rows = native(on(body))
+    assert not rows["llama-8b"][1] and words in rows["llama-8b"][2]
+    assert rows["tiny"][1]
+
+
+def test_without_torch_no_model_is_served(on, monkeypatch):
+    monkeypatch.setattr(exps.run.backends.native, "lacking_torch", lambda: ["torch"])
+    assert {(ok, reason.partition(":")[0]) for _, ok, reason in native(on()).values()} == {(False, "needs torch")}
+
+
+def test_doctor_loads_no_torch():
+    code = "import sys, cli; cli.main(['doctor', '--json']); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False).returncode == 0
 
 
 def put_model(folder: Path, name: str, size: int, whole: bool = True) -> None:

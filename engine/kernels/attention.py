@@ -52,4 +52,6 @@ def kernels_named(name: str) -> Kernels:
         kernels: Kernels = import_module(MODULES[name]).KERNELS
     except ModuleNotFoundError as error:
         raise InputError(f"the {name} kernels need the package {error.name}; choose --attention reference.") from error
+    except ImportError as error:
+        raise InputError(f"the {name} kernels cannot be loaded ({error}); choose --attention reference.") from error
     return kernels

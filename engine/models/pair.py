@@ -18,7 +18,7 @@ from engine.models.decoder import Decoder
 from engine.models.loading import load_decoder, locate, read_config
 from engine.models.split import UNSPLIT, Split
 from engine.models.tokenizer import FILE, Tokenizer, load_tokenizer
-from engine.models.widened import SHAPES, widen
+from engine.models.widened import SHAPES, widen, widened_config
 
 Load = Callable[..., Decoder]
 TINY = Path(__file__).parent / "tiny"
@@ -31,6 +31,14 @@ class Pair:
 
     target: Decoder
     draft: Decoder | None
+    tokenizer: Tokenizer
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What is known of a pair without its weights: the whole target's shape, and the tokenizer."""
+
+    config: DecoderConfig
     tokenizer: Tokenizer
 
 
@@ -51,17 +59,20 @@ def load_pair(
     """
     load = partial(load_decoder, dtype=dtype, device=device)
     if weights == "widened":
-        if name not in WIDENED:
-            raise InputError(f"{str(name)!r} is no pair of full-size shapes; {nearest(str(name), WIDENED)}")
-        return _widened(_from_folder(TINY, draft, load, UNSPLIT), str(name), seed, split)
-    if name == "tiny":
-        return _from_folder(TINY, draft, load, split)
-    if name in DRAFTS:
-        target = locate(MODELS[str(name)].repository)
-        return _read(target, locate(MODELS[DRAFTS[str(name)]].repository) if draft else None, target, load, split)
-    if Path(name).is_dir():
-        return _from_folder(Path(name), draft, load, split)
-    raise InputError(f"{str(name)!r} is neither a folder nor a pair of models; {nearest(str(name), ['tiny', *DRAFTS])}")
+        _check_widened(name)
+        return _widened(_read(*_folders(TINY, draft), load, UNSPLIT), str(name), seed, split)
+    return _read(*_folders(name, draft), load, split)
+
+
+def load_outline(name: str | Path, weights: Literal["own", "widened"] = "own") -> Outline:
+    """Of the pair that ``load_pair`` gives for the same ``name`` and ``weights``."""
+    if weights == "widened":
+        _check_widened(name)
+        large, _, tokenizer = _outlines(*_folders(TINY, False))
+        wide, _ = _shapes(str(name), draft=True)
+        return Outline(widened_config(large, wide), tokenizer)
+    large, small, tokenizer = _outlines(*_folders(name, True))
+    return Outline(large if small is None else replace(large, vocabulary=_rows(large, small)), tokenizer)
 
 
 def load_target(split: Split, device: torch.device | str, **arguments: Any) -> Decoder:
@@ -69,36 +80,63 @@ def load_target(split: Split, device: torch.device | str, **arguments: Any) -> D
     return load_pair(**arguments, split=split, device=device).target
 
 
-def _from_folder(folder: Path, draft: bool, load: Load, split: Split) -> Pair:
-    return _read(folder / "target", folder / "draft" if draft else None, folder, load, split)
+def _check_widened(name: str | Path) -> None:
+    if name not in WIDENED:
+        raise InputError(f"{str(name)!r} is no pair of full-size shapes; {nearest(str(name), WIDENED)}")
 
 
-def _read(target: Path, draft: Path | None, words: Path, load: Load, split: Split) -> Pair:
-    """``words`` is the folder of the tokenizer; the draft's own, where there is one, must have the same tokens.
+def _folders(name: str | Path, draft: bool) -> tuple[Path, Path | None, Path]:
+    """Of the target, of the draft where one is wanted, and of the tokenizer."""
+    if name in DRAFTS:
+        target = locate(MODELS[str(name)].repository)
+        return target, locate(MODELS[DRAFTS[str(name)]].repository) if draft else None, target
+    folder = TINY if name == "tiny" else Path(name)
+    if not folder.is_dir():
+        raise InputError(f"{str(name)!r} is neither a folder nor a pair of models; {nearest(str(name), ['tiny', *DRAFTS])}")
+    return folder / "target", folder / "draft" if draft else None, folder
 
-    Padding rows that one vocabulary has beyond the other are left out, as Qwen2.5-32B has beyond Qwen2.5-0.5B.
-    """
+
+def _outlines(target: Path, draft: Path | None, words: Path) -> tuple[DecoderConfig, DecoderConfig | None, Tokenizer]:
+    """Both shapes, and the tokenizer in the folder ``words``; the draft's own, where it has one, must have the same tokens."""
     large = read_config(locate(target))
     tokenizer = load_tokenizer(words, large)
     if draft is None:
-        return Pair(load(target, split=split), None, tokenizer)
+        return large, None, tokenizer
     small = read_config(locate(draft))
     theirs = load_tokenizer(draft if (draft / FILE).exists() else words, small)
     if theirs.tokens != tokenizer.tokens:
         raise InputError(f"{draft} and {target} have different vocabularies; choose a draft of the target's family.")
-    rows = min(large.vocabulary, small.vocabulary)
+    return large, small, tokenizer
+
+
+def _read(target: Path, draft: Path | None, words: Path, load: Load, split: Split) -> Pair:
+    large, small, tokenizer = _outlines(target, draft, words)
+    if draft is None or small is None:
+        return Pair(load(target, split=split), None, tokenizer)
+    rows = _rows(large, small)
     guesser = load(draft, vocabulary=rows) if split.rank == 0 else None
     return Pair(load(target, split=split, vocabulary=rows), guesser, tokenizer)
 
 
+def _rows(large: DecoderConfig, small: DecoderConfig) -> int:
+    """Without padding rows that one vocabulary has beyond the other, as Qwen2.5-32B has beyond Qwen2.5-0.5B."""
+    return min(large.vocabulary, small.vocabulary)
+
+
+def _shapes(name: str, draft: bool) -> tuple[DecoderConfig, DecoderConfig | None]:
+    """The full-size shapes of a target and, where one is wanted and known, of its draft, with as many rows."""
+    large, small = SHAPES[name], SHAPES.get(DRAFTS.get(name, "")) if draft else None
+    if small is None:
+        return large, None
+    rows = _rows(large, small)
+    return replace(large, vocabulary=rows), replace(small, vocabulary=rows)
+
+
 def _widened(pair: Pair, name: str, seed: int, split: Split) -> Pair:
-    """Both in their shapes, the vocabulary that of the smaller one."""
-    large, small = SHAPES[name], SHAPES.get(DRAFTS.get(name, ""))
-    if pair.draft is None or small is None:
-        return Pair(_in_shape(pair.target, large, seed, split), None, pair.tokenizer)
-    rows = min(large.vocabulary, small.vocabulary)
-    target = _in_shape(pair.target, replace(large, vocabulary=rows), seed, split)
-    draft = _in_shape(pair.draft, replace(small, vocabulary=rows), seed + 1, UNSPLIT) if split.rank == 0 else None
+    large, small = _shapes(name, pair.draft is not None)
+    target, draft = _in_shape(pair.target, large, seed, split), None
+    if pair.draft is not None and small is not None and split.rank == 0:
+        draft = _in_shape(pair.draft, small, seed + 1, UNSPLIT)
     return Pair(target, draft, pair.tokenizer)
 
 

@@ -42,8 +42,15 @@ def widen(
     vocabulary are masked. Only the rank's part of ``split`` is made; what is on every rank is the same on all. InputError
     names the size of ``shape`` that cannot hold the model, or that the ranks cannot share.
     """
+    wide = widened_config(config, shape)
+    mine = split_config(wide, split)
+    return mine, _Widening(config, wide, mine, split, _Noise(seed, weights.norm)).weights(weights)
+
+
+def widened_config(config: DecoderConfig, shape: DecoderConfig) -> DecoderConfig:
+    """The whole widened model's."""
     _check_room(config, shape)
-    wide = replace(
+    return replace(
         shape,
         context=config.context,
         rope_theta=config.rope_theta,
@@ -51,8 +58,6 @@ def widen(
         norm_eps=config.norm_eps * config.hidden / shape.hidden,
         stop_ids=config.stop_ids,
     )
-    mine = split_config(wide, split)
-    return mine, _Widening(config, wide, mine, split, _Noise(seed, weights.norm)).weights(weights)
 
 
 def _check_room(config: DecoderConfig, shape: DecoderConfig) -> None:

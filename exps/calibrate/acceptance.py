@@ -45,7 +45,7 @@ def measure_acceptance(model: str, say: Callable[[str], None]) -> MeasuredAccept
 
     Answers are as long as in AdaServe's workload: what a draft gets right changes along them.
     """
-    pair, prompts = load(model, "own"), load_prompts(model, "own")
+    pair, prompts = load(model, "own").pair, load_prompts(model, "own")
     lengths = prompts.lengths()
     room = pair.target.config.context - AnswerLengths.cap - DEPTH
     beams: dict[int, list[tuple[Found, int]]] = {width: [] for width in WIDTHS}

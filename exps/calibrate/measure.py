@@ -18,8 +18,8 @@ from engine.executors.native.executor import NativeExecutor
 from engine.plan import DECODE, Chunk, DraftShape, StepPlan, TokenTrees
 from engine.request import Request
 from exps.figures.figure import Execution
-from exps.run.native.executors import SPARE, executor_on, token_bytes
-from exps.run.native.models import load, load_prompts
+from exps.run.native.executors import executor_on, free_tokens
+from exps.run.native.models import load, load_prompts, outline_of
 from hosting.device import Device
 from hosting.machine import memory_bytes
 
@@ -32,19 +32,22 @@ class Bench:
     """An executor with rows to step; times are in seconds, of ``repeats``."""
 
     def __init__(self, model: str, weights: str, device: Device, execution: Execution, kv_tokens: int, repeats: int):
-        self.pair, self._prompts = load(model, weights, device), load_prompts(model, weights, device)
+        self.loaded, self._prompts = load(model, weights, device), load_prompts(model, weights)
+        self.pair, self.config = self.loaded.pair, outline_of(model, weights).config
         self._device, self._execution, self._kv_tokens, self.repeats = device, execution, kv_tokens, repeats
 
     def free_kv_tokens(self) -> int:
-        """Tokens of KV cache that fit the GPU beside the weights, the graphs, a prefill, and the drafts of as many sequences
-        as any system runs."""
+        """Tokens of KV cache that fit every GPU beside the weights, the graphs, a prefill, and the drafts of as many sequences
+        as any system runs.
+
+        Each rank says what is free on its GPU with a cache of ``TRIED_TOKENS`` there; the one with the least room decides. A
+        token takes more on rank 0, which holds the draft and its cache too.
+        """
         drafts, tried = self.pair.draft is not None, Capacity(TRIED_TOKENS, MOST_SEQUENCES, MOST_DRAFTS)
-        executor = executor_on(self._device, self._execution, self.pair, drafts, tried)
+        executor = executor_on(self._device, self._execution, self.loaded, drafts, tried)
         executor.warm_up(MOST_SEQUENCES)
         executor.forward(StepPlan(prefill=[Chunk(self._request(0, TRIED_PREFILL), 0, TRIED_PREFILL)]), Batch())
-        torch.cuda.synchronize()
-        free, total = torch.cuda.mem_get_info()
-        return TRIED_TOKENS + int(free - SPARE * total) // token_bytes(self.pair, drafts)
+        return TRIED_TOKENS + free_tokens(self.loaded, drafts)
 
     def decode_s(self, rows: int, context: int) -> float:
         """A decode step of ``rows`` sequences that hold ``context`` tokens on average."""
@@ -92,7 +95,7 @@ class Bench:
         """For so many sequences, which draft where there is a shape."""
         ahead = self._device.gpus > 0 and self._execution.overlap
         capacity = Capacity(self._kv_tokens, rows, shape.depth * shape.width if shape else int(ahead))
-        return executor_on(self._device, self._execution, self.pair, shape is not None, capacity)
+        return executor_on(self._device, self._execution, self.loaded, shape is not None, capacity)
 
     def _request(self, number: int, tokens: int) -> Request:
         longest = max(self._prompts.ids, key=len)

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from engine.executors.simulated.cost import Line
-from engine.models.decoder import Decoder
+from engine.models.config import DecoderConfig
 from engine.plan import DraftShape
 from engine.system import parse_system
 from exps.calibrate.measure import Bench, bandwidth_bytes_per_s, flops_per_s, launch_s, memory_bytes_of, slope
@@ -19,7 +19,8 @@ from exps.calibrate.store import store
 from exps.calibrate.tuning import tuned
 from exps.figures.figure import Options, Platform
 from exps.run.local import MEASURED, TINY, source
-from exps.run.native.models import load_prompts
+from exps.run.native.faults import Faults
+from exps.run.native.models import load, load_prompts, unloaded_by_errors
 from exps.run.native.serving import serve_natively
 from exps.run.serving import Setup
 from exps.workload.timetable import timetable
@@ -36,21 +37,32 @@ Say = Callable[[str], None]
 
 
 def measure(platform: Platform, options: Options, say: Say) -> Path:
-    """Measure a model on its device and write its profiles to ``options.profiles``. Returns the deployment's file."""
+    """Measure a model on its device and write its profiles to ``options.profiles``. Returns the deployment's file.
+
+    RunError when the device or a rank fails.
+    """
+    device = platform.device or CPU
+    say("loading the model")
+    with unloaded_by_errors():
+        loaded = load(platform.model, options.weights, device)
+        with Faults(platform.model, device, loaded, loaded.pair.draft is not None).told():
+            return _measure(platform, options, say)
+
+
+def _measure(platform: Platform, options: Options, say: Say) -> Path:
     model, device, folder = platform.model, platform.device or CPU, options.profiles
     assert folder is not None
     repeats = QUICK_REPEATS if options.quick else REPEATS
-    say("loading the model")
     bench = Bench(model, options.weights, device, options.execution, KV_TOKENS, repeats)
     pair = bench.pair
     say("memory bandwidth, matrix products")
-    store(device.hardware.removeprefix(f"{device.gpus}x"), _hardware(device), folder / "hardware")
-    store(model, _shape(pair.target), folder / "models")
+    store(device.hardware.removeprefix(f"{device.ranks}x"), _hardware(device), folder / "hardware")
+    store(model, _shape(bench.config), folder / "models")
     facts = _target(bench, GPU_STEPS if device.gpus else CPU_STEPS, say)
     facts["kv_tokens"] = bench.free_kv_tokens() if device.gpus else KV_TOKENS
     line = Line(tuple(facts["forward"]["tokens"]), tuple(facts["forward"]["seconds"]))
     if pair.draft is not None:
-        store(f"{model}-draft", _shape(pair.draft), folder / "models")
+        store(f"{model}-draft", _shape(pair.draft.config), folder / "models")
         facts |= {"draft": f"{model}-draft", **_speculation(bench, facts["context_s"], say)}
     estimate, policy = _estimate(line, facts), {"width": list(WIDTH)}
     facts["policies"] = {"speculation": estimate, "adaserve": policy} if pair.draft is not None else {}
@@ -84,8 +96,7 @@ def _hardware(device: Device) -> dict[str, Any]:
     }
 
 
-def _shape(decoder: Decoder) -> dict[str, Any]:
-    config = decoder.config
+def _shape(config: DecoderConfig) -> dict[str, Any]:
     return {
         "source": "the shape of the weights",
         "layers": config.layers,
@@ -161,7 +172,7 @@ def _baseline(platform: Platform, options: Options, gap_s: float) -> tuple[float
     ``gap_s`` for each token is more than one takes.
     """
     device = platform.device or CPU
-    lengths = load_prompts(platform.model, options.weights, device).lengths()
+    lengths = load_prompts(platform.model, options.weights).lengths()
     texts = [sorted(of_kind, key=lambda text: text[1])[len(of_kind) // 2] for of_kind in lengths.values()]
     texts = texts * (1 if options.quick else 3)
     alone = timetable(

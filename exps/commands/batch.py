@@ -42,8 +42,8 @@ class BatchRun:
 def execute_batch(batch: BatchRun, root: Path, workers: int, report: Reporter, one_by_one: bool) -> None:
     """Run the jobs of a batch: one by one with a line at the start and the end of each, or together under a bar.
 
-    A point whose policy raises is counted as failed and the others go on. An interrupt passes on after a word about what
-    is kept.
+    A point whose policy raises is counted as failed and the others go on, but not after a failure that is final. An interrupt
+    passes on after a word about what is kept.
     """
     begin = time.perf_counter()
     try:
@@ -60,6 +60,7 @@ def execute_batch(batch: BatchRun, root: Path, workers: int, report: Reporter, o
 
 def summarise(batch: BatchRun, report: Reporter) -> None:
     """Counts, then every point that was completed and every one that failed, with its reason."""
+    left = len(batch.jobs) - batch.ended
     report.values(
         "Summary",
         {
@@ -67,6 +68,7 @@ def summarise(batch: BatchRun, report: Reporter) -> None:
             "complete before": batch.before,
             "completed now": len(batch.done),
             "failed": len(batch.failed),
+            **({"not run": left} if left else {}),
             "time": duration(batch.seconds),
         },
     )
@@ -105,6 +107,7 @@ def _ended(batch: BatchRun, report: Reporter) -> Callable[[Job, Product], None]:
         what = f"failed: {product.failure}" if product.failure else f"complete in {product.wall_s:.1f} s"
         following = batch.jobs[batch.ended] if batch.ended < len(batch.jobs) else None
         then = f"; next: {title(following)}" if following else "; that was the last"
+        then = f"; {len(batch.jobs) - batch.ended} more cannot be run after that" if product.final and following else then
         report.note(f"{batch.ended}/{len(batch.jobs)} {title(job)}: {what}{then}")
 
     return say

@@ -12,9 +12,12 @@ from exps.commands.profile import profile
 from exps.figures.figure import Options, Selection
 from exps.papers.registry import find_figures, is_several, platforms_of
 from exps.report import Reporter
-from exps.run.local import is_measured
+from exps.run.backends import NATIVE
+from exps.run.backends.native import check_torch
+from exps.run.local import check_memory, is_measured
 from exps.run.plan import estimate_s, unique_jobs, useful_workers
 from exps.run.records import check_writable
+from hosting.device import CPU
 
 
 def run(
@@ -49,10 +52,15 @@ def run(
 
 
 def measure_where_needed(name: str, selection: Selection, options: Options, report: Reporter) -> None:
-    """Measure this machine with every local model of the selection that it was not measured with."""
+    """Measure this machine with every local model of the selection that it was not measured with, after a word about what is
+    loaded for it."""
     every, lenient = find_figures(name), is_several(name)
     figures = [figure for figure in every if not lenient or applicable(figure, selection, options.backend)]
     platforms = [platform for figure in figures for platform in platforms_of(figure, selection.models, options)]
     for platform in dict.fromkeys(platforms):
         if platform.local and options.profiles is not None and not is_measured(platform, options.profiles):
+            check_torch()
+            check_memory(platform.model, platform.device or CPU)
+            then = "it was not measured here yet, which comes first and takes minutes; then follow its points and their time"
+            report.say(f"{platform.name}: {NATIVE.notice(platform, options)}; {then}.")
             profile(platform, options, report)

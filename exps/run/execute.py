@@ -25,7 +25,8 @@ OnStart = Callable[[Job], None]
 def execute(
     jobs: Sequence[Job], root: Path, workers: int, on_done: Callable[[Job, Product], None], on_start: OnStart | None = None
 ) -> None:
-    """Run the jobs and record each as it comes; ``on_done`` hears of each recorded one, also of one that failed.
+    """Run the jobs and record each as it comes; ``on_done`` hears of each recorded one, also of one that failed. None is run
+    after one whose failure is final.
 
     ``on_start`` hears of each before it runs, where this process runs them one by one.
 
@@ -37,6 +38,8 @@ def execute(
             with storage(root):
                 write_record(job.folder, product.files, manifest(job.configuration, product))
             on_done(job, product)
+            if product.final:
+                return
 
 
 def complete_records(plan: Plan) -> list[Record]:

@@ -7,14 +7,18 @@ from pathlib import Path
 
 import polars as pl
 
+from engine.catalogue import DRAFTS, MODELS
 from engine.configuration import nearest, read_toml
 from engine.errors import InputError
-from engine.executors.simulated.profiles import Deployment, load_deployment, load_model
+from engine.executors.simulated.profiles import Deployment, load_deployment, load_model, model_bytes, models
 from engine.system import parse_system
 from exps.figures.figure import Options, Platform
 from exps.run.serving import Setup
 from exps.run.simulation import simulate
-from hosting.device import CPU, Device, device_for
+from hosting.device import CPU, Device, device_for, device_on
+from hosting.gpus import Driver
+from hosting.machine import memory_bytes
+from hosting.storage import missing_bytes, models_folder
 
 MEASURED = "measured"
 TINY = Platform("tiny", "tiny", CPU.hardware, "The tiny pair on this machine", CPU)
@@ -24,6 +28,7 @@ QWEN_32B = Platform("qwen-32b", "qwen2.5-32b", CPU.hardware, "Qwen2.5-32B on thi
 LLAMA_7B = Platform("llama-7b", "llama-2-7b", CPU.hardware, "Llama-2-7B on this machine", CPU)
 PAIRS = (TINY, LLAMA_8B, LLAMA_70B, QWEN_32B)
 LOCAL = (*PAIRS, LLAMA_7B)
+WEIGHTS_KEPT = 2.2
 
 
 def find_local(name: str) -> Platform:
@@ -36,12 +41,40 @@ def find_local(name: str) -> Platform:
 
 def on_this_machine(platform: Platform, asked: str | None) -> Platform:
     """A local platform with the device that serves it: what is ``asked`` for (Options.device), else what fits the model."""
-    device = CPU if platform == TINY and asked is None else device_for(_weight_bytes(platform), asked)
+    device = CPU if platform == TINY and asked is None else device_for(weight_bytes(platform), asked)
     return replace(platform, device=device, hardware=device.hardware)
 
 
-def _weight_bytes(platform: Platform) -> float:
+def device_with(driver: Driver | None, platform: Platform) -> Device:
+    """What serves a local platform on a machine of this driver where nothing is asked for."""
+    return CPU if platform == TINY else device_on(driver, weight_bytes(platform), None)
+
+
+def weight_bytes(platform: Platform) -> float:
+    """Of the target in 16 bits; 0 of the tiny pair, which fits anywhere."""
     return 0.0 if platform == TINY else load_model(platform.model).weight_bytes
+
+
+def download_bytes(platform: Platform, weights: str) -> int:
+    """What has to be downloaded first: of the target and its draft, where their own weights are wanted."""
+    if weights != "own" or platform.model not in DRAFTS:
+        return 0
+    pair = (platform.model, DRAFTS[platform.model])
+    return missing_bytes({MODELS[model].repository: model_bytes(model) for model in pair}, models_folder())
+
+
+def host_bytes(model: str) -> float:
+    """What a model takes on the processor: float32 weights and their copy in the layout of fast products."""
+    return WEIGHTS_KEPT * 4 * load_model(model).parameters if model in models() else 0.0
+
+
+def check_memory(model: str, device: Device) -> None:
+    """InputError where the device is the processor, and the machine's memory too small for the model."""
+    needed, there = host_bytes(model), memory_bytes()
+    if not device.gpus and there is not None and needed > there:
+        raise InputError(
+            f"{model} needs {needed / 1e9:.0f} GB in float32 and this machine has {there / 1e9:.0f} GB; use --model tiny."
+        )
 
 
 def source(device: Device) -> str:

@@ -81,14 +81,14 @@ def unique_jobs(plans: Iterable[Plan]) -> list[Job]:
 
 def estimate_s(jobs: Sequence[Job], workers: int) -> float:
     """Seconds that the jobs will take: the figures' own estimates of simulations, the clock's of native runs."""
-    return POOL_START_S + sum(_seconds(job) for job in jobs) / workers if jobs else 0.0
+    return POOL_START_S + sum(map(_seconds, jobs)) / workers if jobs else 0.0
 
 
 def useful_workers(jobs: Sequence[Job]) -> int:
     """All cores, or this process alone where it must be, or where starting others would take longer than they save."""
     if any(BACKENDS[job.setup.backend].alone for job in jobs):
         return 1
-    return cores() if estimate_s(jobs, cores()) < sum(_seconds(job) for job in jobs) else 1
+    return cores() if estimate_s(jobs, cores()) < sum(map(_seconds, jobs)) else 1
 
 
 def _seconds(job: Job) -> float:

@@ -13,7 +13,7 @@ import polars as pl
 from engine.blame import blame
 from engine.configuration import merge_policies
 from engine.core import Engine
-from engine.errors import InputError, PolicyError
+from engine.errors import InputError, PolicyError, RunError
 from engine.executors.base import Executor
 from engine.executors.simulated.profiles import Deployment, load_deployment
 from engine.kv_cache import BlockPool
@@ -72,16 +72,23 @@ class Outcome:
     facts: dict[str, Any]
 
 
+def as_it_is(error: BaseException) -> RunError | None:
+    """The error, where it is one that says itself why the run cannot go on."""
+    return error if isinstance(error, RunError) else None
+
+
 def serve(
     timetable: pl.DataFrame,
     setup: Setup,
     deployment: Deployment,
     make_executor: Callable[[], Executor],
     requests: Iterable[Request],
+    explain: Callable[[BaseException], RunError | None] = as_it_is,
 ) -> Outcome:
     """Serve ``requests``, the rows of ``timetable``, with the system and the KV pool of ``setup``.
 
-    PolicyError, with the records so far, when a policy raises; what was not done by then is unfinished.
+    RunError, with the records so far, when a policy raises, or what serves fails, which ``explain`` tells from other errors;
+    what was not done by then is unfinished.
     """
     policies = setup.system.build(setup.parameters(deployment))
     pool = make_pool(setup, deployment, policies.batching.block_size)
@@ -92,11 +99,24 @@ def serve(
         engine.run(requests, inf if setup.until_s is None else setup.until_s)
         engine.check()
     except (Exception, SystemExit) as error:
-        sentence = None if isinstance(error, InputError) else blame(error)
-        if sentence is None:
+        failure = explain(error) or _of_a_policy(setup, error)
+        if failure is None:
             raise
-        raise PolicyError(f"{setup.system.name}: {sentence}", _outcome(timetable, engine, pool, recorder)) from error
+        failure.outcome = _outcome(timetable, engine, pool, recorder)
+        raise failure from (None if failure is error else error)
     return _outcome(timetable, engine, pool, recorder)
+
+
+def nothing_served(timetable: pl.DataFrame, setup: Setup, deployment: Deployment) -> Outcome:
+    """What there is to tell of a run that failed before it began."""
+    policies = setup.system.build(setup.parameters(deployment))
+    pool = make_pool(setup, deployment, policies.batching.block_size)
+    return _outcome(timetable, None, pool, Recorder(timetable.height, setup.record_steps))
+
+
+def _of_a_policy(setup: Setup, error: BaseException) -> PolicyError | None:
+    sentence = None if isinstance(error, InputError) else blame(error)
+    return None if sentence is None else PolicyError(f"{setup.system.name}: {sentence}")
 
 
 def _outcome(timetable: pl.DataFrame, engine: Engine | None, pool: BlockPool, recorder: Recorder) -> Outcome:

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from engine.errors import PolicyError
+from engine.errors import RunError
 from exps.run.serving import Setup
 
 
@@ -20,7 +20,7 @@ from exps.run.serving import Setup
 class Product:
     """The encoded files of a point by name, its number of rows, the simulation's facts, and seconds of wall time.
 
-    ``failure``: what stopped the run, when a policy raised.
+    ``failure``: what stopped the run, when a policy raised or what serves failed; ``final``: no other point can be served.
     """
 
     files: Mapping[str, bytes]
@@ -28,6 +28,7 @@ class Product:
     facts: Mapping[str, Any]
     wall_s: float
     failure: str | None = None
+    final: bool = False
 
 
 def produce(timetable: pl.DataFrame, setup: Setup) -> Product:
@@ -36,11 +37,11 @@ def produce(timetable: pl.DataFrame, setup: Setup) -> Product:
     from exps.run.backends import BACKENDS
     from exps.run.records import REQUESTS, STEPS, SUMMARY, json_bytes, parquet_bytes
 
-    begin, failure = time.perf_counter(), None
+    begin, failure, final = time.perf_counter(), None, False
     try:
         outcome = BACKENDS[setup.backend].serve(timetable, setup)
-    except PolicyError as error:
-        outcome, failure = error.outcome, str(error)
+    except RunError as error:
+        outcome, failure, final = error.outcome, str(error), error.final
     if outcome.requests.height != timetable.height:
         raise ValueError(f"{setup.system.name}: {outcome.requests.height} records of {timetable.height} requests")
     if failure is None and outcome.steps is not None:
@@ -49,7 +50,7 @@ def produce(timetable: pl.DataFrame, setup: Setup) -> Product:
     files = {REQUESTS: parquet_bytes(outcome.requests), SUMMARY: json_bytes(summary)}
     if outcome.steps is not None:
         files[STEPS] = parquet_bytes(outcome.steps)
-    return Product(files, outcome.requests.height, outcome.facts, time.perf_counter() - begin, failure)
+    return Product(files, outcome.requests.height, outcome.facts, time.perf_counter() - begin, failure, final)
 
 
 def check_totals(requests: pl.DataFrame, steps: pl.DataFrame, system: str) -> None:

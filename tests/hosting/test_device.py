@@ -40,7 +40,7 @@ def test_the_fewest_gpus_that_hold_a_model(machine, gigabytes, asked, hardware):
 
 def test_a_device_says_what_it_is(machine):
     machine(gpu(0), gpu(1))
-    assert device_for(100 * GB, None) == Device("2xh100-80gb-hbm3", f"2 x {H100}", 2, "bfloat16")
+    assert device_for(100 * GB, None) == Device("2xh100-80gb-hbm3", f"2 x {H100}", 2, "bfloat16", ranks=2)
     machine(gpu(0, "Tesla T4", (7, 5)))
     assert device_for(1 * GB, None) == Device("tesla-t4", "Tesla T4", 1, "float16")
 

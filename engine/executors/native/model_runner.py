@@ -13,6 +13,7 @@ from torch import Tensor
 from engine.executors.native.forward_input import ForwardInput
 from engine.executors.native.graphs import Bucket, Graphs
 from engine.kernels.attention import kernels_named
+from engine.kernels.faults import kernel_fault
 from engine.kernels.linear import linear_for
 from engine.kernels.metadata import AttentionMetadata, tile_size, tiles_of
 from engine.kernels.paged_kv import PagedKV
@@ -100,8 +101,13 @@ class ModelRunner:
     def _compute(
         self, tokens: Tensor, positions: Tensor, metadata: AttentionMetadata, wanted: Tensor | None = None
     ) -> Tensor:
-        hidden = self._decoder.hidden(tokens, positions, self.kernels.attention(self.kv, metadata))
-        return self._decoder.logits(hidden if wanted is None else hidden.index_select(0, wanted))
+        try:
+            hidden = self._decoder.hidden(tokens, positions, self.kernels.attention(self.kv, metadata))
+            return self._decoder.logits(hidden if wanted is None else hidden.index_select(0, wanted))
+        except Exception as error:
+            if (fault := kernel_fault(error)) is not None:
+                raise fault from error
+            raise
 
     def _metadata(self, step: ForwardInput, tree_mask: Tensor) -> AttentionMetadata:
         seq_lens = step.context_lens + step.query_lens

@@ -10,7 +10,6 @@ from exps.metrics.sweep import sweep_table
 from exps.papers.adaserve.claims import CLAIMS
 from exps.papers.adaserve.evaluation import CALIBRATIONS, PLATFORMS, RATES, SYSTEMS
 from exps.run.local import PAIRS
-from hosting.device import CPU
 from plots.axes import Axis, Panels
 
 QUICK_S, TRACE_S = 60.0, 360.0
@@ -34,13 +33,12 @@ def timetable(platform: Platform, rps: float, options: Options) -> pl.DataFrame:
 
 def _local(platform: Platform, rps: float, duration_s: float, options: Options) -> pl.DataFrame:
     from exps.run.local import measured
-    from exps.run.native.models import load, load_prompts
+    from exps.run.native.models import load_prompts, outline_of
     from exps.workload.adaserve import local_timetable
 
     baseline_s = measured(platform, options).baseline_tpot_s
-    device = platform.device or CPU
-    context = load(platform.model, options.weights, device).target.config.context
-    texts = load_prompts(platform.model, options.weights, device).lengths()
+    context = outline_of(platform.model, options.weights).config.context
+    texts = load_prompts(platform.model, options.weights).lengths()
     return local_timetable(rps, duration_s, baseline_s, options.seed, texts, context)
 
 

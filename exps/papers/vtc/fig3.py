@@ -11,7 +11,6 @@ from exps.figures.pictures import Caption
 from exps.papers.vtc.claims import CALIBRATIONS, CLAIMS, LONGEST_INPUT, PLATFORM, POOL_TOKENS, SETTINGS, U
 from exps.papers.vtc.measures import over_time
 from exps.run.local import LOCAL
-from hosting.device import CPU
 from plots.axes import Axis, Bound
 
 S1 = Platform(PLATFORM, "llama-2-7b", "a10g", "Llama-2-7B on A10G")
@@ -42,7 +41,7 @@ def _local(platform: Platform, duration_s: float, options: Options) -> pl.DataFr
     from exps.workload.vtc import overload_timetable
 
     measured(platform, options)
-    texts = load_prompts(platform.model, options.weights, platform.device or CPU).lengths()
+    texts = load_prompts(platform.model, options.weights).lengths()
     long = [number for of_kind in texts.values() for number, tokens in of_kind if tokens >= LONGEST_INPUT]
     at_once = overload_timetable((float(AT_ONCE),), duration_s=1.0, seed=options.seed)
     most = capacity_rps(at_once, "fcfs", platform, options, POOL_TOKENS)

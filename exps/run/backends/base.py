@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from exps.figures.figure import Figure, Platform
+from exps.figures.figure import Figure, Options, Platform
 from exps.run.local import on_this_machine
 from exps.run.serving import Outcome, Setup
 from hosting.engines import Found
@@ -64,6 +64,10 @@ class Backend(ABC):
     @abstractmethod
     def seconds(self, figure: Figure, timetable: pl.DataFrame, until_s: float | None) -> float:
         """How long a point will take."""
+
+    def notice(self, platform: Platform, options: Options) -> str | None:
+        """What a person is to know before points of the platform are served, where it takes more than a simulation."""
+        return None
 
     def configured(self, setup: Setup) -> dict[str, Any]:
         """What of the machine decides the records."""

@@ -10,8 +10,9 @@ from typing import Any
 import polars as pl
 
 from engine.errors import InputError
-from exps.figures.figure import Figure, Platform
+from exps.figures.figure import Figure, Options, Platform
 from exps.run.backends.base import PACKAGES, Backend
+from exps.run.local import download_bytes
 from exps.run.serving import Outcome, Setup
 from hosting.device import CPU
 from hosting.engines import Found
@@ -19,6 +20,8 @@ from hosting.gpus import Driver
 
 TORCH = ("torch", "safetensors", "tokenizers", "huggingface_hub")
 DRAIN = 1.25
+WEIGHTS = {"own": "its own weights", "widened": "WIDENED weights, the tiny pair's function in the model's shape,"}
+SUMS = ("gloo", "symmetric memory where the GPUs map each other's, and NCCL")
 
 
 class NativeBackend(Backend):
@@ -27,7 +30,7 @@ class NativeBackend(Backend):
     name = "native"
     label = "NATIVE, real tokens"
     packages = (*PACKAGES, *TORCH)
-    roots = ("exps/run/native/serving.py", "exps/run/native/models.py")
+    roots = ("exps/run/native/serving.py", "exps/run/native/models.py", "exps/run/native/executors.py")
     data = ("engine/kernels/**/*.py", "engine/models/**/*.safetensors", "engine/models/**/*.json*")
 
     def made_for(self, platform: Platform) -> bool:
@@ -64,9 +67,15 @@ class NativeBackend(Backend):
     def seconds(self, figure: Figure, timetable: pl.DataFrame, until_s: float | None) -> float:
         return until_s or DRAIN * float(timetable["arrival_s"].max() or 0.0)  # type: ignore[arg-type]
 
+    def notice(self, platform: Platform, options: Options) -> str:
+        device, missing = platform.device or CPU, download_bytes(platform, options.weights)
+        first = f", {missing / 1e9:.1f} GB of which are downloaded first" if missing else ""
+        return f"real tokens of {WEIGHTS[options.weights]} in {device.dtype} on {device.title}{first}"
+
     def configured(self, setup: Setup) -> dict[str, Any]:
         how = {} if setup.device == CPU else asdict(setup.execution)
-        return {"machine": setup.device.title, "dtype": setup.device.dtype, "weights": setup.weights, **how}
+        ranks = {"ranks": setup.device.ranks, "sums": SUMS[setup.device.gpus > 0]} if setup.device.ranks > 1 else {}
+        return {"machine": setup.device.title, "dtype": setup.device.dtype, "weights": setup.weights, **how, **ranks}
 
 
 def lacking_torch() -> list[str]:

@@ -1,63 +1,146 @@
-"""The models of a native run, loaded once."""
+"""The models of a native run: one is loaded at a time."""
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from typing import Literal, cast
+from functools import cache, partial
+from typing import Any, Literal, cast
 
 import torch
 
-from engine.errors import InputError
-from engine.executors.simulated.profiles import load_model, models
-from engine.models.pair import TINY, Pair, load_pair
+from engine.errors import InputError, RunError
+from engine.executors.native.memory import Memory, memory_of
+from engine.executors.native.model_runner import ModelRunner
+from engine.executors.native.parallel.ranks import Ranks
+from engine.executors.native.runner import MakeRunner
+from engine.models.pair import TINY, Outline, Pair, load_outline, load_pair, load_target
+from engine.models.split import UNSPLIT
+from exps.run.local import check_memory
 from hosting.device import CPU, Device
-from hosting.machine import cores, memory_bytes
+from hosting.machine import cores
 
-WEIGHTS_KEPT = 2.2
+Kind = Literal["own", "widened"]
 
 
-@cache
-def load(model: str, weights: str, device: Device = CPU) -> Pair:
+@dataclass(frozen=True)
+class Loaded:
+    """A pair on a device. Where ``ranks`` share it, the pair's target is rank 0's part."""
+
+    pair: Pair
+    ranks: Ranks | None = None
+
+    @property
+    def make_runner(self) -> MakeRunner:
+        """What runs the target."""
+        return ModelRunner if self.ranks is None else self.ranks.runner
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What a run tells of the ranks, where there are any: how many, and by what means they sum."""
+        return {} if self.ranks is None else {"ranks": self.ranks.description}
+
+    def memory(self) -> list[Memory]:
+        """Of each rank's device, rank 0's first."""
+        return [memory_of(self.pair.target.device)] if self.ranks is None else self.ranks.memory()
+
+    def close(self) -> None:
+        """End the ranks."""
+        if self.ranks is not None:
+            self.ranks.close()
+
+
+_loaded: dict[tuple[str, str, Device], Loaded] = {}
+
+
+def load(model: str, weights: str, device: Device = CPU) -> Loaded:
     """The pair behind a model's name on a device. InputError when it cannot be had or does not fit the memory.
 
-    One core is left to whatever else runs: threads that wait for one another at the end of every operation stand still
-    when one of them is pushed aside.
+    It stays until another is loaded, and so do its ranks, which end with the process at the latest.
     """
-    kind = cast(Literal["own", "widened"], weights)
+    key = (model, weights, device)
+    if key not in _loaded:
+        unload()
+        _loaded[key] = _load(model, cast(Kind, weights), device)
+    return _loaded[key]
+
+
+def unload() -> None:
+    """Give up what is loaded, and end its ranks."""
+    while _loaded:
+        _, loaded = _loaded.popitem()
+        loaded.close()
+        del loaded
+    gc.collect()
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.empty_cache()
+
+
+@contextmanager
+def unloaded_by_errors() -> Iterator[None]:
+    """What is raised inside, unless it leaves the device as it was, ends the ranks too."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, RunError) or error.final:
+            unload()
+        raise
+
+
+def _load(model: str, weights: Kind, device: Device) -> Loaded:
+    """One core is left to whatever else runs: threads that wait for one another at the end of every operation stand still
+    when one of them is pushed aside."""
+    check_memory(model, device)
     if device.gpus:
-        return _on_gpus(model, kind, device)
-    torch.set_num_threads(max(1, cores() - 1))
-    needed, there = _bytes(model), memory_bytes()
-    if there is not None and needed > there:
+        _check_gpus(device)
+        chosen: dict[str, Any] = {"dtype": getattr(torch, device.dtype)}
+    else:
+        torch.set_num_threads(max(1, (cores() - 1) // device.ranks))
+        chosen = {}
+    kind = "cuda" if device.gpus else "cpu"
+    arguments = {"name": model, "weights": weights, **chosen}
+    ranks = Ranks(device.ranks, partial(load_target, **arguments), kind) if device.ranks > 1 else None
+    try:
+        on = kind if ranks is None else ranks.device
+        return Loaded(load_pair(**arguments, device=on, split=UNSPLIT if ranks is None else ranks.split), ranks)
+    except BaseException as error:
+        if ranks is not None:
+            ranks.close()
+        if not isinstance(error, torch.OutOfMemoryError):
+            raise
+        free, total = torch.cuda.mem_get_info()
         raise InputError(
-            f"{model} needs {needed / 1e9:.0f} GB in float32 and this machine has {there / 1e9:.0f} GB; use --model tiny."
-        )
-    return load_pair(model, weights=kind)
+            f"the weights of {model} in {device.dtype} do not fit {device.title}, which has {free / 1e9:.0f} GB free of"
+            f" {total / 1e9:.0f} GB{' on each' if device.gpus > 1 else ''}; use more GPUs, or a smaller model."
+        ) from error
 
 
-def _on_gpus(model: str, weights: Literal["own", "widened"], device: Device) -> Pair:
+def _check_gpus(device: Device) -> None:
+    """InputError unless PyTorch can use as many GPUs, of one kind."""
     if not torch.cuda.is_available():
         raise InputError(
             f"PyTorch {torch.__version__} cannot use {device.title}; install one for CUDA, or choose --device cpu."
         )
-    if device.gpus > 1:
-        raise InputError(f"{model} on {device.title} needs tensor parallelism, which is not built; choose one GPU.")
-    try:
-        return load_pair(model, dtype=getattr(torch, device.dtype), device="cuda", weights=weights)
-    except torch.OutOfMemoryError as error:
-        free, total = torch.cuda.mem_get_info()
+    if (seen := torch.cuda.device_count()) < device.gpus:
         raise InputError(
-            f"the weights of {model} in {device.dtype} do not fit {device.title}, which has {free / 1e9:.0f} GB free of"
-            f" {total / 1e9:.0f} GB; use more GPUs, or a smaller model."
-        ) from error
+            f"PyTorch sees {seen} of the {device.gpus} GPUs of {device.title}; unset CUDA_VISIBLE_DEVICES, or choose"
+            f" --device {seen}xgpu."
+        )
+    if len(kinds := dict.fromkeys(map(torch.cuda.get_device_name, range(device.gpus)))) > 1:
+        raise InputError(
+            f"PyTorch's first {device.gpus} GPUs are {' and '.join(kinds)}; set CUDA_DEVICE_ORDER=PCI_BUS_ID, and"
+            " CUDA_VISIBLE_DEVICES to those of one kind by their numbers in nvidia-smi."
+        )
 
 
-def _bytes(model: str) -> float:
-    """float32 weights and their copy in the layout of fast products."""
-    return WEIGHTS_KEPT * 4 * load_model(model).parameters if model in models() else 0.0
+@cache
+def outline_of(model: str, weights: str) -> Outline:
+    """Shape and tokenizer of what ``load`` gives, without its weights."""
+    return load_outline(model, cast(Kind, weights))
 
 
 @dataclass(frozen=True)
@@ -81,9 +164,9 @@ class Prompts:
 
 
 @cache
-def load_prompts(model: str, weights: str, device: Device = CPU) -> Prompts:
+def load_prompts(model: str, weights: str) -> Prompts:
     """The tiny pair's held-out texts in the tokens of ``model``."""
-    tokenizer = load(model, weights, device).tokenizer
+    tokenizer = outline_of(model, weights).tokenizer
     lines = [json.loads(line) for line in gzip.decompress((TINY / "prompts.jsonl.gz").read_bytes()).splitlines()]
     ids = tuple(tuple(tokenizer.encode(line["text"])) for line in lines)
     return Prompts(ids, tuple(str(line["kind"]) for line in lines))

@@ -16,10 +16,10 @@ ROW = -1
 
 
 class Command(IntEnum):
-    """``BUILD``: a new runner, as the pipe says. ``FORWARD``: of a ForwardInput; ``FORWARD_GIVEN``: of one whose tokens follow
-    by broadcast. The others are methods of a runner."""
+    """``BUILD``: a new runner, as the pipe says. ``MEMORY``: tell through the pipe what is free. ``FORWARD``: of a
+    ForwardInput; ``FORWARD_GIVEN``: of one whose tokens follow by broadcast. The others are methods of a runner."""
 
-    BUILD, FORWARD, FORWARD_GIVEN, WARM_UP, MOVE, CLEAR, CLEAR_SLOTS, SWAP_OUT, SWAP_IN, FORGET, STOP = range(11)
+    BUILD, MEMORY, FORWARD, FORWARD_GIVEN, WARM_UP, MOVE, CLEAR, CLEAR_SLOTS, SWAP_OUT, SWAP_IN, FORGET, STOP = range(12)
 
 
 def pack(command: Command, arrays: Sequence[Ints] = ()) -> Ints:

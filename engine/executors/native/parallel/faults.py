@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from engine.errors import RankError
+from engine.executors.native.memory import Memory
 from engine.executors.native.parallel.board import Board
 from engine.executors.native.parallel.rank import HERE, Raised
 
@@ -25,6 +26,7 @@ class Member:
     pipe: Connection
     said: set[str] = field(default_factory=set)
     raised: Raised | None = None
+    memory: Memory | None = None
 
     @property
     def name(self) -> str:
@@ -41,6 +43,8 @@ class Member:
                 message = self.pipe.recv()
                 if isinstance(message, Raised):
                     self.raised = message
+                elif isinstance(message, Memory):
+                    self.memory = message
                 else:
                     self.said.add(message)
         except (EOFError, OSError):
@@ -62,7 +66,7 @@ def fault(members: Sequence[Member], board: Board, patience_s: float) -> RankErr
     if not raised:
         return None
     _, member, what = min(raised, key=lambda entry: entry[0])
-    return RankError(f"{member.name} raised {what.line}; correct that and {AGAIN}.", member.rank, what.traceback)
+    return RankError(f"{member.name} raised {what.line}; correct that and {AGAIN}.", member.rank, what.traceback, what.memory)
 
 
 def late(members: Sequence[Member], board: Board, sent: int, patience_s: float) -> RankError:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from engine.executors.native.forward_input import ForwardInput
 from engine.executors.native.graphs import unpacked
+from engine.executors.native.memory import memory_of
 from engine.executors.native.model_runner import ModelRunner
 from engine.executors.native.parallel.board import Board
 from engine.executors.native.parallel.commands import Command, unpack
@@ -48,11 +49,12 @@ class Seat:
 
 @dataclass(frozen=True)
 class Raised:
-    """What ended a rank, and when (time.monotonic)."""
+    """What ended a rank, and when (time.monotonic); ``memory``: that of its device ran out."""
 
     at: float
     line: str
     traceback: str
+    memory: bool
 
 
 def run(seat: Seat, pipe: Connection) -> None:
@@ -62,7 +64,8 @@ def run(seat: Seat, pipe: Connection) -> None:
         _live(seat, pipe)
     except BaseException as error:
         with suppress(OSError):
-            pipe.send(Raised(time.monotonic(), _last_line(error), traceback.format_exc()))
+            memory = isinstance(error, torch.OutOfMemoryError)
+            pipe.send(Raised(time.monotonic(), _last_line(error), traceback.format_exc(), memory))
         os._exit(1)
     os._exit(0)
 
@@ -92,6 +95,8 @@ def _serve(board: Board, rank: int, group: Group, decoder: Decoder, pipe: Connec
             group.use_symmetric_memory(decoder.dtype)
             runner = ModelRunner(decoder, *options)
             pipe.send(BUILT)
+        elif command is Command.MEMORY:
+            pipe.send(memory_of(group.device))
         else:
             assert runner is not None
             _do(command, arrays, runner, group)

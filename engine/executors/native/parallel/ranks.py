@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from copy import copy
+from math import inf
 from multiprocessing import get_context
 from threading import Thread
 from typing import TypeVar
@@ -19,7 +20,8 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 
-from engine.errors import InputError, RankError
+from engine.errors import InputError, RankError, RunError
+from engine.executors.native.memory import Memory, memory_of
 from engine.executors.native.model_runner import ModelRunner
 from engine.executors.native.parallel.board import Board
 from engine.executors.native.parallel.commands import Command, pack
@@ -86,7 +88,7 @@ class Ranks:
             raise ValueError(f"the decoder is not rank 0's part of {of}; load it with split={self.split}.")
         group, mine, options = self._joined, copy(decoder), (blocks, block_size, kernel, graphs, longest)
         mine.collectives = group
-        self._hear(LOADED)
+        self._hear_word(LOADED)
         if self._runner is not None:
             self._runner.retire()
         with self.together(Command.BUILD):
@@ -95,9 +97,18 @@ class Ranks:
                 member.pipe.send(options)
             self._while_they_live(lambda: group.use_symmetric_memory(decoder.dtype))
             local = ModelRunner(mine, *options)
-            self._hear(BUILT)
+            self._hear_word(BUILT)
         self._runner = ParallelRunner(local, group, self.together)
         return self._runner
+
+    def memory(self) -> list[Memory]:
+        """Of each rank's device, rank 0's first, once they have done all that they were told."""
+        for member in self._members:
+            member.memory = None
+        with self.together(Command.MEMORY):
+            if not self._hear(lambda member: member.memory is not None, self._patience_s):
+                raise late(self._members, self._board, self._sent, self._patience_s)
+        return [memory_of(self.device), *(member.memory for member in self._members if member.memory is not None)]
 
     @contextmanager
     def together(self, command: Command, arrays: Sequence[Ints] = ()) -> Iterator[None]:
@@ -109,7 +120,7 @@ class Ranks:
             self._board.ring.send(pack(command, arrays), self.watch)
             self._sent += 1
             yield
-        except (InputError, RankError):
+        except (InputError, RunError):
             self._broken = True
             raise
         except Exception as error:
@@ -171,7 +182,7 @@ class Ranks:
                 process.start()
             there.close()
             self._members.append(Member(rank, of, process, here))
-        self._hear(HERE, START_S)
+        self._hear_word(HERE, START_S)
         self._board.unlink()
         try:
             self._group = self._while_they_live(lambda: Group(self.split, self.device, store, self._patience_s))
@@ -197,14 +208,22 @@ class Ranks:
             time.sleep(LOOK_S)
         return ended.result()
 
-    def _hear(self, word: str, limit_s: float | None = None) -> None:
+    def _hear_word(self, word: str, limit_s: float = inf) -> None:
         """Until every rank has said ``word``; where there is no limit, for as long as they live."""
+        if not self._hear(lambda member: member.has_said(word), limit_s):
+            raise unstarted(self._members, word, limit_s)
+
+    def _hear(self, done: Callable[[Member], bool], limit_s: float = inf) -> bool:
+        """Until every rank is ``done``, while they live; False after ``limit_s`` seconds."""
         began = time.monotonic()
-        while not all(member.has_said(word) for member in self._members):
+        while not all(done(member) for member in self._members):
             self.watch(0.0)
-            if limit_s is not None and time.monotonic() - began > limit_s:
-                raise unstarted(self._members, word, limit_s)
+            for member in self._members:
+                member.hear()
+            if time.monotonic() - began > limit_s:
+                return False
             time.sleep(LOOK_S)
+        return True
 
     def _blamed(self, waited_s: float) -> RankError | None:
         """The rank that made rank 0's own part fail; it may take a moment to show."""

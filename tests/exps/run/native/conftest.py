@@ -79,5 +79,6 @@ def _pretend(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _forget() -> None:
-    exps.run.native.models.load.cache_clear()
+    exps.run.native.models.unload()
+    exps.run.native.models.outline_of.cache_clear()
     exps.run.native.models.load_prompts.cache_clear()

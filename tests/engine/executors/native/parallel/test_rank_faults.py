@@ -89,6 +89,14 @@ def test_a_rank_that_is_killed(two: Ranks) -> None:
     assert error.rank == 1
 
 
+def test_each_rank_tells_what_memory_is_free(two: Ranks) -> None:
+    told = two.memory()
+    assert len(told) == 2 and all(0 < memory.free < memory.total for memory in told)
+    os.kill(two.processes[0], signal.SIGSTOP)
+    with pytest.raises(RankError, match=r"rank 1 of 2 (gives no sign of life|has not done its part)"):
+        two.memory()
+
+
 def test_of_four_ranks_the_one_that_hangs() -> None:
     """The others run into gloo's time-out because of it; they are not to blame."""
     with Ranks(4, partial(part_of, kv_heads=4), patience_s=PATIENCE_S) as ranks:

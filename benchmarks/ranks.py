@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--model", default="llama-3.1-70b")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--batches", default="1,8,16,32,64,128")
+    parser.add_argument("--offline", action="store_true", help="tokens a second of 64 requests of 256 + 128 tokens")
     parser.add_argument("--fault", choices=("SIGKILL", "SIGSTOP"))
     asked = parser.parse_args()
     if asked.device == "cpu":
@@ -61,6 +62,8 @@ def main() -> None:
             engine = decoding(ranks, target, n)
             print({"batch": n, "ms": round(1e3 * step_s(engine), 3), "ready_s": round(time.perf_counter() - began, 1),
                    "ranks": ranks.description}, flush=True)
+        if asked.offline:
+            print(offline(ranks, target), flush=True)
         if asked.fault:
             print(fault(ranks, engine, getattr(signal, asked.fault)), flush=True)
 
@@ -71,18 +74,38 @@ def loader(model: str, device: str) -> Load:
     return partial(load_target, name=model, draft=False, dtype=torch.bfloat16, weights="widened")
 
 
-def decoding(ranks: Ranks, target: Decoder, n: int) -> Engine:
-    """An engine in the middle of ``n`` answers."""
-    fast, policies = ranks.device.type == "cuda", parse_system("sarathi").build({})
+def an_engine(ranks: Ranks, target: Decoder, n: int) -> Engine:
+    """With room for ``n`` requests."""
+    fast, policies = ranks.device.type == "cuda", parse_system("batch=sarathi(token_budget=8192)").build({})
     kv_tokens = n * (PROMPT + 2 * STEPS + 160)
     executor = NativeExecutor(
         target, None, Capacity.of(kv_tokens, policies, True), "triton" if fast else "reference", graphs=fast, ahead=True,
         make_runner=ranks.runner,
     )
-    engine = Engine(policies, executor, BlockPool(kv_tokens, policies.batching.block_size), Silent())
+    return Engine(policies, executor, BlockPool(kv_tokens, policies.batching.block_size), Silent())
+
+
+def asked_for(i: int, output: int) -> Request:
+    prompt = [(7 * place + abs(i)) % 4000 for place in range(PROMPT)]
+    return Request(i, "a", PROMPT, output, 0.0, prompt_ids=prompt, sampling=Sampling(ignore_stop=True))
+
+
+def offline(ranks: Ranks, target: Decoder, n: int = 64, output: int = 128) -> dict[str, float]:
+    """Tokens a second, prompts included, of ``n`` requests that are all there."""
+    engine = an_engine(ranks, target, n)
+    assert isinstance(engine.executor, NativeExecutor)
+    engine.executor.warm_up(n)
+    engine.run([asked_for(-1 - i, 8) for i in range(8)])
+    began = time.perf_counter()
+    engine.run([asked_for(i, output) for i in range(n)])
+    return {"requests": n, "tokens_per_s": n * (PROMPT + output) / (time.perf_counter() - began)}
+
+
+def decoding(ranks: Ranks, target: Decoder, n: int) -> Engine:
+    """An engine in the middle of ``n`` answers."""
+    engine = an_engine(ranks, target, n)
     for i in range(n):
-        prompt = [(7 * place + i) % 4000 for place in range(PROMPT)]
-        engine.submit(Request(i, "a", PROMPT, 2 * STEPS + 140, 0.0, prompt_ids=prompt, sampling=Sampling(ignore_stop=True)))
+        engine.submit(asked_for(i, 2 * STEPS + 140))
     while len(engine.running.batch) < n:
         engine.step()
     for _ in range(WARM):

@@ -125,7 +125,7 @@ def options_for(figure: Figure, options: Options, platforms: Sequence[Platform],
     backend = backend_for(options.backend, platforms)
     if traces is not None and (local or not figure.has_traces) and not lenient:
         raise InputError(f"{figure.id} has no traces for {platforms[0].name}, its workload is made; leave --traces out.")
-    if options.weights != "own" and backend.simulates:
+    if options.weights != "own" and backend.simulates and not local:
         raise InputError("a simulation has no weights; leave --weights out, or use --backend native.")
     return replace(
         options,

@@ -160,17 +160,20 @@ def validate(
     as_json: AsJson = False,
     repeats: Annotated[int, typer.Option("--repeats", min=0, help="Perturbed repeats to draw a band.")] = 0,
     native: Annotated[bool, typer.Option("--native", help="Against the native engine on this machine instead.")] = False,
+    measured: Annotated[bool, typer.Option("--measured", help="Against the native points in --results instead.")] = False,
     seed: Seed = 0,
     results: Results = RESULTS,
     quick: Quick = False,
 ) -> None:
     """Show how far the simulator is from recorded runs or, with --native, from the native engine on this machine.
 
+    With --measured: from the native points of figures that are in --results, with the profile that lies beside them.
+
     Examples: python cli.py validate recordings/vtc --repeats 10; python cli.py validate --native
     """
     import exps.validate
 
-    if not exps.validate.command(folder, as_json, repeats, native, seed, results, quick):
+    if not exps.validate.command(folder, as_json, repeats, native, measured, seed, results, quick):
         raise typer.Exit(1)
 
 

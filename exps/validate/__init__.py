@@ -7,15 +7,22 @@ from pathlib import Path
 from engine.errors import InputError
 
 
-def command(folder: Path | None, as_json: bool, repeats: int, native: bool, seed: int, results: Path, quick: bool) -> bool:
+def command(
+    folder: Path | None, as_json: bool, repeats: int, native: bool, measured: bool, seed: int, results: Path, quick: bool
+) -> bool:
     """`cli.py validate`: replay the recorded runs of ``folder``, or compare with the native engine, and print the errors.
 
     False when the native engine and the simulator differ by more than they may.
     """
     from exps.report import Reporter
 
-    if (folder is None) is not native:
-        raise InputError("give either a folder of recorded runs or --native.")
+    if (folder is not None) + native + measured != 1:
+        raise InputError("give either a folder of recorded runs, or --native, or --measured.")
+    if measured:
+        from exps.validate import measured as against_measured
+
+        against_measured.command(results, as_json, Reporter())
+        return True
     if folder is None:
         from exps.validate import native as against_native
 

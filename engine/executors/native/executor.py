@@ -20,7 +20,7 @@ from engine.executors.native.choosing import choose, log_probabilities, verify
 from engine.executors.native.clock import WallClock
 from engine.executors.native.composition import compose_step, decoding, ends_prefill, places_in, prefilling
 from engine.executors.native.drafting import Drafter, Drafts
-from engine.executors.native.graphs import decoding_buckets, uneven_buckets
+from engine.executors.native.graphs import MOST_TOKENS, Bucket, decoding_buckets, uneven_buckets
 from engine.executors.native.model_runner import ModelRunner
 from engine.executors.native.runner import MakeRunner, Runner
 from engine.executors.native.sequences import Sequences
@@ -77,18 +77,21 @@ class NativeExecutor(Executor):
 
     def warm_up(self, sequences: int, say: Callable[[int, int], None] = lambda done, of: None) -> None:
         """Capture what steps of up to ``sequences`` sequences replay; ``say`` hears how many of how many are done."""
-        each, plain = self.sequences.draft_tokens + 1, decoding_buckets(sequences)
-        wanted = [(self._target, plain)]
+        wanted = [(self._target, self._known_tokens(sequences, self._group))]
         if self._drafter:
-            draft = self._drafter.runner
-            wanted[0][1].extend(uneven_buckets(sequences, each, self._group, 1, last_only=False))
-            caught_up = uneven_buckets(sequences, each, self._draft_group, 0, last_only=True)
-            layers = uneven_buckets(sequences, min(each, WIDEST), self._draft_group, 1, last_only=False)
-            wanted.append((draft, [*decoding_buckets(sequences), *caught_up, *layers]))
+            draft, width = self._drafter.runner, min(self.sequences.draft_tokens, WIDEST)
+            wanted[0][1].extend(uneven_buckets(sequences, MOST_TOKENS, self._group, 1, last_only=False))
+            layers = uneven_buckets(sequences, width, self._draft_group, 1, last_only=False)
+            wanted.append((draft, [*self._known_tokens(sequences, self._draft_group), *layers]))
         whole = sum(len(buckets) for _, buckets in wanted)
         count = count_from(1)
         for runner, buckets in wanted:
             runner.warm_up(buckets, lambda: say(next(count), whole))
+
+    @staticmethod
+    def _known_tokens(sequences: int, group: int) -> list[Bucket]:
+        """Of steps that decode, read prompts, or catch up."""
+        return [*decoding_buckets(sequences), *uneven_buckets(sequences, MOST_TOKENS, group, 0, last_only=True)]
 
     def refuse(self, request: Request) -> str | None:
         unknown = [token for token in request.prompt_ids or () if not 0 <= token < self._config.vocabulary]

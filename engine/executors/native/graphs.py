@@ -20,7 +20,7 @@ from engine.kernels.metadata import AttentionMetadata, tile_size, tiles_of
 Ints = NDArray[np.int64]
 Wait = Callable[[torch.cuda.Event], None]
 NOBODY = -1
-MOST_TOKENS, MOST_SEQUENCES, MOST_NEW = 1024, 512, 64
+MOST_TOKENS, MOST_SEQUENCES = 1024, 512
 FINE, FEW = 8, 4
 SEQUENCES = (8, 32, 128, MOST_SEQUENCES)
 TOKENS = (*range(32, 256, 32), *range(256, 512, 64), *range(512, MOST_TOKENS + 1, 128))
@@ -55,15 +55,16 @@ def unpacked(rows: Ints) -> list[Bucket]:
 
 
 def bucket_for(step: ForwardInput, group: int) -> Bucket | None:
-    """The smallest bucket that holds the step; None for one that reads prompts or is too large."""
+    """The smallest bucket that holds the step; None for one that is too large."""
     tokens, sequences, longest = len(step.tokens), len(step.context_lens), int(step.query_lens.max())
-    if tokens > MOST_TOKENS or sequences > MOST_SEQUENCES or longest > MOST_NEW:
+    if tokens > MOST_TOKENS or sequences > MOST_SEQUENCES:
         return None
     words = step.tree_mask.shape[1]
     if tokens == sequences and not words:
         return _decoding(sequences)
     rows, room = _room(SEQUENCES, sequences), _room(TOKENS, tokens)
-    return Bucket(rows, room, _tile(longest, group), words, rows if len(step.wanted) < tokens else None)
+    last_only = len(step.wanted) <= rows and not words
+    return Bucket(rows, room, _tile(longest, group), words, rows if last_only else None)
 
 
 def decoding_buckets(most: int) -> list[Bucket]:
@@ -92,11 +93,29 @@ def _decoding(sequences: int) -> Bucket:
 
 
 def _tile(longest: int, group: int) -> int:
-    return tile_size(FEW if longest <= FEW else MOST_NEW, group)
+    return tile_size(FEW if longest <= FEW else MOST_TOKENS, group)
 
 
 def _room(sizes: Sequence[int], count: int) -> int:
     return sizes[bisect_left(sizes, count)]
+
+
+class Tables:
+    """The block tables of a step, for all buckets: on the device, and in pinned memory twice, as StepBuffers has its own."""
+
+    def __init__(self, sequences: int, most_blocks: int, device: torch.device, wait: Wait):
+        self.device = torch.zeros(sequences, most_blocks, dtype=torch.int64, device=device)
+        self._layouts = deque(_Layout({"tables": (sequences * most_blocks,)}, device) for _ in range(2))
+        self._wait = wait
+
+    def fill(self, tables: Ints) -> None:
+        self._layouts.rotate()
+        layout, (rows, columns) = self._layouts[0], tables.shape
+        layout.wait(self._wait)
+        there = layout.memory[: rows * columns].view(rows, columns)
+        there.numpy()[:] = tables
+        self.device[:rows, :columns].copy_(there, non_blocking=True)
+        layout.sent()
 
 
 class StepBuffers:
@@ -106,14 +125,14 @@ class StepBuffers:
     one may still wait for the step before it while the next is filled.
     """
 
-    def __init__(self, bucket: Bucket, tables: Tensor, wait: Wait = torch.cuda.Event.synchronize):
+    def __init__(self, bucket: Bucket, tables: Tables, device: torch.device, wait: Wait = torch.cuda.Event.synchronize):
         b, t = bucket.sequences, bucket.tokens
         shapes = {"tokens": (t,), "positions": (t,), "slots": (t,), "starts": (b,), "lens": (3, b),
                   "tiles": (2, bucket.tiles), "mask": (t, bucket.words), "wanted": (bucket.wanted or 0,)}
         self._bucket, self._tables, self._wait = bucket, tables, wait
-        self._memory = torch.zeros(sum(map(prod, shapes.values())), dtype=torch.int64, device=tables.device)
+        self._memory = torch.zeros(sum(map(prod, shapes.values())), dtype=torch.int64, device=device)
         self.device = _views(self._memory, shapes)
-        self._layouts = deque(_Layout(shapes, b * tables.shape[1], tables.device) for _ in range(2))
+        self._layouts = deque(_step_layout(shapes, device) for _ in range(2))
         self._bring(self._layouts[0])
 
     def fill(self, step: ForwardInput, last_position: int) -> None:
@@ -133,12 +152,9 @@ class StepBuffers:
         host["mask"][:t] = step.tree_mask
         if self._bucket.wanted is not None:
             host["wanted"][: len(step.wanted)] = step.wanted
-        rows, columns = step.block_tables.shape
-        tables = layout.tables[: rows * columns].view(rows, columns)
-        tables.numpy()[:] = step.block_tables
         self._bring(layout)
-        self._tables[:rows, :columns].copy_(tables, non_blocking=True)
         layout.sent()
+        self._tables.fill(step.block_tables)
 
     def _bring(self, layout: _Layout) -> None:
         self._memory.copy_(layout.memory, non_blocking=True)
@@ -146,22 +162,19 @@ class StepBuffers:
     def metadata(self) -> AttentionMetadata:
         device = self.device
         return AttentionMetadata(
-            slot_mapping=device["slots"], block_tables=self._tables[: self._bucket.sequences], tree_mask=device["mask"],
+            slot_mapping=device["slots"], block_tables=self._tables.device[: self._bucket.sequences], tree_mask=device["mask"],
             lens=device["lens"], starts=device["starts"], tiles=device["tiles"], tile_queries=self._bucket.tile,
             lens_cpu=self._layouts[0].arrays["lens"],
         )
 
 
 class _Layout:
-    """A step in pinned memory, at first one of nobody: no tile, and no token that is kept."""
+    """Named arrays in pinned memory."""
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]], tables: int, device: torch.device):
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]], device: torch.device):
         pinned = device.type == "cuda"
         self.memory = torch.zeros(sum(map(prod, shapes.values())), dtype=torch.int64, pin_memory=pinned)
-        self.tables = torch.zeros(tables, dtype=torch.int64, pin_memory=pinned)
         self.arrays: dict[str, Ints] = {name: view.numpy() for name, view in _views(self.memory, shapes).items()}
-        self.arrays["slots"].fill(NOBODY)
-        self.arrays["tiles"].fill(NOBODY)
         self._sent = torch.cuda.Event() if pinned else None  # type: ignore[no-untyped-call]
 
     def wait(self, wait: Wait) -> None:
@@ -172,6 +185,14 @@ class _Layout:
     def sent(self) -> None:
         if self._sent is not None:
             self._sent.record()
+
+
+def _step_layout(shapes: Mapping[str, tuple[int, ...]], device: torch.device) -> _Layout:
+    """A step of nobody: no tile, and no token that is kept."""
+    layout = _Layout(shapes, device)
+    layout.arrays["slots"].fill(NOBODY)
+    layout.arrays["tiles"].fill(NOBODY)
+    return layout
 
 
 def _views(memory: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
@@ -196,7 +217,7 @@ class Graphs:
         wait: Wait = torch.cuda.Event.synchronize,
     ):
         self._forward, self._group, self._last_position, self._wait = forward, group, last_position, wait
-        self._tables = torch.zeros(MOST_SEQUENCES, most_blocks, dtype=torch.int64, device=device)
+        self._device, self._tables = device, Tables(MOST_SEQUENCES, most_blocks, device, wait)
         self._captured: dict[Bucket, tuple[StepBuffers, Callable[[], Tensor]]] = {}
         self._complete = False
         self._pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
@@ -204,7 +225,7 @@ class Graphs:
     def run(self, step: ForwardInput, tokens: Tensor | None = None, tree_mask: Tensor | None = None) -> Tensor | None:
         """Logits [wanted, vocabulary] until the next run, or None for a step that no bucket holds."""
         bucket = bucket_for(step, self._group)
-        if bucket is None or step.block_tables.shape[1] > self._tables.shape[1]:
+        if bucket is None or step.block_tables.shape[1] > self._tables.device.shape[1]:
             return None
         if bucket not in self._captured:
             if self._complete:
@@ -216,7 +237,10 @@ class Graphs:
             buffers.device["tokens"][: len(tokens)].copy_(tokens)
         if tree_mask is not None and bucket.words:
             buffers.device["mask"][: len(tree_mask)].copy_(tree_mask)
-        return replay()[: len(step.wanted)]
+        logits = replay()
+        if bucket.wanted is None and len(step.wanted) < len(step.tokens):
+            return logits.index_select(0, torch.from_numpy(step.wanted).to(logits.device))
+        return logits[: len(step.wanted)]
 
     def capture(self, buckets: Iterable[Bucket], done: Callable[[], None]) -> None:
         """Capture these ahead of time, and no others later; ``done`` hears of each."""
@@ -227,7 +251,7 @@ class Graphs:
         self._complete = True
 
     def _capture(self, bucket: Bucket) -> tuple[StepBuffers, Callable[[], Tensor]]:
-        buffers = StepBuffers(bucket, self._tables, self._wait)
+        buffers = StepBuffers(bucket, self._tables, self._device, self._wait)
 
         def compute() -> Tensor:
             there = buffers.device

@@ -29,10 +29,9 @@ from rich.text import Text
 
 from engine.system import parse_system
 from exps.figures.claims import FAILS, HOLDS, Judgement
-from exps.figures.figure import Figure, Options, Point
+from exps.figures.figure import Figure, Options, Platform, Point
 from exps.run.backends import BACKENDS
 from exps.run.plan import Plan, unique_jobs
-from hosting.machine import machine_name
 
 PIPE_COLUMNS = 160
 BETWEEN = 3
@@ -42,9 +41,8 @@ COLOURS = {HOLDS: "green", FAILS: "bold red"}
 def provenance(options: Options, points: Sequence[Point]) -> str:
     """One line that says where numbers come from, loudly when it is a simulation."""
     backend = BACKENDS[options.backend]
-    hardware = sorted({point.platform.hardware for point in points})
     local = options.profiles is not None
-    where = f"{', '.join(hardware)}{f' ({machine_name()})' if local else ''}"
+    where = ", ".join(sorted({_hardware(point.platform) for point in points}))
     parts = [f"{backend.label}: {where}"] + [f"calibration {options.calibration}"] * backend.simulates
     parts += [f"acceptance {options.acceptance}"] * bool(options.acceptance)
     parts += ["WIDENED weights: the tiny pair's function in the model's shape"] * (options.weights != "own")
@@ -52,6 +50,10 @@ def provenance(options: Options, points: Sequence[Point]) -> str:
     settings = dict.fromkeys(point.platform.setting.name for point in points if point.platform.setting.name)
     parts += [f"setting {', '.join(settings)}"] * bool(settings) + list(dict.fromkeys(_departures(points)))
     return "; ".join(parts + ["QUICK run of short workloads, which judges no claim"] * options.quick) + "."
+
+
+def _hardware(platform: Platform) -> str:
+    return f"{platform.hardware} ({platform.device.title})" if platform.device else platform.hardware
 
 
 def _departures(points: Sequence[Point]) -> Iterator[str]:

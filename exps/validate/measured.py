@@ -38,27 +38,31 @@ class Compared:
         """The errors: points of attainment, per cent of the others."""
         ours, theirs = self.simulated, self.native
         return {
-            "figure": self.figure, "model": self.model, "hardware": self.hardware, "system": self.system, "x": self.x,
-            "attainment_pct": theirs["attainment_pct"], "simulated_pct": ours["attainment_pct"],
-            "points": ours["attainment_pct"] - theirs["attainment_pct"],
-            "step_ms": theirs["step_ms"], "simulated_ms": ours["step_ms"],
-            "step_error_pct": 100 * (ours["step_ms"] / theirs["step_ms"] - 1),
-            "tokens": theirs["tokens"], "simulated_tokens": ours["tokens"],
+            "x": self.x, "system": self.system,
+            "attained_pct": theirs["attainment_pct"], "points": ours["attainment_pct"] - theirs["attainment_pct"],
+            "step_ms": theirs["step_ms"], "error_pct": 100 * (ours["step_ms"] / theirs["step_ms"] - 1),
+            "tokens": theirs["tokens"], "simulated": ours["tokens"],
         }
+
+    @property
+    def place(self) -> str:
+        return f"{self.figure} {self.model} on {self.hardware}"
 
 
 def command(results: Path, as_json: bool, report: Reporter) -> None:
     """Print the errors of every point, and their means over all points. InputError where nothing was measured."""
-    points = sorted(compared(results), key=lambda one: (one.figure, one.model, one.x, one.system))
+    points = sorted(compared(results), key=lambda one: (one.place, one.x, one.system))
     if not points:
         raise InputError(f"{results} has no native point that was served to the end; run a figure with --backend native.")
-    rows = pl.DataFrame([point.row() for point in points])
     if as_json:
-        report.json(rows.to_dicts())
+        report.json([{"place": point.place, **point.row()} for point in points])
         return
-    means = {name: float(rows[name].abs().mean()) for name in ("points", "step_error_pct")}  # type: ignore[arg-type]
-    caption = f"mean error over {len(points)} points: {means['points']:.2f} points of attainment,"
-    report.frame("Measured and simulated", rows, f"{caption} {means['step_error_pct']:.1f} % of the step time.")
+    for place in dict.fromkeys(point.place for point in points):
+        rows = pl.DataFrame([point.row() for point in points if point.place == place])
+        means = [float(rows[name].abs().mean()) for name in ("points", "error_pct")]  # type: ignore[arg-type]
+        caption = "points, error_pct and simulated: what the simulator says, less or beside what was measured. mean error over"
+        caption += f" {rows.height} points: {means[0]:.2f} points of attainment, {means[1]:.1f} % of the step time."
+        report.frame(place, rows, caption)
 
 
 def compared(results: Path) -> Iterator[Compared]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine.configuration import read_toml
@@ -22,7 +23,7 @@ def profile(platform: Platform, options: Options, report: Reporter) -> Path:
 def show_profile(path: Path, report: Reporter) -> None:
     """What was measured, and where it is kept."""
     table = read_toml(path)
-    line = table["forward"]
+    line, adaserve = table["forward"], table["policies"].get("adaserve", {})
     report.values(
         f"{path.stem}: {table['source']}",
         {
@@ -34,7 +35,13 @@ def show_profile(path: Path, report: Reporter) -> None:
             "1000 cached tokens (ms)": 1e6 * table["context_s"],
             "draft step (ms)": 1e3 * table.get("draft_step_s", 0.0),
             "each token of it (ms)": 1e3 * table.get("draft_step_token_s", 0.0),
-            "AdaServe's budget B (tokens)": table["policies"].get("adaserve", {}).get("budget"),
+            "AdaServe's budget B (tokens)": adaserve.get("budget"),
+            "its depths D": _range(adaserve.get("depth")),
+            "its widths W": _range(adaserve.get("width")),
         },
     )
     report.say(f"Profile: {path}")
+
+
+def _range(bounds: Sequence[int] | None) -> str | None:
+    return None if bounds is None else f"{bounds[0]} to {bounds[1]}"

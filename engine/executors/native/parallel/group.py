@@ -97,11 +97,12 @@ class Group:
         while not event.query():  # type: ignore[no-untyped-call]
             self.watch(time.monotonic() - began)
 
-    def leave(self, broken: bool) -> None:
-        """Leave the group, in seconds even where a rank is gone: then what waits for it on the GPU is aborted."""
+    def leave(self) -> None:
+        """Leave the group, in seconds even where a rank is gone. NCCL's is aborted: to destroy it waits for every graph that
+        was captured with it."""
         if not dist.is_initialized():
             return
-        leaving = Thread(target=_abort if broken and self.device.type == "cuda" else dist.destroy_process_group, daemon=True)
+        leaving = Thread(target=_abort if self.device.type == "cuda" else dist.destroy_process_group, daemon=True)
         leaving.start()
         leaving.join(LEAVE_S)
 

@@ -80,7 +80,7 @@ def _live(seat: Seat, pipe: Connection) -> None:
     decoder.collectives = group
     pipe.send(LOADED)
     _serve(board, rank, group, decoder, pipe)
-    group.leave(broken=False)
+    group.leave()
 
 
 def _serve(board: Board, rank: int, group: Group, decoder: Decoder, pipe: Connection) -> None:

@@ -156,7 +156,7 @@ class Ranks:
         finally:
             self._kill()
             if self._group is not None:
-                self._group.leave(broken=True)
+                self._group.leave()
             self._board.close()
 
     def __enter__(self) -> Ranks:
@@ -245,7 +245,7 @@ class Ranks:
         """All leave the group and end by themselves; who does not is left to be killed."""
         with suppress(RankError):
             self._board.ring.send(pack(Command.STOP), self.watch)
-            self._joined.leave(broken=False)
+            self._joined.leave()
             until = time.monotonic() + GOODBYE_S
             for member in self._members:
                 member.process.join(max(0.0, until - time.monotonic()))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.executors.native.forward_input import ForwardInput
@@ -16,6 +16,7 @@ from engine.executors.native.graphs import (
     NOBODY,
     Bucket,
     Graphs,
+    StepBuffers,
     bucket_for,
     decoding_buckets,
     packed,
@@ -36,6 +37,8 @@ def step(query_lens: list[int], words: int = 0, last_only: bool = False) -> Forw
     return ForwardInput(tokens, tokens, tokens, tables, none, lens, none, mask, wanted)
 
 
+@example([2, *[1] * 8], False, False)
+@example([2, *[1] * 40], True, False)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=96), st.booleans(), st.booleans())
 def test_every_step_within_the_bounds_has_its_shape_captured(query_lens: list[int], trees: bool, last_only: bool) -> None:
     asked = step(query_lens, int(trees), last_only and not trees)
@@ -143,3 +146,15 @@ def test_a_sequence_longer_than_the_tables_is_no_step_of_a_graph() -> None:
     graphs = Graphs(lambda tokens, *rest: tokens[:, None], GROUP, 100, 1, torch.device("cpu"))
     assert graphs.run(replace(step([1]), block_tables=np.zeros((1, 2), np.int64))) is None
     assert graphs.run(step([1])) is not None
+
+
+def test_buffers_are_at_first_those_of_nobody() -> None:
+    """A graph is captured over them, and must write no keys and values."""
+    for bucket in (*decoding_buckets(20), *uneven_buckets(20, 3, GROUP, 1, last_only=True)):
+        there = StepBuffers(bucket, torch.zeros(MOST_SEQUENCES, 4, dtype=torch.int64)).device
+        assert there["slots"].eq(NOBODY).all() and there["tiles"].eq(NOBODY).all()
+
+
+def test_the_largest_shape_comes_first() -> None:
+    """Its memory serves those after it."""
+    assert [bucket.tokens for bucket in decoding_buckets(20)] == [24, 16, 8, 4, 2, 1]

@@ -26,7 +26,7 @@ MOST_IDLE_STEPS = 10_000
 
 
 class Observer(Protocol):
-    """Hears what happened. Nothing it does changes the run."""
+    """Hears what happened. Nothing it does changes the run, except that it may abort requests that wait or run."""
 
     def request_done(self, request: Request) -> None:
         """A request finished, failed, was rejected or aborted."""
@@ -64,7 +64,7 @@ class Engine:
         self._patience: list[tuple[float, int, Request]] = []
         self._idle_steps = 0
         self._arrivals = Arrivals(self.batching.socket, self.clock.now)
-        self._ended = 0
+        self._ended: list[Request] = []
 
     def submit(self, request: Request) -> None:
         """Hand in a request for its ``arrival_s``, which must not lie before that of an earlier one."""
@@ -119,10 +119,10 @@ class Engine:
         self.clock.advance(result.elapsed_s)
         end = self.clock.now
         self.steps += 1
-        self._ended = 0
+        self._ended = []
         self.busy_s += end - start
         self._commit(plan, stepped, result, start, end)
-        self._arrivals.step_done(plan.waits, self._ended)
+        self._arrivals.step_done(plan.waits, len(self._ended))
         return True
 
     def idle(self, until_s: float = inf) -> bool:
@@ -204,6 +204,8 @@ class Engine:
         self._idle_steps = 0 if output or prompt else self._idle_steps + 1
         if self._idle_steps > MOST_IDLE_STEPS:
             raise ContractError(self.batching, "plan", f"ran {self._idle_steps} steps in a row that brought nobody a token,")
+        for request in self._ended:
+            self._report(request)
         self.observer.step_done(start, end, prompt, output)
 
     def _commit_decode(self, plan: StepPlan, stepped: Batch, result: StepResult, end: float) -> Mapping[str, int]:
@@ -270,11 +272,11 @@ class Engine:
         return prompt, first
 
     def _finish(self, request: Request, end: float, failure: str | None) -> None:
-        self._ended += 1
+        """``request`` ended in this step; the observer, who may abort others, hears of it once the step is committed."""
+        self._ended.append(request)
         self.running.release(request)
         request.status, request.reason, request.finished_s = FAILED if failure else FINISHED, failure, end
         self.ordering.on_finish(request, end)
-        self._report(request)
 
 
 def _produced(batch: Batch, accepted: NDArray[np.int64] | None) -> list[tuple[Request, int, int]]:

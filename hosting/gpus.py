@@ -96,7 +96,7 @@ def find_driver(timeout_s: float = TIMEOUT_S) -> Driver | None:
         listing, capabilities, processes, header = answers
     if listing.fault:
         return Driver(None, None, fault=listing.fault)
-    rows = listing.rows(6)
+    rows = [row for row in listing.rows(6) if _number(row[0]) is not None]
     cuda = re.search(r"CUDA (?:UMD )?Version\s*:\s*(\d+\.\d+)", header.text)
     gpus = tuple(_gpu(row, capabilities, processes) for row in rows)
     fault = None if gpus else _fault(listing.text, "lists no GPU")
@@ -158,19 +158,29 @@ def dotted(version: Sequence[int]) -> str:
 def _gpu(row: Sequence[str], capabilities: _Answer, processes: _Answer) -> Gpu:
     index, uuid, _, total, used, name = row
     capability = next((_version(value) for owner, value in capabilities.rows(2) if owner == uuid), ())
-    held = [Process(int(pid), name, _bytes(mib)) for owner, pid, mib, name in processes.rows(4) if owner == uuid]
+    held = [
+        Process(number, name, _bytes(mib))
+        for owner, pid, mib, name in processes.rows(4)
+        if owner == uuid and (number := _number(pid)) is not None
+    ]
     whole = (capability[0], capability[1]) if len(capability) == 2 else None
     return Gpu(int(index), name, _bytes(total), _bytes(used), whole, tuple(held))
 
 
 def _bytes(mib: str) -> int | None:
     """ "81559" is MiB; "[N/A]" and the like are None."""
-    return int(mib) * MIB if mib.isdecimal() else None
+    number = _number(mib)
+    return None if number is None else number * MIB
+
+
+def _number(text: str) -> int | None:
+    """None for what is no number, or longer than any that a driver tells."""
+    return int(text) if re.fullmatch(r"\d{1,12}", text, re.ASCII) else None
 
 
 def _version(text: str | None) -> tuple[int, ...]:
     """ "550.54.14" as numbers; nothing for what is no version."""
-    return tuple(map(int, text.split("."))) if text and re.fullmatch(r"\d+(\.\d+)+", text) else ()
+    return tuple(map(int, text.split("."))) if text and re.fullmatch(r"\d{1,9}(\.\d{1,9})+", text, re.ASCII) else ()
 
 
 def _fault(text: str, outcome: str) -> str:

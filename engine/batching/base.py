@@ -194,9 +194,9 @@ class PagedBatching(Batching):
 
     def __init__(self, max_sequences: int, watermark: float, block_size: int, swap_tokens: int):
         require_positive(max_sequences=max_sequences, block_size=block_size)
-        if swap_tokens < 0 or 0 < swap_tokens < block_size:
+        if swap_tokens and not (swap_tokens >= block_size and float(swap_tokens).is_integer()):
             raise ValueError(f"swap_tokens must be 0 or at least a block of {block_size}, not {swap_tokens}")
-        self.swap_tokens = swap_tokens
+        self.swap_tokens = int(swap_tokens)
         self.max_sequences = max_sequences
         self.watermark = watermark
         self.block_size = block_size

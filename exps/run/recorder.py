@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from engine.request import FINISHED, UNFINISHED, Request
+from engine.request import FAILED, FINISHED, UNFINISHED, Request
 
 
 class Recorder:
@@ -34,8 +34,12 @@ class Recorder:
         self._note(request)
 
     def request_left(self, request: Request) -> None:
-        """The run was stopped while the request waited or ran: it keeps the status "unfinished", and what is known of it."""
-        self._note(request)
+        """The run was stopped while the request waited or ran: it keeps the status "unfinished", and what is known of it. One
+        that ended in the very step that stopped the run has ended."""
+        if request.status in (FINISHED, FAILED):
+            self.request_done(request)
+        else:
+            self._note(request)
 
     def _note(self, request: Request) -> None:
         row = request.id

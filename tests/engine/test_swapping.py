@@ -16,7 +16,7 @@ from engine.kv_cache import BlockPool
 from engine.ordering.fcfs import FCFS
 from engine.ordering.mlfq import MLFQ
 from engine.ordering.priority import Priority
-from engine.request import ABORTED, FINISHED, Request
+from engine.request import ABORTED, FINISHED, RUNNING, WAITING, Request
 from engine.roles import Policies
 from engine.speculation.chain import Chain
 from tests.engine.strategies import COST, Log, Served, assert_served, make_request, serve, workloads
@@ -115,3 +115,32 @@ def test_room_below_a_block_is_refused() -> None:
     with pytest.raises(ValueError, match="swap_tokens must be 0 or at least a block of 16, not 15"):
         VLLM(swap_tokens=15)
     VLLM(swap_tokens=16)
+
+
+@pytest.mark.parametrize("tokens", [float("nan"), float("inf"), 100.5, -16])
+def test_room_that_is_no_number_of_tokens_is_refused(tokens: float) -> None:
+    with pytest.raises(ValueError, match=f"swap_tokens must be 0 or at least a block of 16, not {tokens}"):
+        Sarathi(swap_tokens=tokens)
+    assert isinstance(Sarathi(swap_tokens=1e3).swap_tokens, int)
+
+
+@BATCHINGS
+def test_who_ends_may_end_others_of_the_same_step(batching: type) -> None:
+    """A client that hangs up on all of its requests once the first is answered."""
+
+    class HangsUp(Log):
+        engine: Engine
+
+        def request_done(self, request: Request) -> None:
+            super().request_done(request)
+            for other in [one for one in self.engine.live.values() if one.status in (WAITING, RUNNING)]:
+                self.engine.abort(other, "its client hung up")
+
+    requests = [make_request(0, output=3), make_request(1, output=3), make_request(2, prompt=40, output=9)]
+    log = HangsUp()
+    policies = Policies(FCFS(), batching(swap_tokens=1000))
+    log.engine = Engine(policies, SimulatedExecutor(COST, None, 0), BlockPool(1000, 16), log)
+    log.engine.run(requests)
+    assert sorted(request.id for request in log.done) == [0, 1, 2]
+    log.engine.check()
+    assert log.engine.running.pool.free == 1000 // 16

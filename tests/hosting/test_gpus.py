@@ -116,6 +116,23 @@ def test_the_page_says_what_the_doctor_says():
     assert f"install driver {OWN_BRANCH} or newer ({dotted(OLDEST_DRIVER)} at the least)" in refusal(None)
 
 
+@pytest.mark.parametrize("index", ["a", "[N/A]", "²", "-1", ""])
+def test_a_line_that_is_no_gpu_is_a_remark(find, index):
+    driver = find(f"echo '{index}, GPU-a, 550.54, 81920, 10500, {A100}'")
+    assert driver.gpus == () and "lists no GPU and says" in driver.fault
+
+
+@pytest.mark.parametrize("pid", ["[N/A]", "²", "-"])
+def test_a_process_without_a_number_is_left_out(find, pid):
+    assert find(smi().replace("4242", pid)).gpus[0].processes == ()
+
+
+@pytest.mark.parametrize("number", ["²", "-5", "9" * 400, "9" * 5000])
+def test_numbers_that_no_gpu_has_are_not_told(find, number):
+    driver = find(smi(capability=f"{number}.0").replace("81920", number))
+    assert [(gpu.memory_bytes, gpu.capability) for gpu in driver.gpus] == [(None, None)] * 2
+
+
 def test_a_driver_that_fails_is_quoted_with_advice(find):
     sentence = refusal(find(MISMATCH))
     for words in ("exit code 18", "Driver/library version mismatch", "restart the machine"):

@@ -10,9 +10,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from engine.errors import InputError
+from engine.errors import InputError, PolicyError
+from engine.ordering import ORDERINGS
+from engine.ordering.fcfs import FCFS
 from engine.speculation import SPECULATIONS
 from engine.speculation.chain import Chain
 from exps.commands.findings import find
@@ -21,6 +24,7 @@ from exps.figures.figure import Options, Point, Selection, Setting
 from exps.papers.registry import expand, find_figure
 from exps.run.execute import execute
 from exps.run.plan import Plan, make_plan, setup_of, unique_jobs, useful_workers
+from exps.run.simulation import simulate
 from exps.run.work import produce
 from hosting.machine import cores
 
@@ -201,3 +205,24 @@ def test_a_speculation_that_raises_when_it_is_asked_for_its_shape_fails_its_poin
     product = produce(timetable, setup_of(points[0], options))
     assert product.failure is not None and "the speculation policy Raises raised KeyError" in product.failure
     assert product.rows == timetable.height
+
+
+def test_who_ended_in_the_step_that_stopped_the_run_has_ended(monkeypatch):
+    """The ordering raises when it hears of the second end."""
+    class Tires(FCFS):
+        ends = 0
+
+        def on_finish(self, request, now):
+            self.ends += 1
+            if self.ends == 2:
+                raise KeyError("enough")
+
+    monkeypatch.setitem(ORDERINGS, "tires", Tires)
+    figure = find_figure("fig8")
+    points, options = expand(figure, Selection(models=("qwen",), systems=("order=tires",), rps=(2.6,)), Options(quick=True))
+    made = figure.timetable(points[0].platform, 2.6, options).head(2)
+    together = made.with_columns(arrival_s=pl.lit(0.0), prompt_tokens=pl.lit(50, pl.Int64), output_tokens=pl.lit(9, pl.Int64))
+    with pytest.raises(PolicyError) as caught:
+        simulate(together, setup_of(points[0], options))
+    assert caught.value.outcome.requests["status"].to_list() == ["finished", "finished"]
+    assert caught.value.outcome.requests["output_tokens"].to_list() == [9, 9]

@@ -54,6 +54,27 @@ def test_on_the_device_as_on_the_host(n: int, depth: int, width: int, dtype: tor
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_a_static_tree_has_all_children_of_the_nodes_above_and_nobody_else() -> None:
+    each = (2, 1, 3)
+    shape = DraftShape(3, 6, 999, branching=each)
+    generator = torch.Generator().manual_seed(0)
+    layers = [torch.randn(size, 40, generator=generator) for size in (2, 12, 12)]
+    beam = HostBeam(2, shape)
+    for logits in layers:
+        beam.grow(logits)
+    paths, parents, tokens = beam.read()
+    above, nodes = np.ones((2, 1)), 1
+    for layer, (logits, children) in enumerate(zip(layers, each, strict=True)):
+        chance, likely = (part.view(2, -1, children)[:, :nodes] for part in logits.double().softmax(-1).topk(children))
+        nodes *= children
+        want = (above[:, :, None] * chance.numpy()).reshape(2, nodes)
+        np.testing.assert_allclose(paths[:, layer, :nodes], want, rtol=1e-5)
+        np.testing.assert_array_equal(tokens[:, layer, :nodes], likely.reshape(2, nodes))
+        np.testing.assert_array_equal(parents[:, layer, :nodes], [np.arange(nodes) // children] * 2)
+        assert not paths[:, layer, nodes:].any()
+        above = want
+
+
 @pytest.mark.parametrize("speculation", [Chain(4), AdaServe(budget=24), AdaServe(budget=60, width=(3, 3))])
 def test_a_run_on_the_device_is_one_on_the_host(speculation: object, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []

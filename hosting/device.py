@@ -52,8 +52,9 @@ def _on_gpus(driver: Driver | None, count: int) -> Device:
     gpus = of_one_kind(driver)
     if count > len(gpus):
         there = f"{len(gpus)} of one kind" if gpus else ((driver.fault if driver else None) or "no NVIDIA GPU")
+        instead = f"--device {len(gpus)}xgpu, or " if gpus else ""
         raise InputError(f"{count} {'GPU is' if count == 1 else 'GPUs are'} wanted, and this machine has {there};"
-                         " use --device cpu, or fewer.")
+                         f" use {instead}--device cpu.")
     name, many = slug(gpus[0].name), f"{count} x " if count > 1 else ""
     capability = gpus[0].capability or BFLOAT16_CAPABILITY
     dtype = "bfloat16" if capability >= BFLOAT16_CAPABILITY else "float16"
@@ -62,7 +63,7 @@ def _on_gpus(driver: Driver | None, count: int) -> Device:
 
 def slug(name: str) -> str:
     """A GPU's name as profiles call it: "h100-80gb-hbm3" of "NVIDIA H100 80GB HBM3"."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower().removeprefix("nvidia ")).strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", name.lower().removeprefix("nvidia ")).strip("-") or "gpu"
 
 
 def device_for(weight_bytes: float, asked: str | None) -> Device:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import engine.executors.native.drafting as drafting
 from engine.executors.native.beams import Beam, DeviceBeam, HostBeam
-from engine.kernels.beams import expand
+from engine.kernels.beams import expand, likeliest
 from engine.plan import DraftShape
 from engine.roles import Policies
 from engine.speculation.adaserve import AdaServe
@@ -90,3 +90,12 @@ def test_a_run_on_the_device_is_one_on_the_host(speculation: object, monkeypatch
     assert made
     for request in requests:
         assert_greedy(PAIR, request)
+
+
+@given(st.integers(0, 99), st.sampled_from([torch.float32, torch.bfloat16]))
+def test_what_is_proposed_is_at_most_certain(seed: int, dtype: torch.dtype) -> None:
+    """All of a vocabulary, so that rounding alone could make more of it."""
+    logits = torch.randn(5, 12, generator=torch.Generator().manual_seed(seed)).mul(3).to(dtype)
+    _, chance = likeliest(logits, 12)
+    sums = chance.sum(1)
+    assert (sums <= 1 + 1e-12).all() and (sums > 0.999).all()

@@ -78,4 +78,5 @@ def test_a_device_that_is_none_is_refused(asked):
 
 
 def test_names_of_profiles():
-    assert slug("NVIDIA \u00c9") == "gpu" and slug("NVIDIA A100-SXM4-80GB") == "a100-sxm4-80gb" and slug("NVIDIA A10G") == "a10g"
+    assert slug("NVIDIA \u00c9") == "gpu"
+    assert slug("NVIDIA A100-SXM4-80GB") == "a100-sxm4-80gb" and slug("NVIDIA A10G") == "a10g"

@@ -48,8 +48,8 @@ class NativeExecutor(Executor):
     """Runs plans with torch: prefill chunks, decoding and tree verification in one forward of the target.
 
     ``capacity``: what its KV caches have room for. ``kernel``: whose kernels compute it (engine.kernels.attention).
-    ``graphs``: steps without prefill are replayed as CUDA graphs. ``ahead``: the decode step after the one that is under way
-    begins before its plan is known, on the guess that who runs goes on; it takes a place of each sequence's drafts.
+    ``graphs``: forwards that are not too large are replayed as CUDA graphs. ``ahead``: the decode step after the one that is
+    under way begins before its plan is known, on the guess that who runs goes on; it takes a place of each sequence's drafts.
     ``make_runner`` gives the target its runner: ModelRunner, or several ranks (engine.executors.native.parallel.ranks). The
     draft is always here and whole.
     """

@@ -55,7 +55,7 @@ def test_a_policy_that_raises_ends_the_run_with_the_records_so_far(rows):
     with pytest.raises(PolicyError, match=r"Fragile raised RuntimeError: five are enough in on_finish .* bob") as caught:
         simulate(rows, setup("order=fragile"))
     statuses = caught.value.outcome.requests["status"].to_list()
-    assert statuses == ["finished"] * AFTER + ["unfinished"] * (10 - AFTER), "the fifth had all its tokens when it was heard of"
+    assert statuses == ["finished"] * AFTER + ["unfinished"] * (10 - AFTER), "the fifth has all its tokens"
 
 
 @pytest.mark.parametrize("one_by_one", [True, False])

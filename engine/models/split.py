@@ -11,8 +11,7 @@ from math import gcd
 
 from engine.errors import InputError
 from engine.models.config import DecoderConfig
-from engine.models.decoder import Decoder
-from engine.models.weights import EMBEDDING, HEAD, expected_shapes, from_state, to_state
+from engine.models.weights import EMBEDDING, HEAD, expected_shapes
 
 ROWS = ("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj", "lm_head")
 COLUMNS = ("o_proj", "down_proj")
@@ -85,12 +84,3 @@ def _part(name: str, shape: tuple[int, ...], split: Split) -> tuple[slice, ...]:
     if module in COLUMNS:
         return rows, split.part(shape[1])
     return rows, *columns
-
-
-def split_decoder(decoder: Decoder, split: Split) -> Decoder:
-    """A rank's part of a decoder that is there whole."""
-    if split.of == 1:
-        return decoder
-    state, mine = to_state(decoder.config, decoder.weights), split_config(decoder.config, split)
-    kept = {name: state[piece.name][piece.part].contiguous() for name, piece in pieces(decoder.config, split).items()}
-    return Decoder(mine, replace(from_state(mine, kept), masked=decoder.weights.masked))

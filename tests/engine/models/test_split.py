@@ -18,10 +18,11 @@ from engine.models.config import DecoderConfig
 from engine.models.decoder import Decoder
 from engine.models.loading import load_decoder, save_decoder
 from engine.models.pair import load_pair, load_target
-from engine.models.split import COLUMNS, ROWS, UNSPLIT, Split, pieces, split_config, split_decoder
+from engine.models.split import COLUMNS, ROWS, UNSPLIT, Split, pieces, split_config
 from engine.models.weights import EMBEDDING, HEAD, expected_shapes, to_state
 from engine.models.widened import SHAPES, widen
 from tests.engine.models.dense import fresh, greedy, logits, prompt, write_tokenizer
+from tests.engine.models.splitting import split_decoder
 from tests.engine.models.threads import on_ranks
 
 SMALL = DecoderConfig(90, 48, 2, 6, 2, 8, 56, context=256, tied_embeddings=True, stop_ids=(5,))

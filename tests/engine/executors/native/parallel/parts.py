@@ -11,9 +11,10 @@ from engine.executors.native.capacity import Capacity
 from engine.executors.native.executor import NativeExecutor
 from engine.executors.native.parallel.ranks import Ranks
 from engine.models.decoder import Decoder
-from engine.models.split import Split, split_decoder
+from engine.models.split import Split
 from engine.roles import Policies
 from tests.engine.executors.native.pairs import CONFIG, Pair, make_pair, moved
+from tests.engine.models.splitting import split_decoder
 
 
 def whole_pair(kv_heads: int = 2) -> Pair:

@@ -22,7 +22,7 @@ class Batch:
     ``output`` the length of the whole answer, as far as it is known.
     Columns (float64): ``since_s`` when the first token came, ``slo_tpot_s`` (inf: no SLO).
     ``tick`` counts decode steps, ``version`` changes whenever the rows change or advance unevenly, ``by_client`` counts
-    the rows of each client.
+    the rows of each client, ``steps_to_end`` the steps of a token each until an answer is whole.
     """
 
     COLUMNS = ("context", "left", "blocks", "drafted", "accepted", "joined", "output")
@@ -45,7 +45,7 @@ class Batch:
         self.context, self.left, self.blocks, self.drafted, self.accepted, self.joined, self.output = self._data[:, :n]
         self.since_s, self.slo_tpot_s = self._times[:, :n]
         self.context_tokens = int(self.context.sum())
-        self._steps_to_finish = int(self.left.min()) if n else 0
+        self.steps_to_end = int(self.left.min()) if n else 0
         self.version += 1
 
     def add(self, request: Request) -> None:
@@ -87,14 +87,15 @@ class Batch:
         else:
             self.by_client[client] -= 1
 
-    def advance(self) -> Ints | None:
-        """One token for every row. Returns the finished rows, or None (the common case, which costs no search)."""
-        self.context += 1
-        self.left -= 1
-        self.context_tokens += len(self.requests)
-        self.tick += 1
-        self._steps_to_finish -= 1
-        return np.flatnonzero(self.left == 0) if self._steps_to_finish == 0 else None
+    def advance(self, steps: int = 1) -> Ints | None:
+        """A token for every row in each of ``steps``, at most ``steps_to_end``. Returns the finished rows, or None (the
+        common case, which costs no search)."""
+        self.context += steps
+        self.left -= steps
+        self.context_tokens += len(self.requests) * steps
+        self.tick += steps
+        self.steps_to_end -= steps
+        return np.flatnonzero(self.left == 0) if self.steps_to_end == 0 else None
 
     def advance_by(self, tokens: Ints, drafted: Ints, rows: Ints | None = None) -> Ints:
         """``tokens[i]`` tokens, the last of them the bonus, for the i-th of ``rows``, or of all. Returns the finished rows."""

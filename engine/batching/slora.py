@@ -11,6 +11,7 @@ import numpy as np
 from engine.arrivals import Socket
 from engine.batch import Batch
 from engine.batching.base import Batching, Running, require_positive, whole_prefill
+from engine.horizon import Horizon
 from engine.kv_cache import BlockPool
 from engine.plan import DECODE, Chunk, DraftShape, StepPlan
 from engine.request import Request
@@ -48,6 +49,7 @@ class SLoRA(Batching):
         self.socket = Socket(poll_s, late_arrivals, reads_per_wait)
         self._decodes = 0
         self._peak = PeakUse()
+        self._blocked: tuple[Request, int] | None = None
 
     def refuse(self, request: Request, pool: BlockPool) -> str | None:
         longest = request.prompt_tokens + request.output_tokens
@@ -73,6 +75,18 @@ class SLoRA(Batching):
         running.make_room(draft.depth + 1, now)
         return StepPlan(decode=True, draft=draft)
 
+    def horizon(self, running: Running) -> Horizon:
+        ahead = self.decodes_between_admissions - self._decodes
+        if ahead >= 0 and len(running.ordering):
+            return Horizon(1 + ahead)
+        ordering = running.ordering.horizon(running.batch.by_client)
+        return ordering if self._blocked is None else ordering.within(self._peak.steps_until(*self._blocked))
+
+    def repeat(self, running: Running, steps: int, now: float) -> None:
+        self._decodes += steps
+        if self._decodes > self.decodes_between_admissions:
+            running.ask_again(now)
+
     def _max_batch_tokens(self, pool: BlockPool) -> int:
         return max(pool.tokens // 6, self.longest_request)
 
@@ -82,12 +96,14 @@ class SLoRA(Batching):
         chunks: list[Chunk] = []
         clients = batch.by_client
         self._peak.follow(batch)
+        self._blocked = None
         ordering.on_pass(now)
         while (request := ordering.next(now)) is not None:
             newcomer = request.client not in clients
             limit = pool.tokens - self.adapter_tokens * (len(clients) + newcomer)
             full = len(batch) + len(chunks) >= self.max_sequences
             if full or self._peak.with_request(request) >= limit or request.prompt_tokens > budget:
+                self._blocked = None if full else (request, limit)
                 ordering.on_blocked(request, now)
                 break
             running.admit(request, now)
@@ -147,6 +163,24 @@ class PeakUse:
         place = bisect_right(self._descending, -last)
         own = (place + 1) * last - self._origin_sums[place] - origin
         return max(self._peak_before[place], own, self._peak_after[place] - origin)
+
+    def steps_until(self, request: Request, limit: int) -> float:
+        """The least number of steps, one or more, after which ``with_request`` is below ``limit``; inf if it never is.
+
+        After j steps that end nobody the candidate's last tick and its origin are j later. While no other's last tick lies
+        between, its own term grows by p with each step, and those after it shrink by 1.
+        """
+        (last, origin), steps = self._place(request), 1
+        while True:
+            place = bisect_right(self._descending, -last - steps)
+            up_to = -self._descending[place - 1] - last if place else inf
+            first = max(steps, self._peak_after[place] - origin - limit + 1)
+            own = (place + 1) * (last + first) - self._origin_sums[place] - origin - first
+            if first <= up_to and max(self._peak_before[place], own) < limit:
+                return first
+            if place == 0:
+                return inf
+            steps = int(up_to) + 1
 
     def _place(self, request: Request) -> tuple[int, int]:
         last = self._tick + request.output_tokens - request.generated - 1

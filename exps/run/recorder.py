@@ -50,9 +50,11 @@ class Recorder:
             request.prompt_served,
         )
 
-    def step_done(self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int]) -> None:
+    def step_done(
+        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], steps: int = 1
+    ) -> None:
         if self._log is not None:
-            self._log.add(start_s, end_s, prompt, output)
+            self._log.add(start_s, end_s, prompt, output, steps)
 
     def requests(self, timetable: pl.DataFrame) -> pl.DataFrame:
         """The records in the order of the timetable."""
@@ -92,17 +94,19 @@ class StepLog:
         self._open: dict[str, list[Any]] = {}
         self._rows: list[tuple[Any, ...]] = []
 
-    def add(self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int]) -> None:
+    def add(
+        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], steps: int = 1
+    ) -> None:
         for client in [client for client in self._open if client not in output and client not in prompt]:
             self._close(client)
         for client in {**output, **prompt}:
             counts = (prompt.get(client, 0), output.get(client, 0))
             run = self._open.get(client)
             if run is not None and run[0] == counts:
-                run[2], run[3] = end_s, run[3] + 1
+                run[2], run[3] = end_s, run[3] + steps
             else:
                 self._close(client)
-                self._open[client] = [counts, start_s, end_s, 1]
+                self._open[client] = [counts, start_s, end_s, steps]
 
     def _close(self, client: str) -> None:
         run = self._open.pop(client, None)

@@ -33,6 +33,7 @@ class Batch:
         self.requests: list[Request] = []
         self.by_client: dict[str, int] = {}
         self.context_tokens = 0
+        self.steps_to_end = 0
         self.tick = 0
         self.version = 0
         self._reshape()
@@ -44,8 +45,12 @@ class Batch:
         n = len(self.requests)
         self.context, self.left, self.blocks, self.drafted, self.accepted, self.joined, self.output = self._data[:, :n]
         self.since_s, self.slo_tpot_s = self._times[:, :n]
+        self.version += 1
+
+    def _count(self) -> None:
+        """Look at all rows again."""
         self.context_tokens = int(self.context.sum())
-        self.steps_to_end = int(self.left.min()) if n else 0
+        self.steps_to_end = int(self.left.min()) if self.requests else 0
         self.version += 1
 
     def add(self, request: Request) -> None:
@@ -62,23 +67,26 @@ class Batch:
         self.requests.append(request)
         request.rows = self
         self.by_client[request.client] = self.by_client.get(request.client, 0) + 1
+        self.context_tokens += context
+        self.steps_to_end = min(self.steps_to_end, left) if n else left
         self._reshape()
 
     def remove(self, rows: Ints) -> list[Request]:
         """Take rows out, in row order, with the columns written back into the requests."""
-        gone = [self.requests[row] for row in rows]
-        rows_of = self._data[:, rows].T.tolist()
-        for request, (_, left, blocks, drafted, accepted, joined, output) in zip(gone, rows_of, strict=True):
+        gone = []
+        for before, row in enumerate(rows.tolist()):
+            place, n = row - before, len(self.requests)
+            gone.append(request := self.requests.pop(place))
+            context, left, blocks, drafted, accepted, joined, output = self._data[:, place].tolist()
             request.rows, request.produced = None, output - left
             request.blocks, request.drafted_tokens, request.accepted_tokens = blocks, drafted, accepted
             request.steps += self.tick - joined
+            self.context_tokens -= context
             self._forget_client(request.client)
-        keep = np.ones(len(self.requests), bool)
-        keep[rows] = False
-        self.requests = [request for request, kept in zip(self.requests, keep.tolist(), strict=True) if kept]
-        self._data[:, : len(self.requests)] = self._data[:, : keep.size][:, keep]
-        self._times[:, : len(self.requests)] = self._times[:, : keep.size][:, keep]
+            self._data[:, place : n - 1] = self._data[:, place + 1 : n]
+            self._times[:, place : n - 1] = self._times[:, place + 1 : n]
         self._reshape()
+        self.steps_to_end = int(self.left.min()) if self.requests else 0
         return gone
 
     def _forget_client(self, client: str) -> None:
@@ -108,7 +116,7 @@ class Batch:
         if rows is not None:
             self.joined += 1
             self.joined[rows] -= 1
-        self._reshape()
+        self._count()
         return np.flatnonzero(self.left == 0)
 
     def only(self, rows: Ints | None) -> Batch:
@@ -121,13 +129,14 @@ class Batch:
         part.by_client = dict(Counter(request.client for request in part.requests))
         part.tick = self.tick
         part._reshape()
+        part._count()
         return part
 
     def end(self, rows: Ints) -> None:
         """Let the answers of ``rows`` end with the tokens they have."""
         self.output[rows] -= self.left[rows]
         self.left[rows] = 0
-        self._reshape()
+        self._count()
 
     def generated_of(self, request: Request) -> int:
         """Output tokens of one request of the batch so far."""

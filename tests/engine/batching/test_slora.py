@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.batch import Batch
-from engine.batching.slora import PeakUse, SLoRA, peak_tokens
+from engine.batching.peak import PeakUse, peak_tokens
+from engine.batching.slora import SLoRA
 from engine.kv_cache import BlockPool
 from engine.request import Request
 from tests.engine.strategies import Seen, make_request, serve
@@ -137,6 +140,22 @@ def test_the_fast_peak_is_the_plain_one(running: list[Request], candidates: list
         if candidate.output_tokens - candidate.generated > 1:
             candidate.produced, candidate.first_token_s = candidate.generated + 1, 0.0
             batch.add(candidate)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(RUNNING, min_size=1, max_size=8), WAITING, st.integers(20, 300))
+def test_the_step_is_known_at_which_a_request_will_fit(running: list[Request], candidate: Request, limit: int) -> None:
+    batch, peak = Batch(), PeakUse()
+    for request in running:
+        batch.add(request)
+    peak.follow(batch)
+    most = batch.steps_to_end
+    foreseen, tried = peak.steps_until(candidate, limit, most), []
+    for _ in range(most):
+        batch.advance()
+        peak.follow(batch)
+        tried.append(peak.with_request(candidate) < limit)
+    assert foreseen == (tried.index(True) + 1 if True in tried else inf)
 
 
 def _assert_same_peak(batch: Batch, peak: PeakUse, candidate: Request) -> None:

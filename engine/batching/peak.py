@@ -34,7 +34,7 @@ class PeakUse:
     """
 
     def __init__(self) -> None:
-        self._tick = 0
+        self._tick, self._guessed = 0, False
         self._ends: list[int] = []
         """-f, ascending."""
         self._terms: list[int] = []
@@ -47,7 +47,8 @@ class PeakUse:
         while self._ends and -self._ends[-1] < batch.tick:
             for column in (self._ends, self._terms, self._later):
                 column.pop()
-        if len(self._ends) != len(batch) or self._origins(len(batch)) != len(batch) * (batch.tick - 1) - batch.context_tokens:
+        n = len(batch)
+        if self._guessed or n != len(self._ends) or self._origins(n) != n * (batch.tick - 1) - batch.context_tokens:
             self._index(batch)
 
     def add(self, request: Request) -> None:
@@ -59,6 +60,7 @@ class PeakUse:
         self._later[place:] = [own + last, *(term - end for term, end in zip(terms, self._ends[place:], strict=True))]
         self._terms[place:] = [own, *terms]
         self._ends.insert(place, -last)
+        self._guessed = True
 
     def with_request(self, request: Request) -> float:
         """Peak use in tokens if ``request`` were admitted now."""
@@ -98,7 +100,7 @@ class PeakUse:
         return last, self._tick - request.prefill_tokens - 1
 
     def _index(self, batch: Batch) -> None:
-        last = batch.tick + batch.left - 1
+        self._guessed, last = False, batch.tick + batch.left - 1
         order = np.argsort(-last, kind="stable")
         last, origins = last[order], np.cumsum((batch.tick - batch.context - 1)[order])
         terms = np.arange(1, last.size + 1) * last - origins

@@ -123,7 +123,9 @@ class Engine:
         if not (plan.prefill or (plan.decode and batch.requests)):
             raise ContractError(self.batching, "plan", "planned a step without a token")
         if self._stretch and not dropped:
-            start = self._skip_to_last(self._stretch, plan, until_s)
+            if not self._take_stretch(self._stretch, plan, until_s):
+                return True
+            start = self.clock.now
         stepped = batch.only(plan.rows)
         if plan.draft:
             self._speculate(plan, stepped, start)
@@ -157,13 +159,13 @@ class Engine:
         running = {id for id, request in self.live.items() if request.status == RUNNING}
         assert running == {request.id for request in self.running.admitted()}, "what runs is not what is live"
 
-    def _skip_to_last(self, stretch: Stretch, plan: StepPlan, until_s: float) -> float:
-        """Take the steps that are like the planned one but for the last, and return when that begins."""
-        starts = stretch.take(plan, min(until_s, self._patience[0][0]) if self._patience else until_s)
-        self.steps += len(starts) - 1
-        for begin, end in pairwise(starts):
+    def _take_stretch(self, stretch: Stretch, plan: StepPlan, until_s: float) -> bool:
+        """Take the steps that are like the planned one. Returns whether one, planned too, is left to be taken by itself."""
+        times, left = stretch.take(plan, min(until_s, self._patience[0][0]) if self._patience else until_s)
+        self.steps += len(times) - 1
+        for begin, end in pairwise(times):
             self.busy_s += end - begin
-        return starts[-1]
+        return left
 
     def _receive(self, request: Request, now: float) -> None:
         reason = self.executor.refuse(request) or self.batching.refuse(request, self.running.pool)

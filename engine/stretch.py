@@ -37,41 +37,50 @@ class Stretch:
     observer: StepObserver
     _preemptions: int = 0
 
-    def take(self, plan: StepPlan, until_s: float) -> Sequence[float]:
-        """Take the steps that are like the one of ``plan``, which was just planned, and begin before ``until_s``: all but the
-        last, which is then planned and left to be taken.
+    def take(self, plan: StepPlan, until_s: float) -> tuple[Sequence[float], bool]:
+        """Take the step of ``plan``, which was just planned, and those like it that begin before ``until_s``. One in which
+        somebody ends, or that has none like it, is planned and left to be taken by itself.
 
-        Returns when each of them begins, the last included: one time, and nothing was taken, where there are none like it.
+        Returns when each of them begins and the last ends, and whether a step is left.
         """
-        starts = self._starts(plan, until_s)
-        if (steps := len(starts) - 1) > 0:
-            self._commit(plan, steps, starts)
-        return starts
+        count, times = self._alike(plan, until_s)
+        left = count == 1 or count == self.running.batch.steps_to_end
+        times = times[: count + (not left)]
+        if count > 1:
+            self._commit(plan, count, times, left)
+        return times, left
 
-    def _starts(self, plan: StepPlan, until_s: float) -> Sequence[float]:
+    def _alike(self, plan: StepPlan, until_s: float) -> tuple[int, Sequence[float]]:
+        """How many steps, from the planned one, are alike, and when each begins and ends."""
         running, now = self.running, self.executor.clock.now
+        batch = running.batch
         disturbed, self._preemptions = running.preemptions > self._preemptions, running.preemptions
-        alike = running.batch.steps_to_end
-        if disturbed or alike < 2 or plan.prefill or plan.draft or plan.rows is not None:
-            return [now]
+        if disturbed or batch.steps_to_end < 2 or plan.prefill or plan.draft or plan.rows is not None:
+            return 1, [now]
         horizon = self.batching.horizon(running)
         until_s = min(until_s, horizon.until_s)
-        more = running.room(int(min(alike, horizon.steps)) - 1)
-        span_s = min(until_s, self.arrivals.first_s) - now
-        elapsed = self.executor.foresee(plan, running.batch, more, span_s) if more else ()
-        starts = list(accumulate(elapsed, initial=now))
-        return starts[: max(1, min(bisect_left(starts, until_s), self.arrivals.unseen(starts)))]
+        steps = int(min(batch.steps_to_end, horizon.steps))
+        steps = 1 + running.room(steps - 1)
+        if steps == 1:
+            return 1, [now]
+        elapsed = self.executor.foresee(plan, batch, steps, min(until_s, self.arrivals.first_s) - now)
+        times = list(accumulate(elapsed, initial=now))
+        return max(1, min(bisect_left(times, until_s), self.arrivals.unseen(times), len(elapsed))), times
 
-    def _commit(self, plan: StepPlan, steps: int, starts: Sequence[float]) -> None:
+    def _commit(self, plan: StepPlan, count: int, times: Sequence[float], left: bool) -> None:
         """The last pass over who waits is made when all steps before it were charged, as one by one."""
-        running, begin_s, now = self.running, starts[0], starts[-1]
-        self.executor.clock.wait_until(now)
-        self._charge(steps)
-        running.extend(steps)
-        running.batch.advance(steps)
-        self.batching.repeat(running, steps, now)
-        self.arrivals.passed(plan.waits, steps, now)
-        self.observer.step_done(begin_s, now, {}, running.batch.by_client, steps)
+        running, last_s = self.running, times[count - 1]
+        self._charge(count - 1)
+        running.extend(count - 1)
+        running.batch.advance(count - 1)
+        self.executor.clock.wait_until(last_s)
+        self.batching.repeat(running, count - 1, last_s)
+        if not left:
+            self._charge(1)
+            running.batch.advance()
+            self.executor.clock.wait_until(times[-1])
+        self.arrivals.passed(plan.waits, len(times) - 1, last_s)
+        self.observer.step_done(times[0], times[-1], {}, running.batch.by_client, len(times) - 1)
 
     def _charge(self, steps: int) -> None:
         ordering, batch = self.running.ordering, self.running.batch

@@ -21,6 +21,7 @@ class Batch:
     ``blocks`` KV blocks held, ``drafted`` and ``accepted`` draft tokens, ``joined`` the tick at which the row came,
     ``output`` the length of the whole answer, as far as it is known.
     Columns (float64): ``since_s`` when the first token came, ``slo_tpot_s`` (inf: no SLO).
+    Steps of a token for every row, and blocks for every row, are written into the columns when these are read.
     ``tick`` counts decode steps, ``version`` changes whenever the rows change or advance unevenly, ``by_client`` counts
     the rows of each client, ``steps_to_end`` the steps of a token each until an answer is whole.
     """
@@ -36,6 +37,7 @@ class Batch:
         self.steps_to_end = 0
         self.tick = 0
         self.version = 0
+        self._due_tokens = self._due_blocks = 0
         self._reshape()
 
     def __len__(self) -> int:
@@ -43,9 +45,32 @@ class Batch:
 
     def _reshape(self) -> None:
         n = len(self.requests)
-        self.context, self.left, self.blocks, self.drafted, self.accepted, self.joined, self.output = self._data[:, :n]
+        self._context, self._left, self._blocks, self.drafted, self.accepted, self.joined, self.output = self._data[:, :n]
         self.since_s, self.slo_tpot_s = self._times[:, :n]
         self.version += 1
+
+    @property
+    def context(self) -> Ints:
+        return self._settled()._context
+
+    @property
+    def left(self) -> Ints:
+        return self._settled()._left
+
+    @property
+    def blocks(self) -> Ints:
+        return self._settled()._blocks
+
+    def _settled(self) -> Batch:
+        """This batch, with what is due in its columns."""
+        if self._due_tokens:
+            self._context += self._due_tokens
+            self._left -= self._due_tokens
+            self._due_tokens = 0
+        if self._due_blocks:
+            self._blocks += self._due_blocks
+            self._due_blocks = 0
+        return self
 
     def _count(self) -> None:
         """Look at all rows again."""
@@ -55,7 +80,7 @@ class Batch:
 
     def add(self, request: Request) -> None:
         """Take over a request whose prefill is done: its state moves into the columns."""
-        n = len(self.requests)
+        n = len(self._settled().requests)
         if n == self._data.shape[1]:
             self._data = np.concatenate([self._data, np.zeros_like(self._data)], axis=1)
             self._times = np.concatenate([self._times, np.zeros_like(self._times)], axis=1)
@@ -73,6 +98,7 @@ class Batch:
 
     def remove(self, rows: Ints) -> list[Request]:
         """Take rows out, in row order, with the columns written back into the requests."""
+        self._settled()
         gone = []
         for before, row in enumerate(rows.tolist()):
             place, n = row - before, len(self.requests)
@@ -86,7 +112,7 @@ class Batch:
             self._data[:, place : n - 1] = self._data[:, place + 1 : n]
             self._times[:, place : n - 1] = self._times[:, place + 1 : n]
         self._reshape()
-        self.steps_to_end = int(self.left.min()) if self.requests else 0
+        self.steps_to_end = int(np.minimum.reduce(self._left)) if self.requests else 0
         return gone
 
     def _forget_client(self, client: str) -> None:
@@ -98,12 +124,15 @@ class Batch:
     def advance(self, steps: int = 1) -> Ints | None:
         """A token for every row in each of ``steps``, at most ``steps_to_end``. Returns the finished rows, or None (the
         common case, which costs no search)."""
-        self.context += steps
-        self.left -= steps
+        self._due_tokens += steps
         self.context_tokens += len(self.requests) * steps
         self.tick += steps
         self.steps_to_end -= steps
-        return np.flatnonzero(self.left == 0) if self.steps_to_end == 0 else None
+        return (self.left == 0).nonzero()[0] if self.steps_to_end == 0 else None
+
+    def hold(self, blocks: int) -> None:
+        """So many KV blocks more for every row."""
+        self._due_blocks += blocks
 
     def advance_by(self, tokens: Ints, drafted: Ints, rows: Ints | None = None) -> Ints:
         """``tokens[i]`` tokens, the last of them the bonus, for the i-th of ``rows``, or of all. Returns the finished rows."""
@@ -124,6 +153,7 @@ class Batch:
         if rows is None:
             return self
         part = Batch()
+        self._settled()
         part._data, part._times = self._data[:, rows], self._times[:, rows]
         part.requests = [self.requests[row] for row in rows.tolist()]
         part.by_client = dict(Counter(request.client for request in part.requests))
@@ -157,6 +187,7 @@ class Batch:
 
     def write_back(self) -> None:
         """Bring what the columns hold into the requests, which stay."""
+        self._settled()
         rows = zip(self.requests, self._data[:, : len(self.requests)].T.tolist(), strict=True)
         for request, (_, left, blocks, drafted, accepted, joined, output) in rows:
             request.produced, request.blocks = output - left, blocks

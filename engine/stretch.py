@@ -69,24 +69,23 @@ class Stretch:
 
     def _commit(self, plan: StepPlan, count: int, times: Sequence[float], left: bool) -> None:
         """The last pass over who waits is made when all steps before it were charged, as one by one."""
-        running, last_s = self.running, times[count - 1]
-        self._charge(count - 1)
+        running, taken, last_s = self.running, len(times) - 1, times[count - 1]
+        self._charge(0, count - 1)
         running.extend(count - 1)
-        running.batch.advance(count - 1)
-        self.executor.clock.wait_until(last_s)
         self.batching.repeat(running, count - 1, last_s)
         if not left:
-            self._charge(1)
-            running.batch.advance()
-            self.executor.clock.wait_until(times[-1])
-        self.arrivals.passed(plan.waits, len(times) - 1, last_s)
-        self.observer.step_done(times[0], times[-1], {}, running.batch.by_client, len(times) - 1)
+            self._charge(count - 1, 1)
+        running.batch.advance(taken)
+        self.executor.clock.wait_until(times[-1])
+        self.arrivals.passed(plan.waits, taken, last_s)
+        self.observer.step_done(times[0], times[-1], {}, running.batch.by_client, taken)
 
-    def _charge(self, steps: int) -> None:
+    def _charge(self, done: int, steps: int) -> None:
+        """Charge ``steps`` steps, after ``done`` that the batch has not advanced by."""
         ordering, batch = self.running.ordering, self.running.batch
         if not ordering.by_request:
             ordering.on_equal_tokens(batch.by_client, steps)
             return
         before = batch.generated().tolist()
-        for step in range(steps):
+        for step in range(done, done + steps):
             ordering.on_request_tokens([(r, b + step, 1) for r, b in zip(batch.requests, before, strict=True)], False, 0)

@@ -66,11 +66,11 @@ class Running:
         batch, pool = self.batch, self.pool
         if pool.block_size == 1 and tokens == 1:
             pool.take(len(batch.requests))
-            batch.blocks += 1
+            batch.hold(1)
             return
         missing = self._missing(tokens)
         pool.take(int(missing.sum()))
-        batch.blocks += missing
+        batch.blocks[:] += missing
 
     def _missing(self, tokens: int) -> NDArray[np.int64]:
         size, ahead = self.pool.block_size, np.minimum(tokens, self.batch.left)
@@ -89,11 +89,11 @@ class Running:
         """Take the blocks of ``steps`` more steps of a token a row, after a planned one; ``room`` said that there are."""
         if self.pool.block_size == 1:
             self.pool.take(len(self.batch.requests) * steps)
-            self.batch.blocks += steps
+            self.batch.hold(steps)
         else:
             missing = self._missing(1 + steps)
             self.pool.take(int(missing.sum()))
-            self.batch.blocks += missing
+            self.batch.blocks[:] += missing
 
     def ask_again(self, now: float) -> None:
         """A pass over who waits in which nobody can enter."""
@@ -108,7 +108,7 @@ class Running:
             self.preempt(self._victim(self.admitted(), None, now))
             missing = self._missing(tokens)
         self.pool.take(int(missing.sum()))
-        self.batch.blocks += missing
+        self.batch.blocks[:] += missing
 
     def give_way(self, waiting: Request, seats: int, blocks: int, now: float) -> bool:
         """Pre-empt decoding requests in favour of ``waiting``, as the ordering names them, until ``seats`` and ``blocks``

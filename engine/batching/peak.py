@@ -34,36 +34,53 @@ class PeakUse:
     """
 
     def __init__(self) -> None:
-        self._tick, self._guessed = 0, False
+        self._tick = 0
         self._ends: list[int] = []
         """-f, ascending."""
         self._terms: list[int] = []
         self._later: list[int] = []
         """Each term with f added: what a candidate before it makes of it, but for the candidate's origin."""
+        self._entered: list[tuple[int, int]] = []
+        self._guessed = 0
+        self._kept: tuple[list[int], ...] = ()
 
     def follow(self, batch: Batch) -> None:
-        """Look at the batch as it is now."""
-        self._tick = batch.tick
+        """Look at the batch as it is now, with whoever was admitted in it, past the token that a prefill brings."""
+        self._tick, n = batch.tick, len(batch)
+        if self._entered:
+            self._ends, self._terms, self._later = self._kept or (self._ends, self._terms, self._later)
+            for last, origin in self._entered:
+                self._insert(last - 1, origin)
+            self._entered, self._guessed, self._kept = [], 0, ()
         while self._ends and -self._ends[-1] < batch.tick:
             for column in (self._ends, self._terms, self._later):
                 column.pop()
-        n = len(batch)
-        if self._guessed or n != len(self._ends) or self._origins(n) != n * (batch.tick - 1) - batch.context_tokens:
+        if n != len(self._ends) or self._origins(n) != n * (batch.tick - 1) - batch.context_tokens:
             self._index(batch)
 
     def add(self, request: Request) -> None:
         """Count an admitted request in, until the batch is looked at again."""
-        last, origin = self._place(request)
+        self._entered.append(self._place(request))
+
+    def _count_in(self) -> None:
+        if not self._guessed:
+            self._kept = self._ends[:], self._terms[:], self._later[:]
+        for last, origin in self._entered[self._guessed :]:
+            self._insert(last, origin)
+        self._guessed = len(self._entered)
+
+    def _insert(self, last: int, origin: int) -> None:
         place = bisect_right(self._ends, -last)
-        own = int(self._own(place, last, origin))
+        own = self._own(place, last, origin)
         terms = [term - origin for term in self._later[place:]]
-        self._later[place:] = [own + last, *(term - end for term, end in zip(terms, self._ends[place:], strict=True))]
+        self._later[place:] = [own + last, *[term - end for term, end in zip(terms, self._ends[place:], strict=True)]]
         self._terms[place:] = [own, *terms]
         self._ends.insert(place, -last)
-        self._guessed = True
 
     def with_request(self, request: Request) -> float:
         """Peak use in tokens if ``request`` were admitted now."""
+        if len(self._entered) > self._guessed:
+            self._count_in()
         last, origin = self._place(request)
         place = bisect_right(self._ends, -last)
         before, after = max(self._terms[:place], default=0), max(self._later[place:], default=-inf)
@@ -82,13 +99,13 @@ class PeakUse:
             place = bisect_right(self._ends, -last - steps)
             up_to = -self._ends[place - 1] - last if place else inf
             first = max(steps, max(self._later[place:], default=-inf) - origin - limit + 1)
-            peak = max(self._own(place, last + first, origin + first), max(self._terms[:place], default=0))
+            peak = max(self._own(place, last, origin) + place * first, max(self._terms[:place], default=0))
             if first <= up_to and peak < limit:
                 return first if first <= most else inf
             steps = up_to + 1
         return inf
 
-    def _own(self, place: int, last: float, origin: float) -> float:
+    def _own(self, place: int, last: int, origin: int) -> int:
         return (place + 1) * last - self._origins(place) - origin
 
     def _origins(self, place: int) -> int:
@@ -100,7 +117,7 @@ class PeakUse:
         return last, self._tick - request.prefill_tokens - 1
 
     def _index(self, batch: Batch) -> None:
-        self._guessed, last = False, batch.tick + batch.left - 1
+        last = batch.tick + batch.left - 1
         order = np.argsort(-last, kind="stable")
         last, origins = last[order], np.cumsum((batch.tick - batch.context - 1)[order])
         terms = np.arange(1, last.size + 1) * last - origins

@@ -162,9 +162,9 @@ class Engine:
     def _take_stretch(self, stretch: Stretch, plan: StepPlan, until_s: float) -> bool:
         """Take the steps that are like the planned one. Returns whether one, planned too, is left to be taken by itself."""
         times, left = stretch.take(plan, min(until_s, self._patience[0][0]) if self._patience else until_s)
-        self.steps += len(times) - 1
         for begin, end in pairwise(times):
             self.busy_s += end - begin
+            self.steps += 1
         return left
 
     def _receive(self, request: Request, now: float) -> None:
@@ -222,7 +222,7 @@ class Engine:
         prompt: dict[str, int] = {}
         if plan.prefill:
             prompt, first = self._commit_prefill(plan, result.ended or {}, end)
-            output = _sum(output, first)
+            output = _sum(output, first) if output else first
         self._idle_steps = 0 if output or prompt else self._idle_steps + 1
         if self._idle_steps > MOST_IDLE_STEPS:
             raise ContractError(self.batching, "plan", f"ran {self._idle_steps} steps in a row that brought nobody a token,")

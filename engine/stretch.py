@@ -43,27 +43,30 @@ class Stretch:
 
         Returns when each of them begins and the last ends, and whether a step is left.
         """
-        count, times = self._alike(plan, until_s)
-        left = count == 1 or count == self.running.batch.steps_to_end
+        count, times = self._alike(plan, until_s) if self._may_go_on(plan) else (1, [])
+        if count == 1:
+            return (), True
+        left = count == self.running.batch.steps_to_end
         times = times[: count + (not left)]
-        if count > 1:
-            self._commit(plan, count, times, left)
+        self._commit(plan, count, times, left)
         return times, left
 
-    def _alike(self, plan: StepPlan, until_s: float) -> tuple[int, Sequence[float]]:
+    def _may_go_on(self, plan: StepPlan) -> bool:
+        """Whether a step like the planned one may follow."""
+        running, before = self.running, self._preemptions
+        self._preemptions = running.preemptions
+        alike = not plan.prefill and plan.draft is None and plan.rows is None and running.preemptions == before
+        return alike and running.batch.steps_to_end > 1 and self.arrivals.first_s > self.executor.clock.now
+
+    def _alike(self, plan: StepPlan, until_s: float) -> tuple[int, list[float]]:
         """How many steps, from the planned one, are alike, and when each begins and ends."""
         running, now = self.running, self.executor.clock.now
-        batch = running.batch
-        disturbed, self._preemptions = running.preemptions > self._preemptions, running.preemptions
-        if disturbed or batch.steps_to_end < 2 or plan.prefill or plan.draft or plan.rows is not None:
-            return 1, [now]
         horizon = self.batching.horizon(running)
         until_s = min(until_s, horizon.until_s)
-        steps = int(min(batch.steps_to_end, horizon.steps))
-        steps = 1 + running.room(steps - 1)
+        steps = 1 + running.room(int(min(running.batch.steps_to_end, horizon.steps)) - 1)
         if steps == 1:
-            return 1, [now]
-        elapsed = self.executor.foresee(plan, batch, steps, min(until_s, self.arrivals.first_s) - now)
+            return 1, []
+        elapsed = self.executor.foresee(plan, running.batch, steps, min(until_s, self.arrivals.first_s) - now)
         times = list(accumulate(elapsed, initial=now))
         return max(1, min(bisect_left(times, until_s), self.arrivals.unseen(times), len(elapsed))), times
 

@@ -117,7 +117,7 @@ class StepCost:
         n, context = len(batch.requests), batch.context_tokens
         first_s = self.seconds(plan, batch)
         if first_s * steps > span_s:
-            steps = min(steps, int(max(span_s, 0.0) / first_s) + 2)
+            steps = min(steps, int(span_s / first_s) + 2)
         contexts = range(context, context + steps * n, n)
         if plan is DECODE and n < TABULATED:
             fixed_s, context_s = self._decode[n], self._context_s

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from math import inf
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,21 @@ from engine.progress import Progress
 from engine.request import Request
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+def _column(place: int) -> Any:
+    def column(batch: Batch) -> Ints:
+        return batch._settled()._data[place, : len(batch.requests)]
+
+    return property(column)
+
+
+def _time(place: int) -> Any:
+    def column(batch: Batch) -> Floats:
+        return batch._times[place, : len(batch.requests)]
+
+    return property(column)
 
 
 class Batch:
@@ -30,7 +46,7 @@ class Batch:
 
     def __init__(self) -> None:
         self._data: Ints = np.zeros((len(self.COLUMNS), 64), np.int64)
-        self._times: NDArray[np.float64] = np.zeros((2, 64))
+        self._times: Floats = np.zeros((2, 64))
         self.requests: list[Request] = []
         self.by_client: dict[str, int] = {}
         self.context_tokens = 0
@@ -38,37 +54,21 @@ class Batch:
         self.tick = 0
         self.version = 0
         self._due_tokens = self._due_blocks = 0
-        self._reshape()
 
     def __len__(self) -> int:
         return len(self.requests)
 
-    def _reshape(self) -> None:
-        n = len(self.requests)
-        self._context, self._left, self._blocks, self.drafted, self.accepted, self.joined, self.output = self._data[:, :n]
-        self.since_s, self.slo_tpot_s = self._times[:, :n]
-        self.version += 1
-
-    @property
-    def context(self) -> Ints:
-        return self._settled()._context
-
-    @property
-    def left(self) -> Ints:
-        return self._settled()._left
-
-    @property
-    def blocks(self) -> Ints:
-        return self._settled()._blocks
+    context, left, blocks, drafted, accepted, joined, output = map(_column, range(len(COLUMNS)))
+    since_s, slo_tpot_s = map(_time, range(2))
 
     def _settled(self) -> Batch:
         """This batch, with what is due in its columns."""
         if self._due_tokens:
-            self._context += self._due_tokens
-            self._left -= self._due_tokens
-            self._due_tokens = 0
+            n, tokens, self._due_tokens = len(self.requests), self._due_tokens, 0
+            self._data[0, :n] += tokens
+            self._data[1, :n] -= tokens
         if self._due_blocks:
-            self._blocks += self._due_blocks
+            self._data[2, : len(self.requests)] += self._due_blocks
             self._due_blocks = 0
         return self
 
@@ -94,7 +94,7 @@ class Batch:
         self.by_client[request.client] = self.by_client.get(request.client, 0) + 1
         self.context_tokens += context
         self.steps_to_end = min(self.steps_to_end, left) if n else left
-        self._reshape()
+        self.version += 1
 
     def remove(self, rows: Ints) -> list[Request]:
         """Take rows out, in row order, with the columns written back into the requests."""
@@ -111,8 +111,8 @@ class Batch:
             self._forget_client(request.client)
             self._data[:, place : n - 1] = self._data[:, place + 1 : n]
             self._times[:, place : n - 1] = self._times[:, place + 1 : n]
-        self._reshape()
-        self.steps_to_end = int(np.minimum.reduce(self._left)) if self.requests else 0
+        self.steps_to_end = int(np.minimum.reduce(self.left)) if self.requests else 0
+        self.version += 1
         return gone
 
     def _forget_client(self, client: str) -> None:
@@ -143,7 +143,7 @@ class Batch:
         self.accepted[which] += np.maximum(tokens - 1, 0)
         self.tick += 1
         if rows is not None:
-            self.joined += 1
+            self.joined[:] += 1
             self.joined[rows] -= 1
         self._count()
         return np.flatnonzero(self.left == 0)
@@ -158,7 +158,6 @@ class Batch:
         part.requests = [self.requests[row] for row in rows.tolist()]
         part.by_client = dict(Counter(request.client for request in part.requests))
         part.tick = self.tick
-        part._reshape()
         part._count()
         return part
 

@@ -84,8 +84,8 @@ class Batch:
         if n == self._data.shape[1]:
             self._data = np.concatenate([self._data, np.zeros_like(self._data)], axis=1)
             self._times = np.concatenate([self._times, np.zeros_like(self._times)], axis=1)
-        context = request.prompt_tokens + request.generated - 1
-        left = request.output_tokens - request.generated
+        context = request.prompt_tokens + request.produced - 1
+        left = request.output_tokens - request.produced
         drafts = request.drafted_tokens, request.accepted_tokens
         self._data[:, n] = (context, left, request.blocks, *drafts, self.tick, request.output_tokens)
         self._times[:, n] = (request.first_token_s, inf if request.slo_tpot_s is None else request.slo_tpot_s)

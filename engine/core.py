@@ -122,7 +122,7 @@ class Engine:
             return bool(dropped)
         if not (plan.prefill or (plan.decode and batch.requests)):
             raise ContractError(self.batching, "plan", "planned a step without a token")
-        if self._stretch and not dropped:
+        if self._stretch and plan.decode and not dropped:
             if not self._take_stretch(self._stretch, plan, until_s):
                 return True
             start = self.clock.now
@@ -162,9 +162,11 @@ class Engine:
     def _take_stretch(self, stretch: Stretch, plan: StepPlan, until_s: float) -> bool:
         """Take the steps that are like the planned one. Returns whether one, planned too, is left to be taken by itself."""
         times, left = stretch.take(plan, min(until_s, self._patience[0][0]) if self._patience else until_s)
+        self.steps += max(len(times) - 1, 0)
+        busy_s = self.busy_s
         for begin, end in pairwise(times):
-            self.busy_s += end - begin
-            self.steps += 1
+            busy_s += end - begin
+        self.busy_s = busy_s
         return left
 
     def _receive(self, request: Request, now: float) -> None:
@@ -277,11 +279,11 @@ class Engine:
             failed = ends.get(request.id) is not None
             if not failed:
                 first[request.client] = first.get(request.client, 0) + 1
-                produced.append((request, request.generated, 1))
+                produced.append((request, request.produced, 1))
                 request.produced += 1
                 if request.first_token_s is None:
                     request.first_token_s = end
-            if request.id in ends or request.generated == request.output_tokens:
+            if request.id in ends or request.produced == request.output_tokens:
                 ended.append(request)
             else:
                 self.running.batch.add(request)

@@ -113,8 +113,8 @@ class PeakUse:
         return -place * self._ends[place - 1] - self._terms[place - 1] if place else 0
 
     def _place(self, request: Request) -> tuple[int, int]:
-        last = self._tick + request.output_tokens - request.generated - 1
-        return last, self._tick - request.prefill_tokens - 1
+        produced = request.produced
+        return self._tick + request.output_tokens - produced - 1, self._tick - request.prompt_tokens - produced - 1
 
     def _index(self, batch: Batch) -> None:
         last = batch.tick + batch.left - 1

@@ -114,8 +114,9 @@ class VTC(Ordering):
         if not self._exact:
             super().on_equal_tokens(by_client, steps)
             return
+        counters, weights, charge = self._counters, self.weights, self.w_q * steps
         for client, tokens in by_client.items():
-            self._counters[client] += self.w_q * tokens * steps / self.weights.get(client, 1.0)
+            counters[client] += charge * tokens / weights.get(client, 1.0)
 
     def horizon(self, by_client: Mapping[str, int]) -> Horizon:
         """Up to where the least counter may pass the next one, which grows too."""

@@ -206,7 +206,7 @@ def profile(
     """
     from exps.commands.profile import profile, show_profile
     from exps.figures.figure import Options
-    from exps.papers.registry import check_choice
+    from exps.figures.typed import check_choice
     from exps.run.local import find_local, on_this_machine
 
     check_choice("--weights", weights, ("own", "widened"))
@@ -252,7 +252,7 @@ def setup(
     Examples: python cli.py setup --model llama; python cli.py setup --traces --paper adaserve
     """
     from exps.commands import setup as fetching
-    from exps.papers.registry import split_names
+    from exps.figures.typed import split_names
 
     models = split_names(model or [])
     fetching.check_wanted(models, traces)

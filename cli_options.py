@@ -132,7 +132,7 @@ def _asked(
     results: Results = RESULTS,
 ) -> Asked:
     from exps.figures.figure import Execution, Options, Selection
-    from exps.papers.registry import check_choice, parse_axis, parse_values, split_names, split_systems
+    from exps.figures.typed import check_choice, parse_axis, parse_values, split_names, split_systems
     from exps.run.backends import check_backend
 
     check_choice("--acceptance", acceptance, ("measured",))

@@ -9,8 +9,8 @@ import numpy as np
 from engine.plan import Candidates, DraftShape, TokenTrees
 from engine.progress import Progress
 from engine.speculation.base import Speculation
-from engine.speculation.estimate import by_table
-from engine.speculation.selection import distinct, select_equally, select_for_slo, select_for_throughput
+from engine.speculation.mechanics.estimate import by_table
+from engine.speculation.mechanics.selection import distinct, select_equally, select_for_slo, select_for_throughput
 
 RESTS = {"throughput": select_for_throughput, "equal": select_equally, "none": None}
 

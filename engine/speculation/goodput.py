@@ -9,7 +9,7 @@ import numpy as np
 from engine.plan import Candidates, DraftShape, TokenTrees
 from engine.progress import Progress
 from engine.speculation.base import Speculation
-from engine.speculation.estimate import by_table
+from engine.speculation.mechanics.estimate import by_table
 
 
 class GoodputChain(Speculation):

@@ -29,7 +29,7 @@ from engine.plan import Candidates
 from engine.progress import Progress
 from engine.speculation.adaserve import AdaServe
 from engine.speculation.chain import Chain
-from engine.speculation.selection import distinct, select_for_slo
+from engine.speculation.mechanics.selection import distinct, select_for_slo
 from engine.speculation.specinfer import SpecInfer
 from exps.metrics.interactions import counter_classes, delayed_clients_pct
 from exps.metrics.isolation import modest_clients

@@ -28,7 +28,7 @@ ADASERVE: dict[str, Any] = {
     "budget": 20, "depth_budget": 24, "width_budget": 10, "n_max_share": 0.8, "draft_s": 0.004,
     "verify_tokens": (0.0, 40.0), "verify_s": (0.0, 0.02),
 }
-GOODPUT: dict[str, Any] = {"draft_step_s": 0.001, "verify_tokens": (0.0, 40.0), "verify_s": (0.0, 0.02)}
+GOODPUT: dict[str, Any] = {"draft_step_s": 0.001, "verify_tokens": (0.0, 40.0), "verify_s": (0.01, 0.012)}
 LAUNCHING = replace(COST, draft=DraftCost(0.001, 1e-5, launches_s=0.004))
 PREFILL = TiledPrefill(0.01, 0.002)
 CALIBRATION = Calibration("x", scale={"plain": 1.0}, host_s=0.001)
@@ -44,7 +44,7 @@ KNOBS: dict[Callable[..., Any], dict[str, Any]] = {
     AdaServe: {"budget": 9, "depth_budget": 64, "width_budget": 30, "depth": (1, 2), "width": (1, 1), "c1": 9.0,
                "c2": 2, "n_max_share": 0.1, "draft_s": 0.04, "verify_tokens": (0.0, 4.0), "verify_s": (0.0, 0.2),
                "slo_selection": False, "neediest_first": False, "rest": "equal", "eager": True},
-    GoodputChain: {"longest": 2, "draft_step_s": 0.02, "verify_tokens": (0.0, 4.0), "verify_s": (0.0, 0.2), "accepted": 0.1,
+    GoodputChain: {"longest": 1, "draft_step_s": 0.02, "verify_tokens": (0.0, 4.0), "verify_s": (0.0, 0.2), "accepted": 0.1,
                    "memory": 3.0},
     AcceptanceModel: {"mean": 0.4, "concentration": 9.0, "later_share": 0.6, "by_kind": {"chat": 0.2}},
     SimulatedExecutor: {"seed": 1, "cold_start_s": 0.5},

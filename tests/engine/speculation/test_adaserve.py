@@ -10,7 +10,7 @@ import pytest
 from engine.plan import Candidates, DraftShape, TokenTrees
 from engine.progress import Progress
 from engine.speculation.adaserve import AdaServe
-from engine.speculation.selection import distinct, select_for_slo, select_for_throughput
+from engine.speculation.mechanics.selection import distinct, select_for_slo, select_for_throughput
 from tests.engine.strategies import make_progress
 
 PROBABILITY = np.array(

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from engine.executors.simulated.acceptance import AcceptanceModel, AcceptanceSampler
 from engine.plan import Candidates, DraftShape, TokenTrees
 from engine.speculation.adaserve import AdaServe
-from engine.speculation.selection import CLOSE, LEAST, distinct, select_equally, select_for_slo, select_for_throughput
+from engine.speculation.mechanics.selection import (
+    CLOSE,
+    LEAST,
+    distinct,
+    select_equally,
+    select_for_slo,
+    select_for_throughput,
+)
 from tests.engine.strategies import make_progress
 
 Floats = NDArray[np.float64]

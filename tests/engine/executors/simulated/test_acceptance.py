@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine.executors.simulated.acceptance import AcceptanceModel, AcceptanceSampler
 from engine.plan import Candidates, DraftShape, TokenTrees
-from engine.speculation.selection import distinct, select_for_throughput
+from engine.speculation.mechanics.selection import distinct, select_for_throughput
 from tests.engine.contract import assert_valid_beam
 
 SAMPLES = 40_000

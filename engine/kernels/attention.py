@@ -15,6 +15,7 @@ from engine.kernels.layers import LayerOps
 from engine.kernels.metadata import AttentionMetadata
 from engine.kernels.paged_kv import PagedKV
 from engine.kernels.rotary import Rotary
+from engine.kernels.trees import ReferenceTrees, TreeOps
 
 
 class Attention(Protocol):
@@ -26,9 +27,13 @@ class Attention(Protocol):
     def __call__(self, layer: int, stacked: Tensor, rotary: Rotary) -> Tensor: ...
 
 
+REFERENCE = ReferenceTrees()
+
+
 @dataclass(frozen=True, slots=True)
 class Kernels:
-    """``attention`` makes the attention of one forward; ``ops`` is what layers compute around it; ``expand`` grows a draft.
+    """``attention`` makes the attention of one forward; ``ops`` is what layers compute around it; ``expand`` grows a draft,
+    and ``trees`` is what happens to it until its tokens are accepted.
 
     ``reads_unwritten``: it reads slots that were never written, masked, so that they must hold numbers. ``capturable``: its
     launches depend on shapes alone, so that a CUDA graph can replay them.
@@ -37,6 +42,7 @@ class Kernels:
     attention: Callable[[PagedKV, AttentionMetadata], Attention]
     ops: LayerOps
     expand: Expand = expand
+    trees: TreeOps = REFERENCE
     reads_unwritten: bool = False
     capturable: bool = False
 

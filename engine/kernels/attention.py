@@ -47,7 +47,9 @@ class Kernels:
     capturable: bool = False
 
 
-MODULES = {"reference": "engine.kernels.reference", "triton": "engine.kernels.triton"}
+MODULES = {
+    "triton": "engine.kernels.triton", "flashinfer": "engine.kernels.flashinfer", "reference": "engine.kernels.reference",
+}
 
 
 def kernels_named(name: str) -> Kernels:
@@ -57,7 +59,8 @@ def kernels_named(name: str) -> Kernels:
     try:
         kernels: Kernels = import_module(MODULES[name]).KERNELS
     except ModuleNotFoundError as error:
-        raise InputError(f"the {name} kernels need the package {error.name}; choose --attention reference.") from error
+        needed = f"the {name} kernels need the package {error.name}"
+        raise InputError(f"{needed}; install it, or choose another --attention.") from error
     except ImportError as error:
         raise InputError(f"the {name} kernels cannot be loaded ({error}); choose --attention reference.") from error
     return kernels

@@ -14,6 +14,7 @@ from engine.executors.native.drafting import Drafts
 from engine.executors.native.graphs import MOST_SEQUENCES, MOST_TOKENS, Bucket, uneven_bucket
 from engine.executors.native.model_runner import ModelRunner
 from engine.executors.native.sequences import Sequences
+from engine.executors.native.timing import ACCEPT, SELECT, VERIFY, Times
 from engine.executors.native.verification import Verified
 from engine.kernels.trees import Rows, StepInput
 from engine.plan import DraftShape, Selection, TokenTrees
@@ -48,7 +49,24 @@ class DeviceTrees:
     def _bucket(self, n: int, shape: DraftShape) -> Bucket:
         return uneven_bucket(n, shape.max_tokens, 1 + shape.depth * shape.width, self._group, 1, last_only=False)
 
-    def verify(self, rows: Ints, context: Ints, beam: DeviceBeam, shape: DraftShape, rule: Selection | None) -> Outcome:
+    def warm_up(self) -> None:
+        """Compile what is between the forwards, for trees of every size."""
+        kv, ops = self._target.kv, self._target.kernels.trees
+        one = torch.zeros(1, dtype=torch.int64, device=kv.device)
+        rows, every = Rows(one, one, one[:, None].expand(1, MOST_NODES)), Selection(np.zeros(1), 1, 1, True, True)
+        for nodes in (7, 15, 31, MOST_NODES - 1):
+            paths = torch.zeros(1, nodes, 1, dtype=torch.float64, device=kv.device)
+            parents, room = paths.long(), one.new_zeros(nodes + 1)
+            lens, tiles = room.new_zeros(3, 1), room.new_zeros(2, nodes)
+            step = StepInput(room, room, room.clone(), room, lens, tiles, room[:, None], tile=4, block_size=1)
+            selected, _ = ops.select(paths, paths[:, 0, 0], every)
+            laid = ops.lay_out(selected, parents, parents, rows, step)
+            outcome = ops.accept(laid, parents, room, room == 0)
+            ops.compact(kv, rows, torch.zeros_like(outcome), nodes)
+
+    def verify(
+        self, rows: Ints, context: Ints, beam: DeviceBeam, shape: DraftShape, rule: Selection | None, times: Times
+    ) -> Outcome:
         """``rule`` decides what of ``beam`` is verified after the roots at positions ``context``; None: everything."""
         graphs, kernels, sequences = self._target.graphs, self._target.kernels, self._sequences
         assert graphs is not None
@@ -61,6 +79,7 @@ class DeviceTrees:
             selected = for_slo = torch.ones_like(paths, dtype=torch.bool)
         else:
             selected, for_slo = kernels.trees.select(paths, sent[2].view(torch.float64), rule)
+        times.mark(SELECT)
         bucket, laid, known = self._bucket(len(rows), shape), [], []
 
         def fill(there: dict[str, Tensor], tables: Tensor) -> None:
@@ -69,11 +88,14 @@ class DeviceTrees:
             laid.append(kernels.trees.lay_out(selected, parents, tokens, known[0], step))
 
         logits = graphs.run_on_device(bucket, sequences.tables(rows, int(most.max())), fill)
+        times.mark(VERIFY)
         best, likeliest = logits.max(-1)
         accepted = kernels.trees.accept(laid[0], tokens, likeliest, best.isfinite())
         kernels.trees.compact(self._target.kv, known[0], accepted, shape.depth)
         candidates = torch.stack([paths.view(torch.int64), parents, tokens, selected.long(), for_slo.long()])
-        numbers = on_host(torch.cat([candidates.flatten(), accepted.flatten()]), self._target.wait)
+        everything = torch.cat([candidates.flatten(), accepted.flatten()])
+        times.mark(ACCEPT)
+        numbers = on_host(everything, self._target.wait)
         return _outcome(numbers, tuple(paths.shape), rule)
 
     def _send(self, numbers: Ints) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,6 +20,7 @@ from engine.request import Request
 from engine.sampling import Sampling
 
 Ints = NDArray[np.int64]
+USUAL_WIDTH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,14 @@ class Drafter:
         """Catch up ahead of the next draft, which is likely to be for these rows."""
         self._begun = rows, roots, self._caught_up(rows, roots)
 
+    def warm_up(self) -> None:
+        """Compile what grows beams of the usual widths."""
+        for width in range(1, USUAL_WIDTH + 1):
+            logits = torch.zeros(width, self.runner.vocabulary, dtype=self.runner.kv.data.dtype, device=self.runner.kv.device)
+            beam = self._device_beam(1, DraftShape(2, width, 1 + 2 * width), logits)
+            beam.grow(logits[:1])
+            beam.grow(logits)
+
     def _device_beam(self, n: int, shape: DraftShape, logits: Tensor) -> DeviceBeam:
         return DeviceBeam(n, shape, logits.device, self.runner.kernels.expand, self.runner.wait)
 
@@ -91,7 +101,8 @@ class Drafter:
     def _catch_up(self, rows: Ints, roots: Ints) -> Tensor:
         """The logits after the roots; they were begun, or are computed."""
         begun, self._begun = self._begun, None
-        if begun is not None and np.array_equal(begun[0], rows) and np.array_equal(begun[1], roots):
+        there = begun is not None and np.array_equal(begun[0], rows) and np.array_equal(begun[1], roots)
+        if begun is not None and there and (self._sequences.drafted[rows] == roots + 1).all():
             return begun[2]
         return self._caught_up(rows, roots)
 

@@ -26,6 +26,7 @@ from engine.executors.native.graphs import MOST_TOKENS, Bucket, decoding_buckets
 from engine.executors.native.model_runner import ModelRunner
 from engine.executors.native.runner import MakeRunner, Runner
 from engine.executors.native.sequences import Sequences
+from engine.executors.native.timing import DRAFT, HOST, NoTimes, Times
 from engine.executors.native.trees import TreeRows, lay_out
 from engine.executors.native.verification import Verified
 from engine.models.decoder import Decoder
@@ -52,6 +53,7 @@ class NativeExecutor(Executor):
     ``capacity``: what its KV caches have room for. ``kernel``: whose kernels compute it (engine.kernels.attention).
     ``graphs``: forwards that are not too large are replayed as CUDA graphs. ``ahead``: the decode step after the one that is
     under way begins before its plan is known, on the guess that who runs goes on; it takes a place of each sequence's drafts.
+    ``times`` may be set to hear where the device's time goes while trees stay on it.
     ``make_runner`` gives the target its runner: ModelRunner, or several ranks (engine.executors.native.parallel.ranks). The
     draft is always here and whole.
     """
@@ -80,6 +82,7 @@ class NativeExecutor(Executor):
         self._looks_ahead = ahead and capacity.draft_tokens > 0
         self._ahead: Ahead | None = None
         self._swapped: dict[int, int] = {}
+        self.times: Times = NoTimes()
 
     def warm_up(self, sequences: int, say: Callable[[int, int], None] = lambda done, of: None) -> None:
         """Capture what steps of up to ``sequences`` sequences replay; ``say`` hears how many of how many are done."""
@@ -93,6 +96,9 @@ class NativeExecutor(Executor):
         count = count_from(1)
         for runner, buckets in wanted:
             runner.warm_up(buckets, lambda: say(next(count), whole))
+        if self._device_trees is not None and self._drafter is not None:
+            self._device_trees.warm_up()
+            self._drafter.warm_up()
 
     @staticmethod
     def _known_tokens(sequences: int, group: int) -> list[Bucket]:
@@ -114,14 +120,16 @@ class NativeExecutor(Executor):
 
     @torch.inference_mode()
     def draft_and_select(self, batch: Batch, shape: DraftShape, rule: Selection | None) -> bool:
-        if self._drafter is None or not self._stays_on_device(batch.requests, shape, rule):
+        if self._drafter is None or not self.stays_on_device(batch.requests, shape, rule):
             return False
         self._began = self.clock.now
+        self.times.mark(HOST)
         rows = self.sequences.rows(batch.requests)
         self._drafted = self._drafter.device_beam(rows, batch.context, shape), shape, rule
+        self.times.mark(DRAFT)
         return True
 
-    def _stays_on_device(self, requests: Sequence[Request], shape: DraftShape, rule: Selection | None) -> bool:
+    def stays_on_device(self, requests: Sequence[Request], shape: DraftShape, rule: Selection | None) -> bool:
         """Whether the drafts are selected and accepted on the device too."""
         if self._device_trees is None or self._drafter is None or not self._drafter.grows_on_device(shape):
             return False
@@ -243,7 +251,7 @@ class NativeExecutor(Executor):
         assert self._device_trees is not None and self._drafted is not None and self._drafter is not None
         (beam, shape, rule), self._drafted = self._drafted, None
         requests, rows = batch.requests, self.sequences.rows(batch.requests)
-        outcome = self._device_trees.verify(rows, batch.context, beam, shape, rule)
+        outcome = self._device_trees.verify(rows, batch.context, beam, shape, rule, self.times)
         plan.trees, verdict = outcome.trees, outcome.verdict
         if not outcome.finite.all():
             nodes = lay_out(plan.trees, _drafts_of(plan.trees).tokens)
@@ -252,7 +260,9 @@ class NativeExecutor(Executor):
         counts = self._commit(requests, rows, verdict.tokens, np.minimum(verdict.accepted + 1, batch.left), None, committed)
         goes_on = (counts < batch.left) & [request.id not in committed.ended for request in requests]
         if self._looks_ahead and goes_on.any():
+            self.times.mark(HOST)
             self._drafter.begin(rows[goes_on], (batch.context + counts)[goes_on])
+            self.times.mark(DRAFT)
         return counts
 
     def _without_drafts(self, rows: Ints, context: Ints, nodes: TreeRows) -> Tensor:

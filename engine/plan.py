@@ -19,7 +19,8 @@ class DraftShape:
     that every draft token will be verified whatever its probability. Only then may an executor draw draft tokens from
     the draft's distribution: a choice that looked at what was drawn would no longer leave the target's distribution as
     it is. Otherwise drafts are the likeliest tokens. ``branching``: instead of a beam, each node of the layer above has
-    this many children, its likeliest, layer by layer; a layer has at most ``width`` nodes.
+    this many children, its likeliest, layer by layer; a layer has at most ``width`` nodes. ``eager``: the engine that is
+    modelled launches the draft's kernels one by one instead of replaying CUDA graphs, which simulated steps take longer for.
     """
 
     depth: int
@@ -27,6 +28,7 @@ class DraftShape:
     max_tokens: int
     whole: bool = False
     branching: tuple[int, ...] | None = None
+    eager: bool = False
 
     def __post_init__(self) -> None:
         if self.depth < 1 or self.width < 1:
@@ -48,16 +50,37 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class TokenTrees:
-    """The nodes to verify: ``selected[i, l, j]`` over the candidates. A selected node's parent is selected."""
+    """The nodes to verify: ``selected[i, l, j]`` over the candidates. A selected node's parent is selected.
+
+    Why, for whoever watches: ``need`` [n] is how many tokens each request needs of this step to keep its SLO, and ``for_slo``
+    are the selected nodes that it has for that; None where the policy has no such reasons.
+    """
 
     candidates: Candidates
     selected: NDArray[np.bool_]
+    need: NDArray[np.float64] | None = None
+    for_slo: NDArray[np.bool_] | None = None
 
     def check(self) -> None:
         """Raise AssertionError unless every selected node hangs on a selected parent."""
         for layer in range(1, self.selected.shape[1]):
             parents = np.take_along_axis(self.selected[:, layer - 1], self.candidates.parent[:, layer], axis=1)
             assert not np.any(self.selected[:, layer] & ~parents), f"a node of layer {layer} has no selected parent"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """AdaServe's choice of the nodes to verify (Algorithm 2) as a rule, for an executor that follows it where it drafts.
+
+    ``need`` [n] tokens of each request. ``for_slo``: the neediest takes its likeliest nodes first (step 2), at most ``n_max``
+    each and ``room`` in all; ``for_throughput``: what is left of the room goes to the likeliest of all (step 3).
+    """
+
+    need: NDArray[np.float64]
+    room: int
+    n_max: int
+    for_slo: bool
+    for_throughput: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +96,8 @@ class Chunk:
 class StepPlan:
     """One step: chunks to prefill and, when ``decode``, one token or one tree for each of the batch's ``rows``, None for all.
 
-    ``waits`` is how often a server waits for its model in such a step.
+    ``trees`` are over what was drafted; an executor that selects by itself fills them in. ``waits`` is how often a server
+    waits for its model in such a step.
     """
 
     prefill: Sequence[Chunk] = ()
@@ -104,4 +128,4 @@ class StepResult:
 
 DECODE = StepPlan(decode=True)
 
-__all__ = ["DECODE", "Candidates", "Chunk", "DraftShape", "StepPlan", "StepResult", "TokenTrees"]
+__all__ = ["DECODE", "Candidates", "Chunk", "DraftShape", "Selection", "StepPlan", "StepResult", "TokenTrees"]

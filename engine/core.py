@@ -162,8 +162,10 @@ class Engine:
     def _take_stretch(self, stretch: Stretch, plan: StepPlan, until_s: float) -> bool:
         """Take the steps that are like the planned one. Returns whether one, planned too, is left to be taken by itself."""
         times, left = stretch.take(plan, min(until_s, self._patience[0][0]) if self._patience else until_s)
-        self.steps += max(len(times) - 1, 0)
-        busy_s = self.busy_s
+        if not times:
+            return left
+        self.steps += len(times) - 1
+        self._idle_steps, busy_s = 0, self.busy_s
         for begin, end in pairwise(times):
             busy_s += end - begin
         self.busy_s = busy_s

@@ -192,7 +192,7 @@ class Engine:
         assert self.speculation is not None and plan.draft is not None
         progress = batch.progress(now)
         rule = self.speculation.rule(progress, plan.draft)
-        if plan.prefill or not self.executor.draft_and_select(batch, plan.draft, rule):
+        if not self.executor.draft_and_select(batch, plan.draft, rule):
             plan.trees = self.speculation.select(self.executor.draft(batch, plan.draft), progress)
 
     def _commit(self, plan: StepPlan, stepped: Batch, result: StepResult, start: float, end: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from heapq import heappop, heappush
+from itertools import pairwise
 from math import inf
 from typing import Protocol
 
@@ -21,6 +22,7 @@ from engine.kv_cache import BlockPool
 from engine.plan import StepPlan, StepResult
 from engine.request import ABORTED, FAILED, FINISHED, REJECTED, RUNNING, WAITING, Request
 from engine.roles import Policies
+from engine.stretch import Stretch
 
 MOST_IDLE_STEPS = 10_000
 
@@ -31,8 +33,11 @@ class Observer(Protocol):
     def request_done(self, request: Request) -> None:
         """A request finished, failed, was rejected or aborted."""
 
-    def step_done(self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int]) -> None:
-        """A step computed so many prompt tokens and produced so many output tokens for each client.
+    def step_done(
+        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], steps: int = 1
+    ) -> None:
+        """A step, or each of ``steps`` one after another, computed so many prompt tokens and produced so many output tokens
+        for each client.
 
         What is computed again after a pre-emption does not count again.
         """
@@ -44,10 +49,11 @@ class Engine:
     Requests are submitted in order of arrival; a submitted request is heard of again exactly once, through the observer,
     unless the run is stopped before it ends. ContractError when a policy breaks its contract, also by never letting anything
     be served.
+    With ``stretches`` decode steps between two events are taken together, and the observer hears of them together.
     ``steps`` counts the steps, ``busy_s`` the seconds from planning to the result of each.
     """
 
-    def __init__(self, policies: Policies, executor: Executor, pool: BlockPool, observer: Observer):
+    def __init__(self, policies: Policies, executor: Executor, pool: BlockPool, observer: Observer, stretches: bool = False):
         if policies.adapters is not None or policies.placement is not None:
             raise InputError("this engine asks no adapters or placement policy yet; leave adapters= and place= out.")
         self.ordering, self.batching = watched_ordering(policies.ordering), policies.batching
@@ -65,6 +71,9 @@ class Engine:
         self._idle_steps = 0
         self._arrivals = Arrivals(self.batching.socket, self.clock.now)
         self._ended: list[Request] = []
+        if any(map(is_foreign, (self.ordering, self.batching))) or self.speculation is not None:
+            stretches = False
+        self._stretch = Stretch(self.running, self.batching, executor, self._arrivals, observer) if stretches else None
 
     def submit(self, request: Request) -> None:
         """Hand in a request for its ``arrival_s``, which must not lie before that of an earlier one."""
@@ -77,7 +86,7 @@ class Engine:
         The clock at ``until_s`` stops it before; what runs or waits then stays in ``live``.
         """
         self._arrivals.feed(requests)
-        while self.clock.now < until_s and (self.step() or self.idle(until_s)):
+        while self.clock.now < until_s and (self.step(until_s) or self.idle(until_s)):
             pass
         if self.live and self.clock.now < until_s:
             self._blame_for_waiting()
@@ -96,8 +105,9 @@ class Engine:
             self.ordering.on_finish(request, now)
         self._report(request)
 
-    def step(self) -> bool:
-        """Plan, execute and commit one step. Returns False when there is nothing to run now."""
+    def step(self, until_s: float = -inf) -> bool:
+        """Plan, execute and commit one step, after those in one stretch with it that begin before ``until_s``. Returns False
+        when there is nothing to run now."""
         start = self.clock.now
         for request in self._arrivals.seen(start):
             self._receive(request, start)
@@ -112,6 +122,10 @@ class Engine:
             return bool(dropped)
         if not (plan.prefill or (plan.decode and batch.requests)):
             raise ContractError(self.batching, "plan", "planned a step without a token")
+        if self._stretch and plan.decode and not dropped:
+            if not self._take_stretch(self._stretch, plan, until_s):
+                return True
+            start = self.clock.now
         stepped = batch.only(plan.rows)
         if plan.draft:
             self._speculate(plan, stepped, start)
@@ -144,6 +158,18 @@ class Engine:
             self.running.host.check(request.swapped for request in self.live.values())
         running = {id for id, request in self.live.items() if request.status == RUNNING}
         assert running == {request.id for request in self.running.admitted()}, "what runs is not what is live"
+
+    def _take_stretch(self, stretch: Stretch, plan: StepPlan, until_s: float) -> bool:
+        """Take the steps that are like the planned one. Returns whether one, planned too, is left to be taken by itself."""
+        times, left = stretch.take(plan, min(until_s, self._patience[0][0]) if self._patience else until_s)
+        if not times:
+            return left
+        self.steps += len(times) - 1
+        self._idle_steps, busy_s = 0, self.busy_s
+        for begin, end in pairwise(times):
+            busy_s += end - begin
+        self.busy_s = busy_s
+        return left
 
     def _receive(self, request: Request, now: float) -> None:
         reason = self.executor.refuse(request) or self.batching.refuse(request, self.running.pool)
@@ -202,7 +228,7 @@ class Engine:
         prompt: dict[str, int] = {}
         if plan.prefill:
             prompt, first = self._commit_prefill(plan, result.ended or {}, end)
-            output = _sum(output, first)
+            output = _sum(output, first) if output else first
         self._idle_steps = 0 if output or prompt else self._idle_steps + 1
         if self._idle_steps > MOST_IDLE_STEPS:
             raise ContractError(self.batching, "plan", f"ran {self._idle_steps} steps in a row that brought nobody a token,")
@@ -257,11 +283,11 @@ class Engine:
             failed = ends.get(request.id) is not None
             if not failed:
                 first[request.client] = first.get(request.client, 0) + 1
-                produced.append((request, request.generated, 1))
+                produced.append((request, request.produced, 1))
                 request.produced += 1
                 if request.first_token_s is None:
                     request.first_token_s = end
-            if request.id in ends or request.generated == request.output_tokens:
+            if request.id in ends or request.produced == request.output_tokens:
                 ended.append(request)
             else:
                 self.running.batch.add(request)

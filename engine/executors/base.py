@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Protocol
 
 from engine.batch import Batch
@@ -47,6 +48,14 @@ class Executor(ABC):
     @abstractmethod
     def forward(self, plan: StepPlan, batch: Batch) -> StepResult:
         """Run one step over all rows of ``batch``, which is read, never changed: the engine commits what the result says."""
+
+    def foresee(self, plan: StepPlan, batch: Batch, steps: int, span_s: float) -> Sequence[float]:
+        """Seconds of the next ``steps`` steps, each of them ``plan`` and a token for every row, or of as many as begin within
+        ``span_s``, which stands for no fewer. Empty, unless an executor knows them without taking them.
+
+        ``plan`` is a decode of the whole batch without drafts, in which nobody ends.
+        """
+        return ()
 
     def draft_and_select(self, batch: Batch, shape: DraftShape, rule: Selection | None) -> bool:
         """Draft in place of ``draft``, and select in the ``forward`` that follows: by ``rule``, or all of a ``whole`` shape.

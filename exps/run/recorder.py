@@ -10,6 +10,8 @@ import polars as pl
 
 from engine.request import FAILED, FINISHED, UNFINISHED, Request
 
+NOTES = 1024
+
 
 class Recorder:
     """The engine's observer: outcomes as columns, indexed by request id."""
@@ -24,6 +26,7 @@ class Recorder:
         self._times = np.full((requests, len(self._TIMES)), np.nan)
         self._finished = np.zeros(requests, bool)
         self._faults: dict[int, tuple[str, str]] = {}
+        self._noted: list[tuple[float | None, ...]] = []
         self._log = StepLog() if record_steps else None
 
     def request_done(self, request: Request) -> None:
@@ -42,20 +45,32 @@ class Recorder:
             self._note(request)
 
     def _note(self, request: Request) -> None:
-        row = request.id
-        times = (request.admitted_s, request.first_token_s, request.finished_s)
-        self._times[row] = [np.nan if time is None else time for time in times]
-        self._counts[row] = (
-            request.generated, request.steps, request.drafted_tokens, request.accepted_tokens, request.preemptions,
-            request.prompt_served,
+        self._noted.append(
+            (
+                request.id, request.generated, request.steps, request.drafted_tokens, request.accepted_tokens,
+                request.preemptions, request.prompt_served, request.admitted_s, request.first_token_s, request.finished_s,
+            )
         )
+        if len(self._noted) == NOTES:
+            self._write_down()
 
-    def step_done(self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int]) -> None:
+    def _write_down(self) -> None:
+        """Move what was noted into the columns, all at once."""
+        notes = np.array(self._noted, np.float64).reshape(-1, 1 + len(self._COUNTS) + len(self._TIMES))
+        rows = notes[:, 0].astype(np.int64)
+        self._counts[rows] = notes[:, 1 : -len(self._TIMES)]
+        self._times[rows] = notes[:, -len(self._TIMES) :]
+        self._noted.clear()
+
+    def step_done(
+        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], steps: int = 1
+    ) -> None:
         if self._log is not None:
-            self._log.add(start_s, end_s, prompt, output)
+            self._log.add(start_s, end_s, prompt, output, steps)
 
     def requests(self, timetable: pl.DataFrame) -> pl.DataFrame:
         """The records in the order of the timetable."""
+        self._write_down()
         status = np.where(self._finished, FINISHED, UNFINISHED).astype(object)
         reason: list[str | None] = [None] * timetable.height
         for row, fault in self._faults.items():
@@ -92,17 +107,19 @@ class StepLog:
         self._open: dict[str, list[Any]] = {}
         self._rows: list[tuple[Any, ...]] = []
 
-    def add(self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int]) -> None:
+    def add(
+        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], steps: int = 1
+    ) -> None:
         for client in [client for client in self._open if client not in output and client not in prompt]:
             self._close(client)
         for client in {**output, **prompt}:
             counts = (prompt.get(client, 0), output.get(client, 0))
             run = self._open.get(client)
             if run is not None and run[0] == counts:
-                run[2], run[3] = end_s, run[3] + 1
+                run[2], run[3] = end_s, run[3] + steps
             else:
                 self._close(client)
-                self._open[client] = [counts, start_s, end_s, 1]
+                self._open[client] = [counts, start_s, end_s, steps]
 
     def _close(self, client: str) -> None:
         run = self._open.pop(client, None)

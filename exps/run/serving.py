@@ -34,7 +34,7 @@ class Setup:
     calibration's. ``profiles`` is a folder of profiles measured on this machine. What is unfinished at ``until_s`` stays so.
     ``device`` and ``execution`` are those of a native run, and ``weights``: "own", or "widened" for the tiny pair's function
     in the model's full-size shape. ``policies`` are parameters by policy name for what the system does not choose itself;
-    they go before the deployment's.
+    they go before the deployment's. ``step_by_step`` takes each step by itself, for the same records.
     """
 
     system: System
@@ -53,6 +53,7 @@ class Setup:
     device: Device = CPU
     execution: Execution = FASTEST
     policies: Parameters = field(default_factory=dict)
+    step_by_step: bool = False
 
     def deployment(self) -> Deployment:
         """What is known about the model on the hardware."""
@@ -95,7 +96,7 @@ def serve(
     recorder = Recorder(timetable.height, setup.record_steps)
     engine = None
     try:
-        engine = Engine(policies, make_executor(), pool, recorder)
+        engine = Engine(policies, make_executor(), pool, recorder, stretches=not setup.step_by_step)
         engine.run(requests, inf if setup.until_s is None else setup.until_s)
         engine.check()
     except (Exception, SystemExit) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -52,6 +53,9 @@ class SimulatedExecutor(Executor):
             return StepResult(elapsed)
         accepted = self._sampler.accept(plan.trees) + 1
         return StepResult(elapsed, np.minimum(accepted, batch.left))
+
+    def foresee(self, plan: StepPlan, batch: Batch, steps: int, span_s: float) -> Sequence[float]:
+        return () if self._due_s else self._cost.foresee(plan, batch, steps, span_s)
 
     def swap_out(self, request: Request) -> None:
         self._due_s += self._swap_token_s * request.prefilled

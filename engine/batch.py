@@ -21,8 +21,8 @@ class Batch:
     ``blocks`` KV blocks held, ``drafted`` and ``accepted`` draft tokens, ``joined`` the tick at which the row came,
     ``output`` the length of the whole answer, as far as it is known.
     Columns (float64): ``since_s`` when the first token came, ``slo_tpot_s`` (inf: no SLO).
-    ``tick`` counts decode steps, ``version`` changes whenever the rows change or advance unevenly, ``by_client`` counts
-    the rows of each client.
+    ``tick`` counts decode steps, ``version`` changes whenever the rows change or advance unevenly, ``by_client`` and
+    ``by_adapter`` count the rows of each client and of each adapter; rows without an adapter are in none.
     """
 
     COLUMNS = ("context", "left", "blocks", "drafted", "accepted", "joined", "output")
@@ -32,6 +32,7 @@ class Batch:
         self._times: NDArray[np.float64] = np.zeros((2, 64))
         self.requests: list[Request] = []
         self.by_client: dict[str, int] = {}
+        self.by_adapter: dict[str, int] = {}
         self.context_tokens = 0
         self.tick = 0
         self.version = 0
@@ -61,7 +62,7 @@ class Batch:
         self._times[:, n] = (request.first_token_s, inf if request.slo_tpot_s is None else request.slo_tpot_s)
         self.requests.append(request)
         request.rows = self
-        self.by_client[request.client] = self.by_client.get(request.client, 0) + 1
+        self._count(request, 1)
         self._reshape()
 
     def remove(self, rows: Ints) -> list[Request]:
@@ -72,7 +73,7 @@ class Batch:
             request.rows, request.produced = None, output - left
             request.blocks, request.drafted_tokens, request.accepted_tokens = blocks, drafted, accepted
             request.steps += self.tick - joined
-            self._forget_client(request.client)
+            self._count(request, -1)
         keep = np.ones(len(self.requests), bool)
         keep[rows] = False
         self.requests = [request for request, kept in zip(self.requests, keep.tolist(), strict=True) if kept]
@@ -81,11 +82,10 @@ class Batch:
         self._reshape()
         return gone
 
-    def _forget_client(self, client: str) -> None:
-        if self.by_client[client] == 1:
-            del self.by_client[client]
-        else:
-            self.by_client[client] -= 1
+    def _count(self, request: Request, change: int) -> None:
+        _add(self.by_client, request.client, change)
+        if request.adapter is not None:
+            _add(self.by_adapter, request.adapter, change)
 
     def advance(self) -> Ints | None:
         """One token for every row. Returns the finished rows, or None (the common case, which costs no search)."""
@@ -118,6 +118,7 @@ class Batch:
         part._data, part._times = self._data[:, rows], self._times[:, rows]
         part.requests = [self.requests[row] for row in rows.tolist()]
         part.by_client = dict(Counter(request.client for request in part.requests))
+        part.by_adapter = dict(Counter(request.adapter for request in part.requests if request.adapter is not None))
         part.tick = self.tick
         part._reshape()
         return part
@@ -157,3 +158,12 @@ class Batch:
     def generated(self) -> Ints:
         """Output tokens of each row so far."""
         return self.output - self.left
+
+
+def _add(counts: dict[str, int], name: str, change: int) -> None:
+    """Counts that come to nothing are left out."""
+    count = counts.get(name, 0) + change
+    if count:
+        counts[name] = count
+    else:
+        del counts[name]

@@ -31,10 +31,12 @@ class Observer(Protocol):
     def request_done(self, request: Request) -> None:
         """A request finished, failed, was rejected or aborted."""
 
-    def step_done(self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int]) -> None:
+    def step_done(
+        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], adapter: str | None = None
+    ) -> None:
         """A step computed so many prompt tokens and produced so many output tokens for each client.
 
-        What is computed again after a pre-emption does not count again.
+        What is computed again after a pre-emption does not count again. ``adapter``: the one that was merged.
         """
 
 
@@ -206,7 +208,7 @@ class Engine:
             raise ContractError(self.batching, "plan", f"ran {self._idle_steps} steps in a row that brought nobody a token,")
         for request in self._ended:
             self._report(request)
-        self.observer.step_done(start, end, prompt, output)
+        self.observer.step_done(start, end, prompt, output, plan.adapter)
 
     def _commit_decode(self, plan: StepPlan, stepped: Batch, result: StepResult, end: float) -> Mapping[str, int]:
         batch, tokens = self.running.batch, result.accepted

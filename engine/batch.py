@@ -20,7 +20,8 @@ class Batch:
     Columns (int64, length n): ``context`` tokens in the target's KV cache, ``left`` output tokens still to come,
     ``blocks`` KV blocks held, ``drafted`` and ``accepted`` draft tokens, ``joined`` the tick at which the row came,
     ``output`` the length of the whole answer, as far as it is known.
-    Columns (float64): ``since_s`` when the first token came, ``slo_tpot_s`` (inf: no SLO).
+    Columns (float64): ``since_s`` when the first token came, ``slo_tpot_s`` (inf: no SLO), ``joined_s`` the batch's
+    ``decoded_s``, seconds of all its steps, at which the row came.
     ``tick`` counts decode steps, ``version`` changes whenever the rows change or advance unevenly, ``by_client`` and
     ``by_adapter`` count the rows of each client and of each adapter; rows without an adapter are in none.
     """
@@ -29,13 +30,14 @@ class Batch:
 
     def __init__(self) -> None:
         self._data: Ints = np.zeros((len(self.COLUMNS), 64), np.int64)
-        self._times: NDArray[np.float64] = np.zeros((2, 64))
+        self._times: NDArray[np.float64] = np.zeros((3, 64))
         self.requests: list[Request] = []
         self.by_client: dict[str, int] = {}
         self.by_adapter: dict[str, int] = {}
         self.context_tokens = 0
         self.tick = 0
         self.version = 0
+        self.decoded_s = 0.0
         self._reshape()
 
     def __len__(self) -> int:
@@ -44,7 +46,7 @@ class Batch:
     def _reshape(self) -> None:
         n = len(self.requests)
         self.context, self.left, self.blocks, self.drafted, self.accepted, self.joined, self.output = self._data[:, :n]
-        self.since_s, self.slo_tpot_s = self._times[:, :n]
+        self.since_s, self.slo_tpot_s, self.joined_s = self._times[:, :n]
         self.context_tokens = int(self.context.sum())
         self._steps_to_finish = int(self.left.min()) if n else 0
         self.version += 1
@@ -59,7 +61,7 @@ class Batch:
         left = request.output_tokens - request.generated
         drafts = request.drafted_tokens, request.accepted_tokens
         self._data[:, n] = (context, left, request.blocks, *drafts, self.tick, request.output_tokens)
-        self._times[:, n] = (request.first_token_s, inf if request.slo_tpot_s is None else request.slo_tpot_s)
+        self._times[:, n] = (request.first_token_s, inf if request.slo_tpot_s is None else request.slo_tpot_s, self.decoded_s)
         self.requests.append(request)
         request.rows = self
         self._count(request, 1)
@@ -68,11 +70,12 @@ class Batch:
     def remove(self, rows: Ints) -> list[Request]:
         """Take rows out, in row order, with the columns written back into the requests."""
         gone = [self.requests[row] for row in rows]
-        rows_of = self._data[:, rows].T.tolist()
-        for request, (_, left, blocks, drafted, accepted, joined, output) in zip(gone, rows_of, strict=True):
+        rows_of = zip(gone, self._data[:, rows].T.tolist(), self.joined_s[rows].tolist(), strict=True)
+        for request, (_, left, blocks, drafted, accepted, joined, output), joined_s in rows_of:
             request.rows, request.produced = None, output - left
             request.blocks, request.drafted_tokens, request.accepted_tokens = blocks, drafted, accepted
             request.steps += self.tick - joined
+            request.computed_s += self.decoded_s - joined_s
             self._count(request, -1)
         keep = np.ones(len(self.requests), bool)
         keep[rows] = False
@@ -148,12 +151,13 @@ class Batch:
 
     def write_back(self) -> None:
         """Bring what the columns hold into the requests, which stay."""
-        rows = zip(self.requests, self._data[:, : len(self.requests)].T.tolist(), strict=True)
-        for request, (_, left, blocks, drafted, accepted, joined, output) in rows:
+        rows = zip(self.requests, self._data[:, : len(self.requests)].T.tolist(), self.joined_s.tolist(), strict=True)
+        for request, (_, left, blocks, drafted, accepted, joined, output), joined_s in rows:
             request.produced, request.blocks = output - left, blocks
             request.drafted_tokens, request.accepted_tokens = drafted, accepted
             request.steps += self.tick - joined
-        self._data[self.COLUMNS.index("joined"), : len(self.requests)] = self.tick
+            request.computed_s += self.decoded_s - joined_s
+        self.joined[:], self.joined_s[:] = self.tick, self.decoded_s
 
     def generated(self) -> Ints:
         """Output tokens of each row so far."""

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.adapters import Queue
 from engine.arrivals import Arrivals
 from engine.audit import watched_ordering, watched_speculation
 from engine.batch import Batch
@@ -50,13 +51,11 @@ class Engine:
     """
 
     def __init__(self, policies: Policies, executor: Executor, pool: BlockPool, observer: Observer):
-        if policies.adapters is not None or policies.placement is not None:
-            raise InputError("this engine asks no adapters or placement policy yet; leave adapters= and place= out.")
         self.ordering, self.batching = watched_ordering(policies.ordering), policies.batching
         self.speculation = watched_speculation(policies.speculation)
         swapped = self.batching.swap_tokens
         host = BlockPool(swapped, pool.block_size) if swapped else None
-        self.running = Running(self.ordering, pool, executor, host)
+        self.running = Running(self.ordering, pool, executor, host, adapters=policies.adapters, queue=_queue(policies))
         self.executor, self.clock, self.observer = executor, executor.clock, observer
         if is_foreign(self.batching):
             check_hooks(self.batching, Batching)
@@ -97,6 +96,36 @@ class Engine:
         else:
             self.ordering.on_finish(request, now)
         self._report(request)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request that was submitted has not come to its end."""
+        return bool(self.live) or self._arrivals.next_s(self.clock.now) < inf
+
+    def hand_over(self, request: Request, keeps: bool = False) -> int:
+        """Let a request go that another engine serves from now on: it waits, with its answer so far.
+
+        Returns the tokens whose keys and values it takes along through host memory, where ``keeps`` asks for them.
+        """
+        if request.id not in self.live:
+            self._arrivals.withdraw(request)
+            return 0
+        now, running = self.clock.now, self.running
+        kept = running.let_go(request, keeps)
+        if request.status == WAITING:
+            self.ordering.withdraw(request, now)
+        else:
+            self.ordering.on_finish(request, now)
+            request.status = WAITING
+            request.preemptions += 1
+        self._leave(request)
+        return kept
+
+    def take_over(self, request: Request, kept: int, now: float) -> None:
+        """Make room in host memory for the keys and values of ``kept`` tokens of a request that is submitted next; without
+        room they are computed again. Not before ``now``."""
+        self.clock.wait_until(now)
+        self.running.take_in(request, kept)
 
     def step(self) -> bool:
         """Plan, execute and commit one step. Returns False when there is nothing to run now."""
@@ -158,6 +187,8 @@ class Engine:
             self.observer.request_done(request)
             return
         self.live[request.id] = request
+        if self.running.queue is not None:
+            self.running.queue.add(request)
         if request.patience_s is not None:
             heappush(self._patience, (request.arrival_s + request.patience_s, request.id, request))
 
@@ -168,8 +199,13 @@ class Engine:
                 self.abort(request, f"its client gave up after {request.patience_s:g} s")
 
     def _report(self, request: Request) -> None:
-        del self.live[request.id]
+        self._leave(request)
         self.observer.request_done(request)
+
+    def _leave(self, request: Request) -> None:
+        del self.live[request.id]
+        if self.running.queue is not None:
+            self.running.queue.remove(request)
 
     def _blame_for_waiting(self) -> None:
         """Nothing runs and nothing comes, yet requests are left: a policy holds them back."""
@@ -198,10 +234,11 @@ class Engine:
     def _commit(self, plan: StepPlan, stepped: Batch, result: StepResult, start: float, end: float) -> None:
         output: Mapping[str, int] = {}
         if plan.decode:
+            self.running.batch.decoded_s += end - start
             output = self._commit_decode(plan, stepped, result, end)
         prompt: dict[str, int] = {}
         if plan.prefill:
-            prompt, first = self._commit_prefill(plan, result.ended or {}, end)
+            prompt, first = self._commit_prefill(plan, result.ended or {}, start, end)
             output = _sum(output, first)
         self._idle_steps = 0 if output or prompt else self._idle_steps + 1
         if self._idle_steps > MOST_IDLE_STEPS:
@@ -238,7 +275,7 @@ class Engine:
         return output
 
     def _commit_prefill(
-        self, plan: StepPlan, ends: Mapping[int, str | None], end: float
+        self, plan: StepPlan, ends: Mapping[int, str | None], start: float, end: float
     ) -> tuple[dict[str, int], dict[str, int]]:
         prompt: dict[str, int] = {}
         first: dict[str, int] = {}
@@ -247,6 +284,7 @@ class Engine:
         for chunk in plan.prefill:
             request = chunk.request
             request.prefilled += chunk.tokens
+            request.computed_s += end - start
             fresh = min(request.prefilled, request.prompt_tokens) - request.prompt_served
             if fresh > 0:
                 request.prompt_served += fresh
@@ -279,6 +317,21 @@ class Engine:
         self.running.release(request)
         request.status, request.reason, request.finished_s = FAILED if failure else FINISHED, failure, end
         self.ordering.on_finish(request, end)
+
+
+def _queue(policies: Policies) -> Queue | None:
+    """What an adapters policy chooses from. InputError where the other policies leave it no choice."""
+    if policies.adapters is None:
+        return None
+    ordering = policies.ordering
+    if not policies.batching.asks_adapters:
+        raise InputError(f"{type(policies.batching).__name__} lets no adapters policy choose who goes; write batch=orca.")
+    if policies.speculation is not None:
+        raise InputError("an adapters policy goes without speculation; leave spec= or adapters= out.")
+    if ordering.fixed_place(Request(0, "", 1, 1, 0.0)) is None:
+        raise InputError(f"the order of {type(ordering).__name__} changes as it serves, which no adapters policy can follow;"
+                         " write order=fcfs.")
+    return Queue(lambda request: ordering.fixed_place(request) or ())
 
 
 def _produced(batch: Batch, accepted: NDArray[np.int64] | None) -> list[tuple[Request, int, int]]:

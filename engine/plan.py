@@ -76,13 +76,14 @@ class Weights:
     ``merged``: the one adapter that is folded into the base model's weights, which serve nobody else; None: each row's adapter
     is multiplied beside the base model. ``active``: adapters whose weights are on the device for it, in the order of their
     slots. ``folds``: how many adapters are added to the base weights or subtracted from them before the step.
-    ``loads``: those that are copied to the device for it.
+    ``loads``: those that are copied to the device for it; ``reads``: those of them that come from the disk.
     """
 
     merged: str | None = None
     active: tuple[str, ...] = ()
     folds: int = 0
     loads: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

@@ -30,11 +30,13 @@ class Clock(Protocol):
 class Executor(ABC):
     """Drafts candidates and runs plans. It decides nothing about who is served.
 
-    ``context``: the longest sequence it can serve, in tokens.
+    ``context``: the longest sequence it can serve, in tokens. ``adjust_s``: seconds by which copying and folding adapters
+    made its steps longer.
     """
 
     clock: Clock
     context: int = sys.maxsize
+    adjust_s: float = 0.0
 
     @abstractmethod
     def draft(self, batch: Batch, shape: DraftShape) -> Candidates:

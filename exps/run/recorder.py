@@ -13,14 +13,18 @@ from engine.request import FAILED, FINISHED, UNFINISHED, Request
 
 
 class Recorder:
-    """The engine's observer: outcomes as columns, indexed by request id."""
+    """The engine's observer: outcomes as columns, indexed by request id.
+
+    ``timed``: also the seconds of the steps that computed each, in a column ``computed_s`` behind the others.
+    """
 
     _COUNTS = {"output_tokens": "generated", "steps": "steps", "drafted_tokens": "drafted_tokens",
                "accepted_tokens": "accepted_tokens", "preemptions": "preemptions",
                "prompt_served": "prompt_served"}
     _TIMES = ("admitted_s", "first_token_s", "finished_s")
 
-    def __init__(self, requests: int, record_steps: bool):
+    def __init__(self, requests: int, record_steps: bool, timed: bool = False):
+        self._computed_s = np.zeros(requests) if timed else None
         self._replicas = np.zeros(requests, np.int64)
         self._counts = np.zeros((requests, len(self._COUNTS)), np.int32)
         self._times = np.full((requests, len(self._TIMES)), np.nan)
@@ -46,6 +50,8 @@ class Recorder:
     def _note(self, request: Request) -> None:
         row = request.id
         self._replicas[row] = request.replica
+        if self._computed_s is not None:
+            self._computed_s[row] = request.computed_s
         times = (request.admitted_s, request.first_token_s, request.finished_s)
         self._times[row] = [np.nan if time is None else time for time in times]
         self._counts[row] = (
@@ -79,7 +85,9 @@ class Recorder:
             **{name: pl.Series(values) for name, values in counts.items()},
             **times,
         )
-        return frame.select(RECORD_COLUMNS)
+        if self._computed_s is None:
+            return frame.select(RECORD_COLUMNS)
+        return frame.with_columns(computed_s=pl.Series(self._computed_s)).select(*RECORD_COLUMNS, "computed_s")
 
     def steps(self) -> pl.DataFrame | None:
         """Run-length rows of tokens by client, or None when steps were not recorded."""

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.adapters import Queue
+from engine.adapters import Adapters, Queue
 from engine.arrivals import Arrivals
 from engine.audit import watched_ordering, watched_speculation
 from engine.batch import Batch
@@ -59,6 +59,8 @@ class Engine:
         self.executor, self.clock, self.observer = executor, executor.clock, observer
         if is_foreign(self.batching):
             check_hooks(self.batching, Batching)
+        if policies.adapters is not None and is_foreign(policies.adapters):
+            check_hooks(policies.adapters, Adapters)
         self.ordering.on_pool(pool.tokens)
         self.steps, self.busy_s = 0, 0.0
         self.live: dict[int, Request] = {}

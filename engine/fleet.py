@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf, isfinite
 
 from engine.adapters.queue import adapter_of
+from engine.contract import check_hooks, is_foreign
 from engine.core import Engine, Observer
 from engine.placement import Placement
 from engine.placement.base import Move
@@ -103,6 +104,8 @@ class Fleet:
         self, placement: Placement, adapters: Sequence[str], room: int, make_engine: MakeEngine,
         observers: Sequence[Observer],
     ):
+        if is_foreign(placement):
+            check_hooks(placement, Placement)
         self.placement = placement
         self.replicas = [Replica(number, observer, placement.on_done) for number, observer in enumerate(observers)]
         for replica, hosted in zip(self.replicas, placement.begin(adapters, room), strict=True):
@@ -133,6 +136,11 @@ class Fleet:
     def engines(self) -> list[Engine]:
         """Of every replica, also of those that failed."""
         return [replica.engine for replica in self.replicas]
+
+    @property
+    def steps(self) -> int:
+        """Of all replicas."""
+        return sum(engine.steps for engine in self.engines)
 
     def facts(self) -> dict[str, float]:
         """What there is to tell of the run."""

@@ -19,7 +19,8 @@ class DraftShape:
     that every draft token will be verified whatever its probability. Only then may an executor draw draft tokens from
     the draft's distribution: a choice that looked at what was drawn would no longer leave the target's distribution as
     it is. Otherwise drafts are the likeliest tokens. ``branching``: instead of a beam, each node of the layer above has
-    this many children, its likeliest, layer by layer; a layer has at most ``width`` nodes.
+    this many children, its likeliest, layer by layer; a layer has at most ``width`` nodes. ``eager``: the engine that is
+    modelled launches the draft's kernels one by one instead of replaying CUDA graphs, which simulated steps take longer for.
     """
 
     depth: int
@@ -27,6 +28,7 @@ class DraftShape:
     max_tokens: int
     whole: bool = False
     branching: tuple[int, ...] | None = None
+    eager: bool = False
 
     def __post_init__(self) -> None:
         if self.depth < 1 or self.width < 1:
@@ -48,10 +50,16 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class TokenTrees:
-    """The nodes to verify: ``selected[i, l, j]`` over the candidates. A selected node's parent is selected."""
+    """The nodes to verify: ``selected[i, l, j]`` over the candidates. A selected node's parent is selected.
+
+    Why, for whoever watches: ``need`` [n] is how many tokens each request needs of this step to keep its SLO, and ``for_slo``
+    are the selected nodes that it has for that; None where the policy has no such reasons.
+    """
 
     candidates: Candidates
     selected: NDArray[np.bool_]
+    need: NDArray[np.float64] | None = None
+    for_slo: NDArray[np.bool_] | None = None
 
     def check(self) -> None:
         """Raise AssertionError unless every selected node hangs on a selected parent."""

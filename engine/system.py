@@ -76,6 +76,12 @@ DLORA: dict[str, dict[str, str | Choice]] = {
 }
 RPM_LIMITS = (5, 10, 15, 20, 30)
 CLIENT_QUEUES = ("exfairs", "exfairs-continuous", "round-robin", "justitia", "slo-greedy", "que", "vtc-artifact")
+ADASERVE_BATCHING = Choice("sarathi", {"token_budget": 1024, "max_sequences": 96})
+ABLATION: dict[str, dict[str, Any]] = {
+    "adaserve-equal": {"slo_selection": False, "rest": "equal", "eager": True},
+    "adaserve-slo": {"rest": "equal", "eager": True},
+    "adaserve-eager": {"eager": True},
+}
 PRESETS = {
     system.name: system
     for system in (
@@ -83,7 +89,10 @@ PRESETS = {
         _preset("sarathi", "sarathi"),
         *(_preset(f"vllm-spec-{n}", speculation=Choice("chain", {"tokens": n})) for n in (4, 6, 8)),
         _preset("specinfer", speculation="specinfer"),
-        _preset("adaserve", Choice("sarathi", {"token_budget": 1024, "max_sequences": 96}), speculation="adaserve"),
+        _preset("vllm-adaptive", speculation=Choice("adaserve", {"slo_selection": False, "width": (1, 1)})),
+        _preset("vllm-goodput", speculation="goodput"),
+        _preset("adaserve", ADASERVE_BATCHING, speculation="adaserve"),
+        *(_preset(name, ADASERVE_BATCHING, speculation=Choice("adaserve", parts)) for name, parts in ABLATION.items()),
         _preset("fcfs", "slora"),
         _preset("lcf", "slora", ordering=Choice("vtc", {"lift": False})),
         _preset("vtc", "slora", ordering="vtc"),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from engine.speculation.adaserve import AdaServe
 from engine.speculation.base import Speculation
 from engine.speculation.chain import Chain
+from engine.speculation.goodput import GoodputChain
 from engine.speculation.specinfer import SpecInfer
 
 SPECULATIONS: dict[str, Callable[..., Speculation] | None] = {
@@ -14,6 +15,7 @@ SPECULATIONS: dict[str, Callable[..., Speculation] | None] = {
     "chain": Chain,
     "adaserve": AdaServe,
     "specinfer": SpecInfer,
+    "goodput": GoodputChain,
 }
 
 __all__ = ["SPECULATIONS", "Speculation"]

@@ -12,7 +12,8 @@ from engine.speculation.base import Speculation
 class SpecInfer(Speculation):
     """A node of layer l has the ``branching[l]`` likeliest children, whatever the SLOs and however many requests there are.
 
-    The default is that of AdaServe's artifact, 21 tokens with the root. ``branching`` may be text, as in "1;1;3".
+    The default is that of AdaServe's artifact, 21 tokens with the root. ``branching`` may be text, as in "1;1;3". The engine
+    that it is compared in has no CUDA graphs (AdaServe, Section 6).
     """
 
     def __init__(self, branching: tuple[int, ...] | str | int = (1, 1, 3, 1, 1, 1, 1, 1)):
@@ -25,7 +26,9 @@ class SpecInfer(Speculation):
         self.most_draft_tokens = len(self.branching) * self.width
 
     def shape(self, progress: Progress) -> DraftShape:
-        return DraftShape(len(self.branching), self.width, len(progress) * self.tokens, branching=self.branching)
+        return DraftShape(
+            len(self.branching), self.width, len(progress) * self.tokens, branching=self.branching, eager=True
+        )
 
     def select(self, candidates: Candidates, progress: Progress) -> TokenTrees:
         return TokenTrees(candidates, candidates.probability > 0)

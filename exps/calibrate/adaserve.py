@@ -1,4 +1,4 @@
-"""Fitting AdaServe's two deployments: acceptance and c1 to Figure 12, and the scaled calibration to half of Figure 8."""
+"""Fitting AdaServe's two deployments: acceptance by kind and c1 to Figure 12, and six scales to the lower half of Figure 8."""
 
 from __future__ import annotations
 
@@ -16,17 +16,21 @@ from engine.executors.simulated.acceptance import AcceptanceModel
 from engine.executors.simulated.engines import CHAINS, PLAIN, TREES
 from engine.executors.simulated.profiles import Calibration, Deployment, load_deployment
 from engine.system import parse_system
+from exps.calibrate.kinds import fit_kinds
 from exps.calibrate.store import store
 from exps.figures.figure import Platform
 from exps.figures.published import read_published
 from exps.metrics.requests import summarize
-from exps.papers.adaserve.evaluation import PLATFORMS
+from exps.papers.adaserve.evaluation import PLATFORMS, STATIC
 from exps.run.serving import Setup
 from exps.run.simulation import simulate
 from exps.workload.adaserve import fig8_timetable
 
 COMMAND = "cli.py fit --adaserve DIR"
-ACCEPTANCE_FROM = "Figure 12, with answer lengths that agree with the goodput per attained request of Figures 8 and 9"
+ACCEPTANCE_FROM = (
+    "Figure 12, public tables of acceptance by kind of text, and answer lengths that agree with the goodput per attained"
+    " request of Figures 8 and 9"
+)
 CONCENTRATION = 1.5
 SCALE_FROM = "scale: lower half of Figure 8's rates"
 LATER_SHARES = (0.2, 0.3, 0.4, 0.5, 0.6)
@@ -65,20 +69,23 @@ def fit_platform(platform: Platform, traces: Path, report: Report) -> dict[str, 
 
 @dataclass(frozen=True)
 class Trees:
-    """How likely the first child of a node is, how its siblings share the rest, and AdaServe's c1."""
+    """How likely the first child of a node is, by kind of text too, how its siblings share the rest, and AdaServe's c1."""
 
     mean: float
+    by_kind: Mapping[str, float]
     later_share: float
     c1: float
 
     def table(self) -> dict[str, Any]:
         """The tables of a calibration that hold these numbers."""
-        acceptance = {"mean": self.mean, "concentration": CONCENTRATION, "later_share": self.later_share}
+        acceptance = {
+            "mean": self.mean, "concentration": CONCENTRATION, "later_share": self.later_share, "by_kind": self.by_kind,
+        }
         return {"acceptance": acceptance, "policies": {"adaserve": {"c1": self.c1}}}
 
     def applied_to(self, base: Deployment, scale: Mapping[str, float] | None = None) -> Deployment:
         """``base`` with one calibration, ``trial``, that scales the steps of the engine families in ``scale``."""
-        acceptance = AcceptanceModel(self.mean, CONCENTRATION, self.later_share)
+        acceptance = AcceptanceModel(self.mean, CONCENTRATION, self.later_share, self.by_kind)
         policies = {"adaserve": {"c1": self.c1}}
         trial = Calibration("", scale or {}, acceptance=acceptance, policies=policies)
         return replace(base, calibrations={"trial": trial})
@@ -94,16 +101,18 @@ def _published(figure: str, platform: Platform, system: str) -> dict[float, floa
     return dict(zip(rows["rps"].to_list(), rows[rows.columns[-1]].to_list(), strict=True))
 
 
-def chain_acceptance(platform: Platform) -> float:
-    """Figure 12's level of the shortest chain, vLLM-Spec(4), over its four positions: the chance that one is accepted."""
-    return round(float(np.mean([*_published("fig12", platform, "vllm-spec-4").values()])) / 4, 3)
+def chain_acceptance(platform: Platform) -> dict[int, float]:
+    """Figure 12's mean level of each chain over its positions, by its length: the acceptance rate that vLLM counts."""
+    lengths = {int(system.rpartition("-")[2]): system for system in STATIC}
+    return {n: float(np.mean([*_published("fig12", platform, system).values()])) / n for n, system in lengths.items()}
 
 
 def fit_trees(platform: Platform, base: Deployment, timetables: Mapping[float, pl.DataFrame], report: Report) -> Trees:
     """The cell of a grid of later_share and c1 that is nearest to AdaServe's curve in Figure 12, with nothing scaled."""
     target = _published("fig12", platform, "adaserve")
-    mean = chain_acceptance(platform)
-    cells = [Trees(mean, share, c1) for share, c1 in product(LATER_SHARES, C1S)]
+    levels = chain_acceptance(platform)
+    mean, by_kind = round(levels[min(levels)], 3), fit_kinds(levels)
+    cells = [Trees(mean, by_kind, share, c1) for share, c1 in product(LATER_SHARES, C1S)]
     runs = [(cell.applied_to(base), platform, "adaserve", timetables[rps]) for cell in cells for rps in target]
     tokens = np.array(_measure_all(runs))[:, 0].reshape(len(cells), len(target))
     errors = np.sqrt(np.mean((tokens - np.array([*target.values()])) ** 2, axis=1))

@@ -160,6 +160,7 @@ def _speculation(bench: Bench, context_s: float, say: Say) -> dict[str, float]:
 def _estimate(line: Line, facts: dict[str, Any]) -> dict[str, Any]:
     """What a speculation policy can estimate a step by: a latency table, and the time of a draft of four sequences."""
     return {
+        "draft_step_s": facts.get("draft_step_s", 0.0),
         "draft_s": DEPTH * (facts.get("draft_step_s", 0.0) + 4 * facts.get("draft_step_token_s", 0.0)),
         "verify_tokens": [0.0, *line.tokens],
         "verify_s": [0.0, *line.seconds],

@@ -27,8 +27,9 @@ from engine.ordering.vtc import VTC
 from engine.ordering.vtc.cost import profiled
 from engine.plan import Candidates
 from engine.progress import Progress
-from engine.speculation.adaserve import AdaServe, select_for_slo
+from engine.speculation.adaserve import AdaServe
 from engine.speculation.chain import Chain
+from engine.speculation.mechanics.selection import distinct, select_for_slo
 from engine.speculation.specinfer import SpecInfer
 from exps.metrics.interactions import counter_classes, delayed_clients_pct
 from exps.metrics.isolation import modest_clients
@@ -44,29 +45,29 @@ def chain(*probabilities: float) -> Candidates:
 def test_a_need_is_capped_at_the_draft_and_the_bonus() -> None:
     """Depth 2: of whom more than 3 tokens are wanted takes what 3 would, which its nodes of 1.0 and 0.999.. cannot exceed."""
     probability = np.array([[[1.0, 0.5], [1.0, 0.5]]])
-    wanted = select_for_slo(probability, np.array([50.0]), room=9, n_max=9)
-    capped = select_for_slo(probability, np.array([3.0]), room=9, n_max=9)
+    wanted = select_for_slo(distinct(probability), np.array([50.0]), room=9, n_max=9)
+    capped = select_for_slo(distinct(probability), np.array([3.0]), room=9, n_max=9)
     assert wanted.sum() == capped.sum() == 2
 
 
 def test_the_neediest_goes_first_by_its_need_and_not_by_the_cap() -> None:
     probability = np.full((2, 1, 1), 0.5)
     need = np.array([5.0, 9.0])
-    assert select_for_slo(probability, need, room=1, n_max=5)[:, 0, 0].tolist() == [False, True]
+    assert select_for_slo(distinct(probability), need, room=1, n_max=5)[:, 0, 0].tolist() == [False, True]
 
 
 def test_t_spec_is_of_the_tokens_that_the_step_will_verify() -> None:
     """Budget 3, depth 4: the estimate is of 3 tokens, 30 ms, by which the SLO of 25 ms wants more than the root."""
-    policy = AdaServe(budget=3, verify_tokens=(0.0, 100.0), verify_s=(0.0, 1.0), throughput_selection=False)
+    policy = AdaServe(budget=3, verify_tokens=(0.0, 100.0), verify_s=(0.0, 1.0), rest="none")
     trees = policy.select(chain(0.9, 0.8, 0.7, 0.6), make_progress([0.0], [0], [0.025]))
     assert trees.selected.sum() == 1
-    roomy = AdaServe(budget=64, verify_tokens=(0.0, 100.0), verify_s=(0.0, 1.0), throughput_selection=False, n_max_share=9)
+    roomy = AdaServe(budget=64, verify_tokens=(0.0, 100.0), verify_s=(0.0, 1.0), rest="none", n_max_share=9)
     assert roomy.select(chain(0.9, 0.8, 0.7, 0.6), make_progress([0.0], [0], [0.025])).selected.sum() == 2
 
 
 def test_t_spec_counts_the_root_once() -> None:
     """A root and one node, 20 ms: within 21 ms the root suffices, within 19 ms it does not."""
-    policy = AdaServe(verify_tokens=(0.0, 100.0), verify_s=(0.0, 1.0), throughput_selection=False)
+    policy = AdaServe(verify_tokens=(0.0, 100.0), verify_s=(0.0, 1.0), rest="none")
     picked = [policy.select(chain(0.9), make_progress([0.0], [0], [slo])).selected.sum() for slo in (0.021, 0.019)]
     assert picked == [0, 1]
 
@@ -76,7 +77,8 @@ def test_without_a_table_a_step_takes_no_time() -> None:
 
 
 def test_the_draft_of_many_requests_is_as_small_as_the_published_bounds_allow() -> None:
-    few, many = (AdaServe().shape(Progress.fresh(n)) for n in (1, 400))
+    few, many = (AdaServe().shape(Progress.fresh(n)) for n in (1, 200))
+    assert few is not None and many is not None
     assert (few.depth, few.width, many.depth, many.width) == (5, 3, 3, 1)
 
 
@@ -87,13 +89,13 @@ def test_specinfers_tree_has_21_tokens() -> None:
 
 def test_n_max_is_a_share_of_the_budget_for_each_request() -> None:
     many = Candidates(np.full((2, 4, 1), 0.9), np.zeros((2, 4, 1), np.int64))
-    policy = AdaServe(budget=8, n_max_share=0.5, throughput_selection=False)
+    policy = AdaServe(budget=8, n_max_share=0.5, rest="none")
     assert policy.select(many, make_progress([9.0, 9.0], [0, 0], [0.1, 0.1])).selected.sum(axis=(1, 2)).tolist() == [2, 2]
 
 
 def test_what_decoded_counts_leaves_out_the_token_of_the_prefill() -> None:
     """TPOT is time since the first token over the tokens after it, for the policy as for the metric."""
-    policy = AdaServe(budget=64, verify_s=(0.0, 0.0), throughput_selection=False)
+    policy = AdaServe(budget=64, verify_s=(0.0, 0.0), rest="none")
     late = policy.select(chain(0.9), make_progress([1.5], [0], [1.0]))
     assert late.selected.sum() == 1
     assert policy.select(chain(0.9), make_progress([1.5], [1], [1.0])).selected.sum() == 0

@@ -21,12 +21,15 @@ from engine.ordering.vtc import VTC
 from engine.request import Request
 from engine.speculation.adaserve import AdaServe
 from engine.speculation.chain import Chain
+from engine.speculation.goodput import GoodputChain
 from tests.engine.strategies import COST, serve
 
 ADASERVE: dict[str, Any] = {
     "budget": 20, "depth_budget": 24, "width_budget": 10, "n_max_share": 0.8, "draft_s": 0.004,
     "verify_tokens": (0.0, 40.0), "verify_s": (0.0, 0.02),
 }
+GOODPUT: dict[str, Any] = {"draft_step_s": 0.001, "verify_tokens": (0.0, 40.0), "verify_s": (0.01, 0.012)}
+LAUNCHING = replace(COST, draft=DraftCost(0.001, 1e-5, launches_s=0.004))
 PREFILL = TiledPrefill(0.01, 0.002)
 CALIBRATION = Calibration("x", scale={"plain": 1.0}, host_s=0.001)
 
@@ -40,18 +43,23 @@ KNOBS: dict[Callable[..., Any], dict[str, Any]] = {
     Chain: {"tokens": 1},
     AdaServe: {"budget": 9, "depth_budget": 64, "width_budget": 30, "depth": (1, 2), "width": (1, 1), "c1": 9.0,
                "c2": 2, "n_max_share": 0.1, "draft_s": 0.04, "verify_tokens": (0.0, 4.0), "verify_s": (0.0, 0.2),
-               "slo_selection": False, "throughput_selection": False},
-    AcceptanceModel: {"mean": 0.4, "concentration": 9.0, "later_share": 0.6},
+               "slo_selection": False, "neediest_first": False, "rest": "equal", "eager": True},
+    GoodputChain: {"longest": 1, "draft_step_s": 0.02, "verify_tokens": (0.0, 4.0), "verify_s": (0.0, 0.2), "accepted": 0.1,
+                   "memory": 3.0},
+    AcceptanceModel: {"mean": 0.4, "concentration": 9.0, "later_share": 0.6, "by_kind": {"chat": 0.2}},
     SimulatedExecutor: {"seed": 1, "cold_start_s": 0.5},
     StepCost: {"line": Line((0, 1), (0.01, 0.012)), "context_s": 1e-5, "prefill": None, "draft": DraftCost(0.002, 0.0),
-               "expands_batch": True, "host_s": 0.003, "scale": 1.5, "query_s": 1e-5},
-    DraftCost: {"step_s": 0.003, "token_s": 0.001, "step_token_s": 0.0005, "context_s": 1e-6},
+               "expands_batch": True, "eager_draft": True, "host_s": 0.003, "scale": 1.5, "query_s": 1e-5},
+    DraftCost: {"step_s": 0.003, "token_s": 0.001, "step_token_s": 0.0005, "context_s": 1e-6, "launches_s": 0.004},
     TiledPrefill: {"fixed_s": 0.03, "tile_s": 0.01, "tile": 16},
     Calibration: {"scale": {"plain": 1.5}, "step_factor": 1.2, "host_s": 0.004},
 }
 
 GUESSED = {"predict": "oracle", "spread": 0.5}
-NEEDS: dict[tuple[Callable[..., Any], str], dict[str, Any]] = {(VTC, name): GUESSED for name in ("spread", "seed", "cost")}
+NEEDS: dict[tuple[Callable[..., Any], str], dict[str, Any]] = {
+    **{(VTC, name): GUESSED for name in ("spread", "seed", "cost")},
+    (AdaServe, "neediest_first"): {"budget": 14, "n_max_share": 9.0},
+}
 
 
 def workload() -> list[Request]:
@@ -63,7 +71,7 @@ def workload() -> list[Request]:
         arrival = 1.3 * (i // 20) + 0.017 * (i % 20)
         client = "abc"[int(rng.choice(3, p=(0.6, 0.3, 0.1)))]
         prompt, output = int(rng.integers(2, 60)), int(rng.integers(2, 30))
-        requests.append(Request(i, client, prompt, output, arrival, slo))
+        requests.append(Request(i, client, prompt, output, arrival, slo, category="chat"))
     return requests
 
 
@@ -78,7 +86,9 @@ def run(thing: Callable[..., Any], knob: Mapping[str, Any]) -> list[tuple[Any, .
     if thing is Chain:
         return serve(workload(), VLLM(), speculation=Chain(**knob)).records()
     if thing is AdaServe:
-        return serve(workload(), Sarathi(), speculation=AdaServe(**{**ADASERVE, **knob})).records()
+        return serve(workload(), Sarathi(), speculation=AdaServe(**{**ADASERVE, **knob}), cost=LAUNCHING).records()
+    if thing is GoodputChain:
+        return serve(workload(), VLLM(), speculation=GoodputChain(**{**GOODPUT, **knob})).records()
     if thing is AcceptanceModel:
         model = AcceptanceModel(**{"mean": 0.7, **knob})
         return serve(workload(), Sarathi(), speculation=AdaServe(**ADASERVE), acceptance=model).records()
@@ -90,9 +100,9 @@ def run(thing: Callable[..., Any], knob: Mapping[str, Any]) -> list[tuple[Any, .
 
 def cost(thing: Callable[..., Any], knob: Mapping[str, Any]) -> StepCost:
     if thing is StepCost:
-        return replace(COST, **{"prefill": PREFILL, **knob})
+        return replace(LAUNCHING, **{"prefill": PREFILL, **knob})
     if thing is DraftCost:
-        return replace(COST, draft=DraftCost(**{"step_s": 0.001, "token_s": 1e-5, **knob}))
+        return replace(COST, draft=DraftCost(**{"step_s": 0.001, "token_s": 1e-5, **knob}), eager_draft=True)
     if thing is TiledPrefill:
         return replace(COST, prefill=replace(PREFILL, **knob))
     calibrations = {"x": replace(CALIBRATION, **knob)}

@@ -220,7 +220,10 @@ class Graphs:
         self._device, self._tables = device, Tables(MOST_SEQUENCES, most_blocks, device, wait)
         self._captured: dict[Bucket, tuple[StepBuffers, Callable[[], Tensor]]] = {}
         self._complete = False
-        self._pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
+        self._logits: Tensor | None = None
+        self._pool = self._stream = None
+        if device.type == "cuda":
+            self._pool, self._stream = torch.cuda.graph_pool_handle(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
     def run(self, step: ForwardInput, tokens: Tensor | None = None, tree_mask: Tensor | None = None) -> Tensor | None:
         """Logits [wanted, vocabulary] until the next run, or None for a step that no bucket holds."""
@@ -258,22 +261,28 @@ class Graphs:
             wanted = None if bucket.wanted is None else there["wanted"]
             return self._forward(there["tokens"], there["positions"], buffers.metadata(), wanted)
 
-        if self._pool is None:
+        if self._stream is None:
             return buffers, compute
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream = self._stream
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            compute()
+            logits = self._kept(compute())
         torch.cuda.current_stream().wait_stream(stream)
         computed = torch.cuda.Event()  # type: ignore[no-untyped-call]
         computed.record(stream)
         self._wait(computed)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool):
-            logits = compute()
+            self._kept(compute())
 
         def replay() -> Tensor:
             graph.replay()
             return logits
 
         return buffers, replay
+
+    def _kept(self, logits: Tensor) -> Tensor:
+        """The logits in memory that all graphs share, so that none holds its own."""
+        if self._logits is None:
+            self._logits = logits.new_empty(MOST_TOKENS, logits.shape[1])
+        return self._logits[: len(logits)].copy_(logits)

@@ -68,6 +68,10 @@ class ModelRunner:
         if self._graphs is not None:
             self._graphs.capture(buckets, done)
 
+    def free_graphs(self) -> None:
+        """Give up what was captured; forwards are launched anew from here on."""
+        self._graphs = None
+
     @torch.inference_mode()
     def move(self, sources: Ints, targets: Ints) -> None:
         """Copy the keys and values at slots ``sources`` to slots ``targets``."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,31 +19,34 @@ class AcceptanceModel:
     The likeliest child of a node has probability Beta-distributed with ``mean`` and ``concentration`` (alpha + beta),
     independently for each node; each later child has ``later_share`` of what its elder siblings left,
     but never more than the first. Chains and trees
-    draw from the same process.
+    draw from the same process. ``by_kind``: the mean for requests of a kind of text (their category), where it is known.
     """
 
     mean: float
     concentration: float = 1.5
     later_share: float = 0.3
+    by_kind: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.mean <= 1 or self.concentration <= 0 or not 0 <= self.later_share <= 1:
+        means = (self.mean, *self.by_kind.values())
+        if not all(0 <= mean <= 1 for mean in means) or self.concentration <= 0 or not 0 <= self.later_share <= 1:
             raise ValueError(f"not an acceptance model: {self}")
 
     def sampler(self, seed: int) -> AcceptanceSampler:
         """What draws from this model."""
         return AcceptanceSampler(self, seed)
 
-    def quantiles(self, count: int = 4096) -> NDArray[np.float64]:
+    def quantiles(self, kind: str | None = None, count: int = 4096) -> NDArray[np.float64]:
         """The first child's probability at ``count`` equally likely levels, ascending."""
-        if self.mean in (0.0, 1.0):
-            return np.full(count, self.mean)
+        mean = self.by_kind.get(kind or "", self.mean)
+        if mean in (0.0, 1.0):
+            return np.full(count, mean)
         from scipy.special import betaincinv
 
         levels = (np.arange(count) + 0.5) / count
-        alpha = self.mean * self.concentration
+        alpha = mean * self.concentration
         values = betaincinv(alpha, self.concentration - alpha, levels)
-        return values * (self.mean / values.mean())
+        return values * (mean / values.mean())
 
 
 class AcceptanceSampler:
@@ -51,18 +54,23 @@ class AcceptanceSampler:
 
     def __init__(self, model: AcceptanceModel, seed: int):
         self._rng = np.random.default_rng(seed)
-        self._first = np.minimum(model.quantiles(), 1.0)
+        self._first = np.minimum([model.quantiles(kind) for kind in (None, *model.by_kind)], 1.0)
+        self._kinds = {kind: number for number, kind in enumerate(model.by_kind, 1)}
         self._later_share = model.later_share
 
     def draft_for(self, requests: Sequence[Request], shape: DraftShape) -> Candidates:
-        """A beam for each request; who asks makes no difference."""
-        return self.draft(len(requests), shape)
+        """A beam for each request, as likely to be accepted as texts of its kind are."""
+        if not self._kinds:
+            return self.draft(len(requests), shape)
+        known = self._kinds
+        kinds = np.fromiter((known.get(request.category or "", 0) for request in requests), np.int64, len(requests))
+        return self.draft(len(requests), shape, kinds[:, None, None])
 
-    def draft(self, requests: int, shape: DraftShape) -> Candidates:
+    def draft(self, requests: int, shape: DraftShape, kinds: NDArray[np.int64] | int = 0) -> Candidates:
         """A beam for each request: of all children of a layer's nodes the ``width`` likeliest paths survive; or the static
-        tree that ``branching`` asks for."""
+        tree that ``branching`` asks for. ``kinds``: numbers of kinds from 1, 0 for one that is not known."""
         depth, width = shape.depth, shape.width
-        first = self._first[self._rng.integers(0, self._first.size, (requests, depth, width))]
+        first = self._first[kinds, self._rng.integers(0, self._first.shape[1], (requests, depth, width))]
         parent = np.zeros((requests, depth, width), np.int64)
         if width == 1:
             return Candidates(np.multiply.accumulate(first, axis=1), parent)

@@ -46,7 +46,8 @@ class TiledPrefill:
 @dataclass(frozen=True)
 class DraftCost:
     """The draft model: ``step_s`` a draft step, ``step_token_s`` each token of it, ``context_s`` each cached token it reads,
-    ``token_s`` a prompt token to prefill.
+    ``token_s`` a prompt token to prefill; ``launches_s`` what the host takes to launch the kernels of a step one by one,
+    which an eager step waits for.
 
     A prefill rides on the first draft step where there is one, and is a forward of its own where there is none.
     """
@@ -55,13 +56,15 @@ class DraftCost:
     token_s: float
     step_token_s: float = 0.0
     context_s: float = 0.0
+    launches_s: float = 0.0
 
-    def seconds(self, depth: int, step_tokens: int, cached: int, prefill_tokens: int) -> float:
+    def seconds(self, depth: int, step_tokens: int, cached: int, prefill_tokens: int, eager: bool = False) -> float:
         """Seconds of ``depth`` draft steps of ``step_tokens`` each, which read ``cached`` tokens, and of the prefill of
         ``prefill_tokens`` prompt tokens."""
         prefill_s = self.token_s * prefill_tokens
         if depth:
-            return (self.step_s + self.step_token_s * step_tokens + self.context_s * cached) * depth + prefill_s
+            step_s = self.step_s + self.step_token_s * step_tokens + self.context_s * cached
+            return max(step_s, self.launches_s if eager else 0.0) * depth + prefill_s
         return max(self.step_s, prefill_s) if prefill_tokens else 0.0
 
 
@@ -71,8 +74,8 @@ class StepCost:
 
     scale x (line(new tokens) + ``context_s`` x cached tokens read) + draft + ``host_s``. ``query_s``: what each draft token
     adds in verification for each cached token that it looks at. A step without decoding uses ``prefill`` where there is one.
-    ``expands_batch``: each draft token is scored as a sequence of its own, so that the context is read depth + 1 times
-    (vLLM V0).
+    ``expands_batch``: each draft token is scored as a sequence of its own, so that the context is read depth + 1 times, and
+    ``eager_draft``: draft steps are launched kernel by kernel, whatever their shape says (both vLLM V0).
     """
 
     line: Line
@@ -80,6 +83,7 @@ class StepCost:
     prefill: TiledPrefill | None = None
     draft: DraftCost | None = None
     expands_batch: bool = False
+    eager_draft: bool = False
     host_s: float = 0.0
     scale: float = 1.0
     query_s: float = 0.0
@@ -100,16 +104,16 @@ class StepCost:
             return self._prefill(plan.prefill)
         new, read = n, batch.context_tokens
         depth = step_tokens = 0
-        looking_s = 0.0
+        looking_s, eager = 0.0, self.eager_draft
         if plan.trees is not None and plan.draft is not None:
             nodes = int(plan.trees.selected.sum())
-            depth, step_tokens = plan.draft.depth, n * plan.draft.width
+            depth, step_tokens, eager = plan.draft.depth, n * plan.draft.width, eager or plan.draft.eager
             new += nodes
             looking_s = self.query_s * batch.context_tokens * nodes / n
             read *= depth + 1 if self.expands_batch else 1
         chunked = sum(chunk.tokens for chunk in plan.prefill)
         read += sum(chunk.done for chunk in plan.prefill)
-        drafting = self.draft.seconds(depth, step_tokens, batch.context_tokens, chunked) if self.draft else 0.0
+        drafting = self.draft.seconds(depth, step_tokens, batch.context_tokens, chunked, eager) if self.draft else 0.0
         return self.scale * (self.line(new + chunked) + self.context_s * read + looking_s + drafting) + self.host_s
 
     def _prefill(self, chunks: Sequence[Chunk]) -> float:

@@ -25,7 +25,9 @@ FACTS = ("deployments", "fitted")
 class Hardware:
     """One accelerator: memory and its bandwidth, 16-bit matrix rate, link, and the shares of them that kernels reach.
 
-    ``host_bytes_per_s`` is what copies to and from pinned host memory reach.
+    ``host_bytes_per_s`` is what copies to and from pinned host memory reach. ``eager_layer_s`` is what the host takes to
+    launch the kernels of a decoder layer one by one: a decode step of Llama-3.1-8B's 32 layers without CUDA graphs takes
+    10.2 ms (docs/speed.md, on the host of an H100); carried over to the others.
 
     Adapters that are not merged take ``dense_layer_s`` a layer and step with dLoRA's kernel, whatever the batch, and
     ``grouped_layer_s`` with one that groups tokens by adapter; merging one reaches ``fold_share`` of the bandwidth. They are
@@ -50,6 +52,7 @@ class Hardware:
     fold_share: float = 0.66
     adapter_bytes_per_s: float = 32 * 2**30
     disk_bytes_per_s: float = 2e9
+    eager_layer_s: float = 10.2e-3 / 32
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,8 @@ class Calibration:
 class Deployment:
     """A model on some hardware: everything the simulator knows about the pair.
 
-    ``expands_chains``: the engine scores each token of a chain as a sequence of its own (vLLM V0).
+    ``expands_chains``: the engine of chains is vLLM V0: it scores each token of a chain as a sequence of its own, and
+    launches the draft's kernels one by one.
     """
 
     model: Model
@@ -170,14 +174,15 @@ class Deployment:
 
     def step_cost(self, engine: str, calibration: str) -> StepCost:
         """The cost of a step of one of the engines of engine.executors.simulated.engines."""
-        fitted = self.calibration(calibration)
+        fitted, v0 = self.calibration(calibration), self.expands_chains and engine == CHAINS
         line = Line(self.line.tokens, tuple(fitted.step_factor * s for s in self.line.seconds))
         return StepCost(
             line=line,
             context_s=fitted.step_factor * self.context_s,
             prefill=self.prefill,
             draft=None if engine == PLAIN else self.draft,
-            expands_batch=self.expands_chains and engine == CHAINS,
+            expands_batch=v0,
+            eager_draft=v0,
             host_s=fitted.host_s,
             scale=fitted.scale.get(engine, 1.0),
             query_s=self.query_s,
@@ -324,7 +329,8 @@ def _draft_cost(measured: _Measured, device: Hardware, profiles: Path | None) ->
     draft = load_model(measured.draft, profiles)
     step_s = measured.draft_step_s or roofline(draft, device, 1)(1)
     token_s = measured.draft_token_s or 2 * draft.parameters / (device.flops_per_s * device.flops_share)
-    return DraftCost(step_s, token_s, measured.draft_step_token_s, measured.draft_context_s)
+    launches_s = draft.layers * device.eager_layer_s
+    return DraftCost(step_s, token_s, measured.draft_step_token_s, measured.draft_context_s, launches_s)
 
 
 def _free_kv_tokens(model: Model, device: Hardware, gpus: int, where: str) -> int:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine.executors.simulated.acceptance import AcceptanceModel, AcceptanceSampler
 from engine.plan import Candidates, DraftShape, TokenTrees
-from engine.speculation.adaserve import select_for_throughput
+from engine.speculation.mechanics.selection import distinct, select_for_throughput
 from tests.engine.contract import assert_valid_beam
 
 SAMPLES = 40_000
@@ -88,7 +88,7 @@ def test_a_tree_is_accepted_as_deep_as_its_probabilities_add_up(mean: float, roo
     sampler = AcceptanceSampler(AcceptanceModel(mean), seed=5)
     candidates = sampler.draft(SAMPLES, DraftShape(4, 3, 10**9))
     probability = candidates.probability
-    selected = select_for_throughput(probability, np.zeros(probability.shape, bool), int(room * probability.size))
+    selected = select_for_throughput(distinct(probability), np.zeros(probability.shape, bool), int(room * probability.size))
     accepted = sampler.accept(TokenTrees(candidates, selected))
     frequency = np.array([(accepted >= k).mean() for k in range(1, 5)])
     assert_close(frequency, np.minimum((probability * selected).sum(axis=2).mean(axis=0), 1.0))
@@ -107,7 +107,7 @@ def test_acceptance_never_goes_deeper_than_the_selection(
 ) -> None:
     sampler = AcceptanceSampler(AcceptanceModel(mean), seed)
     candidates = sampler.draft(6, DraftShape(depth, width, 10**6))
-    selected = select_for_throughput(candidates.probability, np.zeros((6, depth, width), bool), room)
+    selected = select_for_throughput(distinct(candidates.probability), np.zeros((6, depth, width), bool), room)
     accepted = sampler.accept(TokenTrees(candidates, selected))
     assert ((accepted >= 0) & (accepted <= selected.any(axis=2).sum(axis=1))).all()
     if mean == 1.0:

@@ -40,7 +40,7 @@ DeviceOption = Annotated[
     str | None, typer.Option("--device", help="Of this machine: cpu, gpu or so many, as in 4xgpu; default: what fits.")
 ]
 Attention = Annotated[
-    str | None, typer.Option("--attention", help="On GPUs: triton or reference; default: the fastest there is.")
+    str | None, typer.Option("--attention", help="On GPUs: triton, flashinfer or reference; default: triton, the fastest.")
 ]
 NoGraphs = Annotated[bool, typer.Option("--no-graphs", help="On GPUs: launch every kernel of a step anew.")]
 NoOverlap = Annotated[bool, typer.Option("--no-overlap", help="On GPUs: plan a step after the one before has ended.")]
@@ -134,7 +134,7 @@ def _asked(
 
     check_choice("--acceptance", acceptance, ("measured",))
     check_choice("--weights", weights, ("own", "widened"))
-    check_choice("--attention", attention, ("triton", "reference"))
+    check_choice("--attention", attention, ("triton", "flashinfer", "reference"))
     selection = Selection(
         models=_given("--model", model, split_names),
         systems=_given("--system", system, split_systems),

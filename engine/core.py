@@ -230,8 +230,10 @@ class Engine:
 
     def _speculate(self, plan: StepPlan, batch: Batch, now: float) -> None:
         assert self.speculation is not None and plan.draft is not None
-        candidates = self.executor.draft(batch, plan.draft)
-        plan.trees = self.speculation.select(candidates, batch.progress(now))
+        progress = batch.progress(now)
+        rule = self.speculation.rule(progress, plan.draft)
+        if plan.prefill or not self.executor.draft_and_select(batch, plan.draft, rule):
+            plan.trees = self.speculation.select(self.executor.draft(batch, plan.draft), progress)
 
     def _commit(self, plan: StepPlan, stepped: Batch, result: StepResult, start: float, end: float) -> None:
         output: Mapping[str, int] = {}

@@ -69,6 +69,21 @@ class TokenTrees:
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """AdaServe's choice of the nodes to verify (Algorithm 2) as a rule, for an executor that follows it where it drafts.
+
+    ``need`` [n] tokens of each request. ``for_slo``: the neediest takes its likeliest nodes first (step 2), at most ``n_max``
+    each and ``room`` in all; ``for_throughput``: what is left of the room goes to the likeliest of all (step 3).
+    """
+
+    need: NDArray[np.float64]
+    room: int
+    n_max: int
+    for_slo: bool
+    for_throughput: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """``tokens`` tokens of a request's prefill, after the ``done`` tokens that are in its KV cache already."""
 
@@ -98,7 +113,9 @@ class Weights:
 class StepPlan:
     """One step: chunks to prefill and, when ``decode``, one token or one tree for each of the batch's ``rows``, None for all.
 
-    ``waits`` is how often a server waits for its model in such a step. ``weights`` None: the base model's alone.
+    ``trees`` are over what was drafted; an executor that selects by itself fills them in. ``waits`` is how often a server
+    waits for its model in such a step. ``weights`` None: the base model's
+    alone.
     """
 
     prefill: Sequence[Chunk] = ()
@@ -135,4 +152,4 @@ class StepResult:
 
 DECODE = StepPlan(decode=True)
 
-__all__ = ["DECODE", "Candidates", "Chunk", "DraftShape", "StepPlan", "StepResult", "TokenTrees", "Weights"]
+__all__ = ["DECODE", "Candidates", "Chunk", "DraftShape", "Selection", "StepPlan", "StepResult", "TokenTrees", "Weights"]

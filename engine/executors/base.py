@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from typing import Protocol
 
 from engine.batch import Batch
-from engine.plan import Candidates, DraftShape, StepPlan, StepResult
+from engine.plan import Candidates, DraftShape, Selection, StepPlan, StepResult
 from engine.request import Request
 
 
@@ -49,6 +49,13 @@ class Executor(ABC):
     @abstractmethod
     def forward(self, plan: StepPlan, batch: Batch) -> StepResult:
         """Run one step over all rows of ``batch``, which is read, never changed: the engine commits what the result says."""
+
+    def draft_and_select(self, batch: Batch, shape: DraftShape, rule: Selection | None) -> bool:
+        """Draft in place of ``draft``, and select in the ``forward`` that follows: by ``rule``, or all of a ``whole`` shape.
+
+        ``forward`` then fills the plan's trees. False where nothing was done, since this executor selects nothing by itself.
+        """
+        return False
 
     def refuse(self, request: Request) -> str | None:
         """Why this executor can never serve the request, or None."""

@@ -106,20 +106,30 @@ class DeviceBeam:
         *layer, self._seen = self._expand(logits, above, self._seen, self._bits[len(self._layers)])
         self._layers.append((layer[0], layer[1], layer[2]))
 
-    def read(self) -> tuple[Floats, Ints, Ints]:
+    def whole(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Paths, parents and tokens [n, d, w] of all layers, where they are."""
         paths, parents, tokens = (torch.stack(layers, 1) for layers in zip(*self._layers, strict=True))
-        whole = torch.stack([paths.view(torch.int64), parents, tokens])
-        if whole.is_cuda:
-            there = torch.empty(whole.shape, dtype=torch.int64, pin_memory=True).copy_(whole, non_blocking=True)
-            arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            arrived.record()
-            self._wait(arrived)
-            whole = there
-        bits, parent, token = whole.numpy()
+        return paths, parents, tokens
+
+    def read(self) -> tuple[Floats, Ints, Ints]:
+        paths, parents, tokens = self.whole()
+        bits, parent, token = on_host(torch.stack([paths.view(torch.int64), parents, tokens]), self._wait)
         return bits.view(np.float64), parent, token
 
 
 _bits = cache(to_see)
+
+
+def on_host(numbers: Tensor, wait: Callable[[torch.cuda.Event], None]) -> Ints:
+    """Integers of a device, once they have arrived."""
+    if numbers.is_cuda:
+        there = torch.empty(numbers.shape, dtype=torch.int64, pin_memory=True).copy_(numbers, non_blocking=True)
+        arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        arrived.record()
+        wait(arrived)
+        numbers = there
+    found: Ints = numbers.numpy()
+    return found
 
 
 def _below(mask: Ints, parent: Ints, layer: int) -> Ints:

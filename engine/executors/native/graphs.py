@@ -62,9 +62,14 @@ def bucket_for(step: ForwardInput, group: int) -> Bucket | None:
     words = step.tree_mask.shape[1]
     if tokens == sequences and not words:
         return _decoding(sequences)
-    rows, room = _room(SEQUENCES, sequences), _room(TOKENS, tokens)
-    last_only = len(step.wanted) <= rows and not words
-    return Bucket(rows, room, _tile(longest, group), words, rows if last_only else None)
+    last_only = len(step.wanted) <= _room(SEQUENCES, sequences) and not words
+    return uneven_bucket(sequences, tokens, longest, group, words, last_only)
+
+
+def uneven_bucket(sequences: int, tokens: int, longest: int, group: int, words: int, last_only: bool) -> Bucket:
+    """The smallest for so many sequences with up to ``longest`` of the ``tokens`` each."""
+    rows = _room(SEQUENCES, sequences)
+    return Bucket(rows, _room(TOKENS, tokens), _tile(longest, group), words, rows if last_only else None)
 
 
 def decoding_buckets(most: int) -> list[Bucket]:
@@ -244,6 +249,20 @@ class Graphs:
         if bucket.wanted is None and len(step.wanted) < len(step.tokens):
             return logits.index_select(0, torch.from_numpy(step.wanted).to(logits.device))
         return logits[: len(step.wanted)]
+
+    def has(self, bucket: Bucket) -> bool:
+        """Whether it was captured, or can be."""
+        return bucket in self._captured or not self._complete
+
+    def run_on_device(self, bucket: Bucket, block_tables: Ints, fill: Callable[[dict[str, Tensor], Tensor], None]) -> Tensor:
+        """Logits [tokens, vocabulary] of a step that ``fill`` writes where the bucket reads it: its input by name, and the
+        block tables, which are there by then."""
+        if bucket not in self._captured:
+            self._captured[bucket] = self._capture(bucket)
+        buffers, replay = self._captured[bucket]
+        self._tables.fill(block_tables)
+        fill(buffers.device, self._tables.device)
+        return replay()
 
     def capture(self, buckets: Iterable[Bucket], done: Callable[[], None]) -> None:
         """Capture these ahead of time, and no others later; ``done`` hears of each."""

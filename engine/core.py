@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from heapq import heappop, heappush
+from itertools import pairwise
 from math import inf
 from typing import Protocol
 
@@ -22,6 +23,7 @@ from engine.kv_cache import BlockPool
 from engine.plan import StepPlan, StepResult
 from engine.request import ABORTED, FAILED, FINISHED, REJECTED, RUNNING, WAITING, Request
 from engine.roles import Policies
+from engine.stretch import Stretch
 
 MOST_IDLE_STEPS = 10_000
 
@@ -33,9 +35,11 @@ class Observer(Protocol):
         """A request finished, failed, was rejected or aborted."""
 
     def step_done(
-        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], adapter: str | None = None
+        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], steps: int = 1,
+        adapter: str | None = None,
     ) -> None:
-        """A step computed so many prompt tokens and produced so many output tokens for each client.
+        """A step, or each of ``steps`` one after another, computed so many prompt tokens and produced so many output tokens
+        for each client.
 
         What is computed again after a pre-emption does not count again. ``adapter``: the one that was merged.
         """
@@ -47,10 +51,11 @@ class Engine:
     Requests are submitted in order of arrival; a submitted request is heard of again exactly once, through the observer,
     unless the run is stopped before it ends. ContractError when a policy breaks its contract, also by never letting anything
     be served.
+    With ``stretches`` decode steps between two events are taken together, and the observer hears of them together.
     ``steps`` counts the steps, ``busy_s`` the seconds from planning to the result of each.
     """
 
-    def __init__(self, policies: Policies, executor: Executor, pool: BlockPool, observer: Observer):
+    def __init__(self, policies: Policies, executor: Executor, pool: BlockPool, observer: Observer, stretches: bool = False):
         self.ordering, self.batching = watched_ordering(policies.ordering), policies.batching
         self.speculation = watched_speculation(policies.speculation)
         swapped = self.batching.swap_tokens
@@ -68,6 +73,9 @@ class Engine:
         self._idle_steps = 0
         self._arrivals = Arrivals(self.batching.socket, self.clock.now)
         self._ended: list[Request] = []
+        if any(map(is_foreign, (self.ordering, self.batching))) or self.speculation is not None:
+            stretches = False
+        self._stretch = Stretch(self.running, self.batching, executor, self._arrivals, observer) if stretches else None
 
     def submit(self, request: Request) -> None:
         """Hand in a request for its ``arrival_s``, which must not lie before that of an earlier one."""
@@ -80,7 +88,7 @@ class Engine:
         The clock at ``until_s`` stops it before; what runs or waits then stays in ``live``.
         """
         self._arrivals.feed(requests)
-        while self.clock.now < until_s and (self.step() or self.idle(until_s)):
+        while self.clock.now < until_s and (self.step(until_s) or self.idle(until_s)):
             pass
         if self.live and self.clock.now < until_s:
             self._blame_for_waiting()
@@ -129,8 +137,9 @@ class Engine:
         self.clock.wait_until(now)
         self.running.take_in(request, kept)
 
-    def step(self) -> bool:
-        """Plan, execute and commit one step. Returns False when there is nothing to run now."""
+    def step(self, until_s: float = -inf) -> bool:
+        """Plan, execute and commit one step, after those in one stretch with it that begin before ``until_s``. Returns False
+        when there is nothing to run now."""
         start = self.clock.now
         for request in self._arrivals.seen(start):
             self._receive(request, start)
@@ -145,6 +154,10 @@ class Engine:
             return bool(dropped)
         if not (plan.prefill or (plan.decode and batch.requests)):
             raise ContractError(self.batching, "plan", "planned a step without a token")
+        if self._stretch and plan.decode and not dropped:
+            if not self._take_stretch(self._stretch, plan, until_s):
+                return True
+            start = self.clock.now
         stepped = batch.only(plan.rows)
         if plan.draft:
             self._speculate(plan, stepped, start)
@@ -153,7 +166,7 @@ class Engine:
         end = self.clock.now
         self.steps += 1
         self._ended = []
-        self.busy_s += end - start
+        self.busy_s = batch.busy_s = self.busy_s + (end - start)
         self._commit(plan, stepped, result, start, end)
         self._arrivals.step_done(plan.waits, len(self._ended))
         return True
@@ -177,6 +190,16 @@ class Engine:
             self.running.host.check(request.swapped for request in self.live.values())
         running = {id for id, request in self.live.items() if request.status == RUNNING}
         assert running == {request.id for request in self.running.admitted()}, "what runs is not what is live"
+
+    def _take_stretch(self, stretch: Stretch, plan: StepPlan, until_s: float) -> bool:
+        """Take the steps that are like the planned one. Returns whether one, planned too, is left to be taken by itself."""
+        times, left = stretch.take(plan, min(until_s, self._patience[0][0]) if self._patience else until_s)
+        self.steps += max(len(times) - 1, 0)
+        busy_s = self.busy_s
+        for begin, end in pairwise(times):
+            busy_s += end - begin
+        self.busy_s = self.running.batch.busy_s = busy_s
+        return left
 
     def _receive(self, request: Request, now: float) -> None:
         reason = self.executor.refuse(request) or self.batching.refuse(request, self.running.pool)
@@ -238,18 +261,17 @@ class Engine:
     def _commit(self, plan: StepPlan, stepped: Batch, result: StepResult, start: float, end: float) -> None:
         output: Mapping[str, int] = {}
         if plan.decode:
-            self.running.batch.decoded_s += end - start
             output = self._commit_decode(plan, stepped, result, end)
         prompt: dict[str, int] = {}
         if plan.prefill:
             prompt, first = self._commit_prefill(plan, result.ended or {}, start, end)
-            output = _sum(output, first)
+            output = _sum(output, first) if output else first
         self._idle_steps = 0 if output or prompt else self._idle_steps + 1
         if self._idle_steps > MOST_IDLE_STEPS:
             raise ContractError(self.batching, "plan", f"ran {self._idle_steps} steps in a row that brought nobody a token,")
         for request in self._ended:
             self._report(request)
-        self.observer.step_done(start, end, prompt, output, plan.adapter)
+        self.observer.step_done(start, end, prompt, output, 1, plan.adapter)
 
     def _commit_decode(self, plan: StepPlan, stepped: Batch, result: StepResult, end: float) -> Mapping[str, int]:
         batch, tokens = self.running.batch, result.accepted
@@ -299,11 +321,11 @@ class Engine:
             failed = ends.get(request.id) is not None
             if not failed:
                 first[request.client] = first.get(request.client, 0) + 1
-                produced.append((request, request.generated, 1))
+                produced.append((request, request.produced, 1))
                 request.produced += 1
                 if request.first_token_s is None:
                     request.first_token_s = end
-            if request.id in ends or request.generated == request.output_tokens:
+            if request.id in ends or request.produced == request.output_tokens:
                 ended.append(request)
             else:
                 self.running.batch.add(request)

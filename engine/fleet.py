@@ -81,9 +81,10 @@ class Replica:
         self._observer.request_done(request)
 
     def step_done(
-        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], adapter: str | None = None
+        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], steps: int = 1,
+        adapter: str | None = None,
     ) -> None:
-        self._observer.step_done(start_s, end_s, prompt, output, adapter)
+        self._observer.step_done(start_s, end_s, prompt, output, steps, adapter)
 
     def _forget(self, request: Request) -> None:
         del self._here[request.id]

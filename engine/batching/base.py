@@ -14,6 +14,7 @@ from engine.adapters import Adapters, Queue
 from engine.arrivals import Socket
 from engine.batch import Batch
 from engine.contract import ContractError, named
+from engine.horizon import ONE_STEP, Horizon
 from engine.kv_cache import BlockPool
 from engine.ordering import Ordering
 from engine.plan import Chunk, DraftShape, StepPlan
@@ -35,7 +36,7 @@ class Running:
     """What the engine runs with: the queue, the pool, host memory for KV that is swapped out, and who was admitted.
 
     ``parked`` are past their prefill and hold their blocks, and this step passes them by. ``adapters`` chooses among all that
-    wait or run, who are in ``queue``; None where there are none.
+    wait or run, who are in ``queue``; None where there are none. ``preemptions`` counts them.
     """
 
     ordering: Ordering
@@ -47,6 +48,7 @@ class Running:
     parked: list[Request] = field(default_factory=list)
     adapters: Adapters | None = None
     queue: Queue | None = None
+    preemptions: int = 0
 
     def admit(self, request: Request, now: float) -> None:
         """Take ``request``, which ``ordering.next`` returned, with the blocks of its whole prefill, and what of it was swapped
@@ -69,15 +71,40 @@ class Running:
         batch, pool = self.batch, self.pool
         if pool.block_size == 1 and tokens == 1:
             pool.take(len(batch.requests))
-            batch.blocks += 1
+            batch.hold(1)
             return
         missing = self._missing(tokens)
         pool.take(int(missing.sum()))
-        batch.blocks += missing
+        batch.blocks[:] += missing
 
     def _missing(self, tokens: int) -> NDArray[np.int64]:
         size, ahead = self.pool.block_size, np.minimum(tokens, self.batch.left)
         return np.maximum((self.batch.context + ahead + size - 1) // size - self.batch.blocks, 0)
+
+    def room(self, steps: int) -> int:
+        """Of ``steps`` more steps of a token a row, after a planned one, those that there are free blocks for, or fewer."""
+        rows, pool = len(self.batch.requests), self.pool
+        if rows * pool.blocks(steps) <= pool.free:
+            return steps
+        while steps and int(self._missing(1 + steps).sum()) > pool.free:
+            steps //= 2
+        return steps
+
+    def extend(self, steps: int) -> None:
+        """Take the blocks of ``steps`` more steps of a token a row, after a planned one; ``room`` said that there are."""
+        if self.pool.block_size == 1:
+            self.pool.take(len(self.batch.requests) * steps)
+            self.batch.hold(steps)
+        else:
+            missing = self._missing(1 + steps)
+            self.pool.take(int(missing.sum()))
+            self.batch.blocks[:] += missing
+
+    def ask_again(self, now: float) -> None:
+        """A pass over who waits in which nobody can enter."""
+        self.ordering.on_pass(now)
+        if (request := self.ordering.next(now)) is not None:
+            self.ordering.on_blocked(request, now)
 
     def make_room(self, tokens: int, now: float) -> None:
         """Pre-empt whom the ordering names until every other row has room for ``tokens`` more, then grow."""
@@ -86,7 +113,7 @@ class Running:
             self.preempt(self._victim(self.admitted(), None, now))
             missing = self._missing(tokens)
         self.pool.take(int(missing.sum()))
-        self.batch.blocks += missing
+        self.batch.blocks[:] += missing
 
     def give_way(self, waiting: Request, seats: int, blocks: int, now: float) -> bool:
         """Pre-empt decoding requests in favour of ``waiting``, as the ordering names them, until ``seats`` and ``blocks``
@@ -122,6 +149,7 @@ class Running:
             request.prefilled = 0
         request.status = WAITING
         request.preemptions += 1
+        self.preemptions += 1
         self.ordering.requeue(request)
 
     def take_out(self, request: Request) -> None:
@@ -231,6 +259,18 @@ class Batching(ABC):
         ``draft`` is the shape that speculation wants for the rows of the batch, None without speculation.
         """
 
+    def horizon(self, running: Running) -> Horizon:
+        """How many steps would be planned like the one that just was, a decode of the whole batch without drafts, if nobody
+        arrives or leaves and blocks do not run out. Where it would ask the ordering, no more than that one's horizon.
+
+        One step, unless the policy knows better; asked only of policies that come with the kit.
+        """
+        return ONE_STEP
+
+    def repeat(self, running: Running, steps: int, now: float) -> None:
+        """Count ``steps`` more steps as planned like the last one, within the horizon; the last of them begins at ``now``.
+        Of their passes over who waits only the last has to be made. Their blocks are taken."""
+
 
 class PagedBatching(Batching):
     """Admission by paged KV: at most ``max_sequences`` run, and ``watermark`` of the pool stays free when one enters."""
@@ -243,6 +283,12 @@ class PagedBatching(Batching):
         self.max_sequences = max_sequences
         self.watermark = watermark
         self.block_size = block_size
+
+    def horizon(self, running: Running) -> Horizon:
+        return running.ordering.horizon(running.batch.by_client)
+
+    def repeat(self, running: Running, steps: int, now: float) -> None:
+        running.ask_again(now)
 
     def refuse(self, request: Request, pool: BlockPool) -> str | None:
         longest = request.prompt_tokens + request.output_tokens

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.batching.base import PagedBatching, Running, require_positive, whole_prefill
+from engine.horizon import Horizon
 from engine.kv_cache import BlockPool
 from engine.plan import Chunk, DraftShape, StepPlan
 from engine.request import WAITING, Request
@@ -45,6 +46,16 @@ class Orca(PagedBatching):
             running.make_room(1, now)
             return self._kept
         return self._chosen(running, now)
+
+    def horizon(self, running: Running) -> Horizon:
+        return Horizon(1 + self._keeps) if running.adapters is not None else super().horizon(running)
+
+    def repeat(self, running: Running, steps: int, now: float) -> None:
+        if running.adapters is None:
+            super().repeat(running, steps, now)
+        else:
+            self._keeps -= steps
+            running.adapters.keep(steps)
 
     def _in_order(self, running: Running, draft: DraftShape | None, now: float) -> StepPlan | None:
         if running.batch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Protocol
 
 from engine.batch import Batch
@@ -56,6 +57,14 @@ class Executor(ABC):
         ``forward`` then fills the plan's trees. False where nothing was done, since this executor selects nothing by itself.
         """
         return False
+
+    def foresee(self, plan: StepPlan, batch: Batch, steps: int, span_s: float) -> Sequence[float]:
+        """Seconds of the next ``steps`` steps, each of them ``plan`` and a token for every row, or of as many as begin within
+        ``span_s``, which stands for no fewer. Empty, unless an executor knows them without taking them.
+
+        ``plan`` is a decode of the whole batch without drafts, in which nobody ends.
+        """
+        return ()
 
     def refuse(self, request: Request) -> str | None:
         """Why this executor can never serve the request, or None."""

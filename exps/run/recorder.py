@@ -11,6 +11,8 @@ import polars as pl
 from engine.core import Observer
 from engine.request import FAILED, FINISHED, UNFINISHED, Request
 
+NOTES = 1024
+
 
 class Recorder:
     """The engine's observer: outcomes as columns, indexed by request id.
@@ -24,12 +26,13 @@ class Recorder:
     _TIMES = ("admitted_s", "first_token_s", "finished_s")
 
     def __init__(self, requests: int, record_steps: bool, timed: bool = False):
-        self._computed_s = np.zeros(requests) if timed else None
         self._replicas = np.zeros(requests, np.int64)
+        self._computed_s = np.zeros(requests) if timed else None
         self._counts = np.zeros((requests, len(self._COUNTS)), np.int32)
         self._times = np.full((requests, len(self._TIMES)), np.nan)
         self._finished = np.zeros(requests, bool)
         self._faults: dict[int, tuple[str, str]] = {}
+        self._noted: list[tuple[float | None, ...]] = []
         self._log = StepLog() if record_steps else None
 
     def request_done(self, request: Request) -> None:
@@ -48,22 +51,32 @@ class Recorder:
             self._note(request)
 
     def _note(self, request: Request) -> None:
-        row = request.id
-        self._replicas[row] = request.replica
+        self._replicas[request.id] = request.replica
         if self._computed_s is not None:
-            self._computed_s[row] = request.computed_s
-        times = (request.admitted_s, request.first_token_s, request.finished_s)
-        self._times[row] = [np.nan if time is None else time for time in times]
-        self._counts[row] = (
-            request.generated, request.steps, request.drafted_tokens, request.accepted_tokens, request.preemptions,
-            request.prompt_served,
+            self._computed_s[request.id] = request.computed_s
+        self._noted.append(
+            (
+                request.id, request.generated, request.steps, request.drafted_tokens, request.accepted_tokens,
+                request.preemptions, request.prompt_served, request.admitted_s, request.first_token_s, request.finished_s,
+            )
         )
+        if len(self._noted) == NOTES:
+            self._write_down()
+
+    def _write_down(self) -> None:
+        """Move what was noted into the columns, all at once."""
+        notes = np.array(self._noted, np.float64).reshape(-1, 1 + len(self._COUNTS) + len(self._TIMES))
+        rows = notes[:, 0].astype(np.int64)
+        self._counts[rows] = notes[:, 1 : -len(self._TIMES)]
+        self._times[rows] = notes[:, -len(self._TIMES) :]
+        self._noted.clear()
 
     def step_done(
-        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], adapter: str | None = None
+        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], steps: int = 1,
+        adapter: str | None = None,
     ) -> None:
         if self._log is not None:
-            self._log.add(start_s, end_s, prompt, output, adapter)
+            self._log.add(start_s, end_s, prompt, output, steps, adapter)
 
     def on(self, replica: int) -> Observer:
         """What hears of the steps of one replica of several, which may overlap in time with those of others."""
@@ -71,6 +84,7 @@ class Recorder:
 
     def requests(self, timetable: pl.DataFrame) -> pl.DataFrame:
         """The records in the order of the timetable."""
+        self._write_down()
         status = np.where(self._finished, FINISHED, UNFINISHED).astype(object)
         reason: list[str | None] = [None] * timetable.height
         for row, fault in self._faults.items():
@@ -112,10 +126,11 @@ class _OnReplica:
         self._request_done(request)
 
     def step_done(
-        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], adapter: str | None = None
+        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], steps: int = 1,
+        adapter: str | None = None,
     ) -> None:
         if self._log is not None:
-            self._log.add(start_s, end_s, prompt, output, adapter, self._replica)
+            self._log.add(start_s, end_s, prompt, output, steps, adapter, self._replica)
 
 
 class StepLog:
@@ -127,8 +142,8 @@ class StepLog:
         self._rows: list[tuple[Any, ...]] = []
 
     def add(
-        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], adapter: str | None = None,
-        replica: int = 0,
+        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], steps: int = 1,
+        adapter: str | None = None, replica: int = 0,
     ) -> None:
         there = self._open.setdefault(replica, {})
         for client in [client for client in there if client not in output and client not in prompt]:
@@ -137,10 +152,10 @@ class StepLog:
             counts = (prompt.get(client, 0), output.get(client, 0), adapter)
             run = there.get(client)
             if run is not None and run[0] == counts:
-                run[2], run[3] = end_s, run[3] + 1
+                run[2], run[3] = end_s, run[3] + steps
             else:
                 self._close(replica, client)
-                there[client] = [counts, start_s, end_s, 1]
+                there[client] = [counts, start_s, end_s, steps]
 
     def _close(self, replica: int, client: str) -> None:
         run = self._open[replica].pop(client, None)

@@ -37,7 +37,7 @@ class Setup:
     calibration's. ``profiles`` is a folder of profiles measured on this machine. What is unfinished at ``until_s`` stays so.
     ``device`` and ``execution`` are those of a native run, and ``weights``: "own", or "widened" for the tiny pair's function
     in the model's full-size shape. ``policies`` are parameters by policy name for what the system does not choose itself;
-    they go before the deployment's.
+    they go before the deployment's. ``step_by_step`` takes each step by itself, for the same records.
     """
 
     system: System
@@ -56,6 +56,7 @@ class Setup:
     device: Device = CPU
     execution: Execution = FASTEST
     policies: Parameters = field(default_factory=dict)
+    step_by_step: bool = False
 
     def deployment(self) -> Deployment:
         """What is known about the model on the hardware."""
@@ -99,7 +100,7 @@ def serve(
     server: Engine | Fleet | None = None
     try:
         if policies.placement is None:
-            server = Engine(policies, make_executor(), pool, recorder)
+            server = Engine(policies, make_executor(), pool, recorder, stretches=not setup.step_by_step)
         else:
             server = make_fleet(timetable, setup, deployment, policies.placement, make_executor, recorder)
         server.run(requests, inf if setup.until_s is None else setup.until_s)
@@ -136,7 +137,8 @@ def make_fleet(
         policies = setup.system.build(setup.parameters(deployment))
         if policies.adapters is not None:
             policies.adapters.place(hosted)
-        return Engine(policies, make_executor(), make_pool(setup, deployment, policies), observer)
+        pool = make_pool(setup, deployment, policies)
+        return Engine(policies, make_executor(), pool, observer, stretches=not setup.step_by_step)
 
     observers = [recorder.on(number) for number in range(placement.replicas)]
     return Fleet(placement, names, _room(setup, deployment), engine, observers)

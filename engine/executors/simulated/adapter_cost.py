@@ -35,13 +35,14 @@ class AdapterCost:
         if weights is None:
             return step_s, 0.0
         if weights.merged is None:
-            step_s += self._multiplied_s(plan, batch)
+            step_s += self.multiplied_s(plan, batch)
         if not (weights.loads or weights.folds):
             return step_s, 0.0
         whole_s = self.ready_s(weights, step_s + self.fold_s * weights.folds)
         return whole_s, whole_s - step_s
 
-    def _multiplied_s(self, plan: StepPlan, batch: Batch) -> float:
+    def multiplied_s(self, plan: StepPlan, batch: Batch) -> float:
+        """Seconds that adapters which are not merged take."""
         tokens, names = len(batch.requests), set(batch.by_adapter)
         for chunk in plan.prefill:
             tokens += chunk.tokens

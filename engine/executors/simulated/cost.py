@@ -116,6 +116,19 @@ class StepCost:
         drafting = self.draft.seconds(depth, step_tokens, batch.context_tokens, chunked, eager) if self.draft else 0.0
         return self.scale * (self.line(new + chunked) + self.context_s * read + looking_s + drafting) + self.host_s
 
+    def foresee(self, plan: StepPlan, batch: Batch, steps: int, span_s: float) -> list[float]:
+        """Seconds of ``steps`` decodes of ``batch`` one after another, up to those that begin within ``span_s``."""
+        n, context = len(batch.requests), batch.context_tokens
+        first_s = self.seconds(plan, batch)
+        if first_s * steps > span_s:
+            steps = min(steps, int(span_s / first_s) + 2)
+        contexts = range(context, context + steps * n, n)
+        if plan is DECODE and n < TABULATED:
+            fixed_s, context_s = self._decode[n], self._context_s
+            return [fixed_s + context_s * read for read in contexts]
+        line_s, context_s, scale, host_s = self.line(n), self.context_s, self.scale, self.host_s
+        return [scale * (line_s + context_s * read) + host_s for read in contexts]
+
     def _prefill(self, chunks: Sequence[Chunk]) -> float:
         tokens, done = sum(chunk.tokens for chunk in chunks), sum(chunk.done for chunk in chunks)
         forward = self.prefill(tokens) if self.prefill else self.line(tokens)

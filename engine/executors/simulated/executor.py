@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -58,6 +59,15 @@ class SimulatedExecutor(Executor):
             return StepResult(elapsed)
         accepted = self._sampler.accept(plan.trees) + 1
         return StepResult(elapsed, np.minimum(accepted, batch.left))
+
+    def foresee(self, plan: StepPlan, batch: Batch, steps: int, span_s: float) -> Sequence[float]:
+        if self._due_s:
+            return ()
+        elapsed = self._cost.foresee(plan, batch, steps, span_s)
+        if self._adapters is None:
+            return elapsed
+        more_s = self._adapters.seconds(plan, batch, 0.0)[0]
+        return [step_s + more_s for step_s in elapsed]
 
     def swap_out(self, request: Request) -> None:
         self._due_s += self._swap_token_s * request.prefilled

@@ -195,7 +195,8 @@ class BacklogLog(Log):
         self.history: list[tuple[Counter[str], set[str]]] = []
 
     def step_done(
-        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], adapter: str | None = None
+        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], steps: int = 1,
+        adapter: str | None = None,
     ) -> None:
         super().step_done(start_s, end_s, prompt, output)
         self.service.update(prompt)

@@ -31,6 +31,6 @@ def test_overlapping_steps_of_several_replicas_stay_apart():
 def test_a_switch_of_the_merged_adapter_begins_another_row(adapters, rows):
     log = StepLog()
     for tick, adapter in enumerate(adapters):
-        log.add(tick, tick + 1, {}, {"a": 1}, adapter)
+        log.add(tick, tick + 1, {}, {"a": 1}, adapter=adapter)
     frame = log.frame()
     assert frame.height == rows and ("adapter" in frame.columns) == any(adapters)

@@ -68,7 +68,7 @@ DLORA: dict[str, dict[str, str | Choice]] = {
     "dlora": {"adapters": "credit", "placement": "migrating"},
     "unmerged-only": {"adapters": "unmerged"},
     "merged-only": {"adapters": "merged"},
-    "multi-lora": {"adapters": "multi-lora", "placement": "least-cost"},
+    "multi-lora": {"adapters": "multi-lora", "placement": "migrating"},
     "peft": {"adapters": "peft", "placement": "least-cost"},
     "vllm-copies": {"adapters": "one-model-each", "placement": "static"},
     "peft-grouped": {"adapters": Choice("peft", {"grouped": True}), "placement": "least-cost"},

@@ -18,7 +18,8 @@ from engine.executors.simulated.engines import CHAINS, PLAIN
 from engine.executors.simulated.measured import MeasuredAcceptance, load_measured
 
 ROOT = Path(__file__).parent / "profiles"
-FACTS = ("deployments", "fitted")
+FACTS = ("deployments", "fitted", "stated")
+"""Folders of what is known of a model on some hardware: facts, fitted numbers, and calibrations by what others state."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +94,15 @@ class Model:
 class Calibration:
     """One named set of fitted numbers. ``scale``: step cost by engine (engines.PLAIN, CHAINS, TREES).
 
-    ``step_factor`` multiplies the decode steps and ``host_s`` is added to every step. ``acceptance`` and ``policies``
-    hold what was fitted of the draft model and of the policies' parameters.
+    ``step_factor`` multiplies the decode steps; ``host_s`` is added to every step, and ``sequence_s`` for each of its
+    sequences. ``acceptance`` and ``policies`` hold what was fitted of the draft model and of the policies' parameters.
     """
 
     fitted_on: str
     scale: Mapping[str, float] = field(default_factory=dict)
     step_factor: float = 1.0
     host_s: float = 0.0
+    sequence_s: float = 0.0
     acceptance: AcceptanceModel | MeasuredAcceptance | None = None
     policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -184,6 +186,7 @@ class Deployment:
             expands_batch=v0,
             eager_draft=v0,
             host_s=fitted.host_s,
+            sequence_s=fitted.sequence_s,
             scale=fitted.scale.get(engine, 1.0),
             query_s=self.query_s,
         )
@@ -294,7 +297,7 @@ def load_deployment(model: str, hardware: str, profiles: Path | None = None) -> 
 
 @dataclass(frozen=True)
 class _Measured:
-    """The keys of a deployment: its facts in ``deployments/``, its fitted numbers in ``fitted/``."""
+    """The keys of a deployment, in all folders of ``FACTS``."""
 
     source: str = ""
     fitted_by: str = ""

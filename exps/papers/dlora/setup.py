@@ -11,7 +11,9 @@ import polars as pl
 from exps.figures.figure import Figure, Options, Platform, Setting
 from exps.workload.dlora import Load, dlora_timetable
 
-CALIBRATION = "dlora"
+CONSTANTS, FITTED = CALIBRATIONS = ("dlora", "dlora-fig12")
+"""Step times by the constants of the artifact's scheduler, and with the host's time for each sequence that one published value
+implies (exps.calibrate.dlora)."""
 A100 = "a100-80g"
 LLAMA_7B = Platform("llama-7b", "llama-2-7b", A100, "Llama-2-7B on A100-80G")
 LLAMA_13B = Platform("llama-13b", "llama-2-13b", A100, "Llama-2-13B on A100-80G")
@@ -27,11 +29,11 @@ TITLES = {
     PROACTIVE: "Proactive",
     UNMERGED: "unmerged-only",
     MERGED: "merged-only",
-    MULTI_LORA: "multi-LoRA, grouped kernel",
+    MULTI_LORA: "multi-LoRA",
     PEFT: "PEFT",
-    COPIES: "vLLM, a model each",
+    COPIES: "vLLM (copies)",
     PEFT_GROUPED: "PEFT, by adapter",
-    COPIES_GROUPED: "vLLM, by model",
+    COPIES_GROUPED: "vLLM (copies), by model",
 }
 
 
@@ -74,7 +76,7 @@ def figure(id: str, title: str, platform: Platform, timetable: Timetable, **more
         id=f"dlora/{id}",
         title=title,
         platforms=(platform,),
-        calibrations=(CALIBRATION,),
+        calibrations=CALIBRATIONS,
         timetable=timetable,
         kv_tokens=MEMORY[platform].kv_tokens,
         **more,

@@ -222,6 +222,7 @@ def fit(
     fairserve: Annotated[Path | None, typer.Option("--fairserve", help="FairServe's recorded runs.")] = None,
     pair: Annotated[bool, typer.Option("--pair", help="Measure what the tiny pair accepts, on its held-out text.")] = False,
     exfairs: Annotated[bool, typer.Option("--exfairs", help="ExFairS's long prompts and seats, on FCFS alone.")] = False,
+    dlora: Annotated[bool, typer.Option("--dlora", help="The host's time for each sequence of dLoRA's server.")] = False,
 ) -> None:
     """Fit the simulator's profiles to their stated calibration sets.
 
@@ -229,7 +230,7 @@ def fit(
     """
     import exps.calibrate
 
-    exps.calibrate.command(vtc, adaserve, fairserve, pair, exfairs)
+    exps.calibrate.command(vtc, adaserve, fairserve, pair, exfairs, dlora)
 
 
 @app.command()

@@ -41,6 +41,11 @@ class Arrivals:
         self._queue.append(request)
         self._next_s = self._queue[0].arrival_s
 
+    def withdraw(self, request: Request) -> None:
+        """Take back a request that nobody has seen."""
+        self._queue.remove(request)
+        self._next_s = self._queue[0].arrival_s if self._queue else inf
+
     def feed(self, requests: Iterable[Request]) -> None:
         """Take further requests from ``requests`` as they are needed."""
         self._source = iter(requests)

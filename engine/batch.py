@@ -36,22 +36,26 @@ class Batch:
     Columns (int64, length n): ``context`` tokens in the target's KV cache, ``left`` output tokens still to come,
     ``blocks`` KV blocks held, ``drafted`` and ``accepted`` draft tokens, ``joined`` the tick at which the row came,
     ``output`` the length of the whole answer, as far as it is known.
-    Columns (float64): ``since_s`` when the first token came, ``slo_tpot_s`` (inf: no SLO).
+    Columns (float64): ``since_s`` when the first token came, ``slo_tpot_s`` (inf: no SLO), ``joined_s`` the ``busy_s`` at
+    which the row came.
     Steps of a token for every row, and blocks for every row, are written into the columns when these are read.
-    ``tick`` counts decode steps, ``version`` changes whenever the rows change or advance unevenly, ``by_client`` counts
-    the rows of each client, ``steps_to_end`` the steps of a token each until an answer is whole.
+    ``tick`` counts decode steps and ``busy_s`` the seconds of steps so far, ``version`` changes whenever the rows change or
+    advance unevenly, ``by_client`` and ``by_adapter`` count the rows of each client and adapter (rows without one are in
+    none), ``steps_to_end`` the steps of a token each until an answer is whole.
     """
 
     COLUMNS = ("context", "left", "blocks", "drafted", "accepted", "joined", "output")
 
     def __init__(self) -> None:
         self._data: Ints = np.zeros((len(self.COLUMNS), 64), np.int64)
-        self._times: Floats = np.zeros((2, 64))
+        self._times: Floats = np.zeros((3, 64))
         self.requests: list[Request] = []
         self.by_client: dict[str, int] = {}
+        self.by_adapter: dict[str, int] = {}
         self.context_tokens = 0
         self.steps_to_end = 0
         self.tick = 0
+        self.busy_s = 0.0
         self.version = 0
         self._due_tokens = self._due_blocks = 0
 
@@ -59,7 +63,7 @@ class Batch:
         return len(self.requests)
 
     context, left, blocks, drafted, accepted, joined, output = map(_column, range(len(COLUMNS)))
-    since_s, slo_tpot_s = map(_time, range(2))
+    since_s, slo_tpot_s, joined_s = map(_time, range(3))
 
     def _settled(self) -> Batch:
         """This batch, with what is due in its columns."""
@@ -88,10 +92,10 @@ class Batch:
         left = request.output_tokens - request.produced
         drafts = request.drafted_tokens, request.accepted_tokens
         self._data[:, n] = (context, left, request.blocks, *drafts, self.tick, request.output_tokens)
-        self._times[:, n] = (request.first_token_s, inf if request.slo_tpot_s is None else request.slo_tpot_s)
+        self._times[:, n] = (request.first_token_s, inf if request.slo_tpot_s is None else request.slo_tpot_s, self.busy_s)
         self.requests.append(request)
         request.rows = self
-        self.by_client[request.client] = self.by_client.get(request.client, 0) + 1
+        self._tally(request, 1)
         self.context_tokens += context
         self.steps_to_end = min(self.steps_to_end, left) if n else left
         self.version += 1
@@ -108,18 +112,18 @@ class Batch:
             request.blocks, request.drafted_tokens, request.accepted_tokens = blocks, drafted, accepted
             request.steps += self.tick - joined
             self.context_tokens -= context
-            self._forget_client(request.client)
+            request.computed_s += self.busy_s - self._times[2, place].item()
+            self._tally(request, -1)
             self._data[:, place : n - 1] = self._data[:, place + 1 : n]
             self._times[:, place : n - 1] = self._times[:, place + 1 : n]
         self.steps_to_end = int(np.minimum.reduce(self.left)) if self.requests else 0
         self.version += 1
         return gone
 
-    def _forget_client(self, client: str) -> None:
-        if self.by_client[client] == 1:
-            del self.by_client[client]
-        else:
-            self.by_client[client] -= 1
+    def _tally(self, request: Request, change: int) -> None:
+        _add(self.by_client, request.client, change)
+        if request.adapter is not None:
+            _add(self.by_adapter, request.adapter, change)
 
     def advance(self, steps: int = 1) -> Ints | None:
         """A token for every row in each of ``steps``, at most ``steps_to_end``. Returns the finished rows, or None (the
@@ -157,6 +161,7 @@ class Batch:
         part._data, part._times = self._data[:, rows], self._times[:, rows]
         part.requests = [self.requests[row] for row in rows.tolist()]
         part.by_client = dict(Counter(request.client for request in part.requests))
+        part.by_adapter = dict(Counter(request.adapter for request in part.requests if request.adapter is not None))
         part.tick = self.tick
         part._count()
         return part
@@ -187,13 +192,24 @@ class Batch:
     def write_back(self) -> None:
         """Bring what the columns hold into the requests, which stay."""
         self._settled()
-        rows = zip(self.requests, self._data[:, : len(self.requests)].T.tolist(), strict=True)
-        for request, (_, left, blocks, drafted, accepted, joined, output) in rows:
+        rows = zip(self.requests, self._data[:, : len(self.requests)].T.tolist(), self.joined_s.tolist(), strict=True)
+        for request, (_, left, blocks, drafted, accepted, joined, output), joined_s in rows:
             request.produced, request.blocks = output - left, blocks
             request.drafted_tokens, request.accepted_tokens = drafted, accepted
             request.steps += self.tick - joined
+            request.computed_s += self.busy_s - joined_s
         self._data[self.COLUMNS.index("joined"), : len(self.requests)] = self.tick
+        self.joined_s[:] = self.busy_s
 
     def generated(self) -> Ints:
         """Output tokens of each row so far."""
         return self.output - self.left
+
+
+def _add(counts: dict[str, int], name: str, change: int) -> None:
+    """Counts that come to nothing are left out."""
+    count = counts.get(name, 0) + change
+    if count:
+        counts[name] = count
+    else:
+        del counts[name]

@@ -19,7 +19,8 @@ class StepObserver(Protocol):
     """Hears of equal steps together (``engine.core.Observer``)."""
 
     def step_done(
-        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], steps: int = 1
+        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], steps: int = 1,
+        adapter: str | None = None,
     ) -> None: ...
 
 
@@ -81,7 +82,7 @@ class Stretch:
         running.batch.advance(taken)
         self.executor.clock.wait_until(times[-1])
         self.arrivals.passed(plan.waits, taken, last_s)
-        self.observer.step_done(times[0], times[-1], {}, running.batch.by_client, taken)
+        self.observer.step_done(times[0], times[-1], {}, running.batch.by_client, taken, plan.adapter)
 
     def _charge(self, done: int, steps: int) -> None:
         """Charge ``steps`` steps, after ``done`` that the batch has not advanced by."""

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.adapters import Adapters, Queue
 from engine.arrivals import Socket
 from engine.batch import Batch
 from engine.contract import ContractError, named
@@ -34,7 +35,8 @@ class Keeper(Protocol):
 class Running:
     """What the engine runs with: the queue, the pool, host memory for KV that is swapped out, and who was admitted.
 
-    ``preemptions`` counts them.
+    ``parked`` are past their prefill and hold their blocks, and this step passes them by. ``adapters`` chooses among all that
+    wait or run, who are in ``queue``; None where there are none. ``preemptions`` counts them.
     """
 
     ordering: Ordering
@@ -43,6 +45,9 @@ class Running:
     host: BlockPool | None = None
     batch: Batch = field(default_factory=Batch)
     prefilling: list[Request] = field(default_factory=list)
+    parked: list[Request] = field(default_factory=list)
+    adapters: Adapters | None = None
+    queue: Queue | None = None
     preemptions: int = 0
 
     def admit(self, request: Request, now: float) -> None:
@@ -155,6 +160,8 @@ class Running:
     def _take_out(self, request: Request) -> None:
         if request in self.prefilling:
             self.prefilling.remove(request)
+        elif request in self.parked:
+            self.parked.remove(request)
         else:
             self.batch.remove(np.array([self.batch.requests.index(request)]))
         self._give_back(request)
@@ -165,9 +172,40 @@ class Running:
             self._give_host_back(request)
             self.keeper.release(request)
 
+    def let_go(self, request: Request, keeps: bool) -> int:
+        """A request goes on elsewhere: nothing of it stays here. Returns the tokens whose keys and values go along."""
+        kept = request.prefilled if request.swapped else 0
+        if request.status == WAITING:
+            if kept and not keeps:
+                kept = 0
+            self.forget(request)
+        else:
+            if keeps and request not in self.prefilling:
+                request.prefilled = kept = request.prefill_tokens - 1
+                self.keeper.swap_out(request)
+            self.take_out(request)
+        request.prefilled = 0
+        return kept
+
+    def take_in(self, request: Request, kept: int) -> None:
+        """A request from elsewhere will wait here, its keys and values of ``kept`` tokens in host memory if that has room."""
+        blocks = self.pool.blocks(kept)
+        if self.host is not None and 0 < blocks <= self.host.free:
+            self.host.take(blocks)
+            request.swapped, request.prefilled = blocks, kept
+
     def admitted(self) -> list[Request]:
-        """What runs, in order of admission."""
-        return [*self.batch.requests, *self.prefilling]
+        """What runs, in order of admission, and behind it who is passed by."""
+        return [*self.batch.requests, *self.prefilling, *self.parked]
+
+    def decode_only(self, requests: Sequence[Request]) -> None:
+        """Of those past their prefill ``requests`` alone are in the batch; the others are parked."""
+        chosen = set(requests)
+        if len(away := [row for row, request in enumerate(self.batch.requests) if request not in chosen]):
+            self.parked += self.batch.remove(np.array(away))
+        for request in [request for request in self.parked if request in chosen]:
+            self.parked.remove(request)
+            self.batch.add(request)
 
     def _victim(self, running: Sequence[Request], waiting: Request | None, now: float) -> Request | None:
         victim = self.ordering.victim(running, waiting, now)
@@ -191,22 +229,24 @@ class Running:
 
     def sequences(self) -> int:
         """Requests admitted and not finished."""
-        return len(self.batch) + len(self.prefilling)
+        return len(self.batch) + len(self.prefilling) + len(self.parked)
 
     def check(self) -> None:
         """Raise AssertionError unless every KV block is free or held by exactly one running request, and every row's blocks
         have room for its tokens."""
-        self.pool.check([*(request.blocks for request in self.prefilling), *self.batch.blocks.tolist()])
+        self.pool.check([*(request.blocks for request in (*self.prefilling, *self.parked)), *self.batch.blocks.tolist()])
         assert (self.batch.blocks * self.pool.block_size >= self.batch.context).all(), "a row has more tokens than room"
 
 
 class Batching(ABC):
     """Fills one step at a time. ``socket`` is how the server that it is of sees arrivals; ``swap_tokens`` of KV fit the host
-    memory that pre-empted requests are swapped out to, 0 where they are computed again."""
+    memory that pre-empted requests are swapped out to, 0 where they are computed again. ``asks_adapters``: it lets
+    ``Running.adapters`` choose who goes in a step."""
 
     block_size: int = 16
     swap_tokens: int = 0
     socket: Socket = Socket()
+    asks_adapters: bool = False
 
     @abstractmethod
     def refuse(self, request: Request, pool: BlockPool) -> str | None:

@@ -57,6 +57,13 @@ class Ordering(ABC):
     def __len__(self) -> int:
         """Waiting requests."""
 
+    def fixed_place(self, request: Request) -> tuple[float, ...] | None:
+        """Where the request stands among all that wait or run, the smallest first, if that never changes; None where it does.
+
+        Batching may then admit others than ``next`` names.
+        """
+        return None
+
     def on_pool(self, tokens: int) -> None:
         """The KV pool holds so many tokens. Told once, before anything arrives."""
 

@@ -150,7 +150,8 @@ class Figure:
     ``kv_tokens`` is the KV pool, at every x or by x; ``policies(x)`` gives parameters by policy name to every system that
     does not choose its own, as in {"rpm": {"limit": 50}}.
     ``local_values(platform, options)`` are the axis values on the machine at hand, ``until_s(x)`` when a local run ends
-    with what is unfinished then.
+    with what is unfinished then. ``has_point(system, x)``: whether the figure has that point, where not every system is run at
+    every x.
     """
 
     id: str
@@ -174,6 +175,7 @@ class Figure:
     points_of: str | None = None
     local_values: Callable[[Platform, Options], tuple[float, ...]] | None = None
     until_s: Callable[[float], float] | None = None
+    has_point: Callable[[str, float], bool] | None = None
 
     @property
     def points_folder(self) -> str:
@@ -198,7 +200,12 @@ class Figure:
     def size(self, platform: Platform) -> int:
         """Points of the whole figure for one of the paper's platforms."""
         places = (platform.setting,) if platform.setting.name else self.settings
-        return len(self.systems) * sum(len(self.sweep.values[setting.name or platform.name]) for setting in places)
+        values = [x for setting in places for x in self.sweep.values[setting.name or platform.name]]
+        return sum(self.runs(system, x) for system in self.systems for x in values)
+
+    def runs(self, system: str, x: float) -> bool:
+        """Whether the figure runs the system at this value; those that are not its own it runs at every one."""
+        return self.has_point is None or system not in self.systems or self.has_point(system, x)
 
 
 @dataclass(frozen=True)

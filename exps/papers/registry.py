@@ -13,13 +13,14 @@ from exps.figures.figure import Figure, Options, Platform, Point, Selection
 from exps.figures.typed import canonical_system
 from exps.papers.adaserve.fig8 import FIG8
 from exps.papers.adaserve.fig9 import FIG9
+from exps.papers.dlora.figures import DLORA_FIGURES
 from exps.papers.exfairs.figures import EXFAIRS_FIGURES
 from exps.papers.fairserve.figures import FAIRSERVE_FIGURES
 from exps.papers.vtc.figures import VTC_FIGURES
 from exps.run.backends import BACKENDS, SIMULATED, backend_for
 from exps.run.local import MEASURED
 
-FIGURES = {figure.id: figure for figure in (FIG8, FIG9, *VTC_FIGURES, *FAIRSERVE_FIGURES, *EXFAIRS_FIGURES)}
+FIGURES = {figure.id: figure for figure in (FIG8, FIG9, *VTC_FIGURES, *FAIRSERVE_FIGURES, *EXFAIRS_FIGURES, *DLORA_FIGURES)}
 ALL = "all"
 
 
@@ -149,6 +150,7 @@ def expand(
         for platform in platforms
         for x in _values(figure, platform, selection, settled)
         for system in dict.fromkeys(systems)
+        if figure.runs(system, x)
     ]
     return points, settled
 

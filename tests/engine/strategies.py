@@ -90,7 +90,10 @@ class Log:
     def request_done(self, request: Request) -> None:
         self.done.append(request)
 
-    def step_done(self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int]) -> None:
+    def step_done(
+        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], steps: int = 1,
+        adapter: str | None = None,
+    ) -> None:
         self.steps.append(Step(start_s, end_s, dict(prompt), dict(output)))
 
 

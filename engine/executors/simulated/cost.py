@@ -72,10 +72,11 @@ class DraftCost:
 class StepCost:
     """Seconds of an engine step.
 
-    scale x (line(new tokens) + ``context_s`` x cached tokens read) + draft + ``host_s``. ``query_s``: what each draft token
-    adds in verification for each cached token that it looks at. A step without decoding uses ``prefill`` where there is one.
-    ``expands_batch``: each draft token is scored as a sequence of its own, so that the context is read depth + 1 times, and
-    ``eager_draft``: draft steps are launched kernel by kernel, whatever their shape says (both vLLM V0).
+    scale x (line(new tokens) + ``context_s`` x cached tokens read) + draft + the host's ``host_s``, and ``sequence_s`` for
+    each sequence. ``query_s``: what each draft token adds in verification for each cached token that it looks at. A step
+    without decoding uses ``prefill`` where there is one. ``expands_batch``: each draft token is scored as a sequence of its
+    own, so that the context is read depth + 1 times, and ``eager_draft``: draft steps are launched kernel by kernel, whatever
+    their shape says (both vLLM V0).
     """
 
     line: Line
@@ -87,13 +88,17 @@ class StepCost:
     host_s: float = 0.0
     scale: float = 1.0
     query_s: float = 0.0
+    sequence_s: float = 0.0
     _decode: Sequence[float] = field(init=False, repr=False)
     _context_s: float = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        decode = [self.scale * self.line(n) + self.host_s for n in range(TABULATED)]
+        decode = [self.scale * self.line(n) + self._host_s(n) for n in range(TABULATED)]
         object.__setattr__(self, "_decode", decode)
         object.__setattr__(self, "_context_s", self.scale * self.context_s)
+
+    def _host_s(self, sequences: int) -> float:
+        return self.host_s + self.sequence_s * sequences
 
     def seconds(self, plan: StepPlan, batch: Batch) -> float:
         """Seconds of ``plan`` on the rows of ``batch``."""
@@ -114,7 +119,8 @@ class StepCost:
         chunked = sum(chunk.tokens for chunk in plan.prefill)
         read += sum(chunk.done for chunk in plan.prefill)
         drafting = self.draft.seconds(depth, step_tokens, batch.context_tokens, chunked, eager) if self.draft else 0.0
-        return self.scale * (self.line(new + chunked) + self.context_s * read + looking_s + drafting) + self.host_s
+        forward = self.line(new + chunked) + self.context_s * read
+        return self.scale * (forward + looking_s + drafting) + self._host_s(n + len(plan.prefill))
 
     def foresee(self, plan: StepPlan, batch: Batch, steps: int, span_s: float) -> list[float]:
         """Seconds of ``steps`` decodes of ``batch`` one after another, up to those that begin within ``span_s``."""
@@ -126,11 +132,11 @@ class StepCost:
         if plan is DECODE and n < TABULATED:
             fixed_s, context_s = self._decode[n], self._context_s
             return [fixed_s + context_s * read for read in contexts]
-        line_s, context_s, scale, host_s = self.line(n), self.context_s, self.scale, self.host_s
+        line_s, context_s, scale, host_s = self.line(n), self.context_s, self.scale, self._host_s(n)
         return [scale * (line_s + context_s * read) + host_s for read in contexts]
 
     def _prefill(self, chunks: Sequence[Chunk]) -> float:
         tokens, done = sum(chunk.tokens for chunk in chunks), sum(chunk.done for chunk in chunks)
         forward = self.prefill(tokens) if self.prefill else self.line(tokens)
         drafting = self.draft.seconds(0, 0, 0, tokens) if self.draft else 0.0
-        return self.scale * (forward + self.context_s * done + drafting) + self.host_s
+        return self.scale * (forward + self.context_s * done + drafting) + self._host_s(len(chunks))

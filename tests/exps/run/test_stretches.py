@@ -30,7 +30,8 @@ ODD = (
     "order=vtc,batch=vllm", "order=vtc,batch=sarathi(token_budget=8)", "order=drr,batch=vllm", "order=exfairs,batch=slora",
     "order=mlfq,batch=sarathi", "order=priority(levels=0:1;1:0),batch=slora", "order=fairserve,batch=vllm",
     "order=rpm(limit=5,follow=true),batch=slora(reads_per_wait=1.315)", "order=fcfs,batch=slora(reads_per_wait=0.3)",
-    "order=vtc,batch=slora(late_arrivals=false,poll_s=0)",
+    "order=vtc,batch=slora(late_arrivals=false,poll_s=0)", "batch=orca", "dlora,adapters=credit(gap=2)",
+    "dlora,place=migrating(kv=transferred,replicas=3,period_s=1,fails=1@9)", "batch=vllm,place=least-cost",
 )
 
 
@@ -45,6 +46,7 @@ def workload(rng: np.random.Generator) -> pl.DataFrame:
         {
             "arrival_s": np.cumsum(gaps),
             "client": pl.Series(rng.integers(0, rng.integers(1, 9), n)).cast(pl.String),
+            "adapter": pl.Series(np.arange(n) * np.arange(n) % 5 % 3).cast(pl.String),
             "prompt_tokens": rng.integers(1, longest, n),
             "output_tokens": rng.integers(1, longest * 2, n),
             "slo_tpot_s": np.full(n, 0.05),
@@ -60,6 +62,7 @@ def setup(system: str, rng: np.random.Generator) -> Setup:
     seats = {"max_sequences": int(rng.choice([2, 5, 500]))}
     paged = {**seats, "swap_tokens": int(rng.choice([0, 100, 1000]))}
     rounds = {name: {"round_s": 2.0} for name in ("exfairs", "exfairs-continuous", "que", "vtc-artifact")}
+    replicas = {"adapters": {"slots": 2}, "one-model-each": {"slots": 1}, "placement": {"replicas": 2, "period_s": 3.0}}
     drafts = parse_system(system).choices["speculation"].name != "off"
     return Setup(
         parse_system(system),
@@ -68,7 +71,7 @@ def setup(system: str, rng: np.random.Generator) -> Setup:
         record_steps=True,
         cold_start_s=float(rng.choice([0.0, 1.3])),
         until_s=float(rng.uniform(5, 60)) if rng.random() < 0.3 else None,
-        policies={"vllm": paged, "sarathi": paged, "slora": seats, **rounds},
+        policies={"vllm": paged, "sarathi": paged, "orca": paged, "slora": seats, **rounds, **replicas},
     )
 
 

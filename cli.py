@@ -87,6 +87,20 @@ def plot(asked: Asked) -> None:
     plot(asked.figure, asked.selection, asked.options, asked.results, _reporter())
 
 
+@app.command()
+def timeline(
+    point: Annotated[Path, typer.Argument(help="Folder of a point that was run with --trace-steps.")],
+    between: Annotated[str, typer.Option("--between", help="Seconds of the run, as in 120:121.")],
+) -> None:
+    """Draw who got how many draft tokens in an interval and why: for each step and request its nodes and its need.
+
+    Example: python cli.py timeline results/adaserve/fig8/sim-4xa100-80g-scaled-traced/llama/adaserve/rps-4 --between 120:121
+    """
+    from exps.commands.timeline import command
+
+    command(point, between, _reporter())
+
+
 @app.command(cls=OfFigures)
 @about_figures
 def check(

@@ -16,7 +16,7 @@ from engine.executors.simulated.acceptance import AcceptanceModel
 from engine.executors.simulated.engines import CHAINS, PLAIN, TREES
 from engine.executors.simulated.profiles import Calibration, Deployment, load_deployment
 from engine.system import parse_system
-from exps.calibrate.kinds import fit_kinds
+from exps.calibrate.kinds import Kinds, fit_kinds
 from exps.calibrate.store import store
 from exps.figures.figure import Platform
 from exps.figures.published import read_published
@@ -24,7 +24,8 @@ from exps.metrics.requests import summarize
 from exps.papers.adaserve.evaluation import PLATFORMS, STATIC
 from exps.run.serving import Setup
 from exps.run.simulation import simulate
-from exps.workload.adaserve import fig8_timetable
+from exps.workload.adaserve import evaluation_timetable
+from exps.workload.adaserve_loads import of_rate
 
 COMMAND = "cli.py fit --adaserve DIR"
 ACCEPTANCE_FROM = (
@@ -55,7 +56,8 @@ def fit(traces: Path, report: Report, into: Path | None = None) -> list[Path]:
 def fit_platform(platform: Platform, traces: Path, report: Report) -> dict[str, Any]:
     """The fitted numbers of a platform: acceptance and c1 for both calibrations, three scales for the scaled one."""
     base = load_deployment(platform.model, platform.hardware)
-    timetables = {rps: fig8_timetable(rps, base.baseline_tpot_s, 0, traces) for rps in published_rates(platform)}
+    rates, baseline_s = published_rates(platform), base.baseline_tpot_s
+    timetables = {rps: evaluation_timetable(of_rate(rps), baseline_s, 0, traces) for rps in rates}
     trees = fit_trees(platform, base, timetables, report)
     scale = {family: fit_scale(platform, base, trees, family, timetables, report) for family in FAMILIES}
     return {
@@ -69,23 +71,23 @@ def fit_platform(platform: Platform, traces: Path, report: Report) -> dict[str, 
 
 @dataclass(frozen=True)
 class Trees:
-    """How likely the first child of a node is, by kind of text too, how its siblings share the rest, and AdaServe's c1."""
+    """How likely the first child of a node is, for each kind of text and request, how its siblings share the rest, and
+    AdaServe's c1."""
 
     mean: float
-    by_kind: Mapping[str, float]
+    kinds: Kinds
     later_share: float
     c1: float
 
     def table(self) -> dict[str, Any]:
         """The tables of a calibration that hold these numbers."""
-        acceptance = {
-            "mean": self.mean, "concentration": CONCENTRATION, "later_share": self.later_share, "by_kind": self.by_kind,
-        }
-        return {"acceptance": acceptance, "policies": {"adaserve": {"c1": self.c1}}}
+        first = {"mean": self.mean, "concentration": CONCENTRATION, "later_share": self.later_share}
+        kinds = {"spread": self.kinds.spread, "by_kind": self.kinds.by_kind}
+        return {"acceptance": {**first, **kinds}, "policies": {"adaserve": {"c1": self.c1}}}
 
     def applied_to(self, base: Deployment, scale: Mapping[str, float] | None = None) -> Deployment:
         """``base`` with one calibration, ``trial``, that scales the steps of the engine families in ``scale``."""
-        acceptance = AcceptanceModel(self.mean, CONCENTRATION, self.later_share, self.by_kind)
+        acceptance = AcceptanceModel(**self.table()["acceptance"])
         policies = {"adaserve": {"c1": self.c1}}
         trial = Calibration("", scale or {}, acceptance=acceptance, policies=policies)
         return replace(base, calibrations={"trial": trial})
@@ -108,11 +110,12 @@ def chain_acceptance(platform: Platform) -> dict[int, float]:
 
 
 def fit_trees(platform: Platform, base: Deployment, timetables: Mapping[float, pl.DataFrame], report: Report) -> Trees:
-    """The cell of a grid of later_share and c1 that is nearest to AdaServe's curve in Figure 12, with nothing scaled."""
-    target = _published("fig12", platform, "adaserve")
+    """The cell of a grid of later_share and c1 that is nearest to AdaServe's curve in Figure 12, with nothing scaled; at every
+    other rate, since neighbours share a trace."""
+    target = dict(list(_published("fig12", platform, "adaserve").items())[::2])
     levels = chain_acceptance(platform)
-    mean, by_kind = round(levels[min(levels)], 3), fit_kinds(levels)
-    cells = [Trees(mean, by_kind, share, c1) for share, c1 in product(LATER_SHARES, C1S)]
+    mean, kinds = round(levels[min(levels)], 3), fit_kinds(levels)
+    cells = [Trees(mean, kinds, share, c1) for share, c1 in product(LATER_SHARES, C1S)]
     runs = [(cell.applied_to(base), platform, "adaserve", timetables[rps]) for cell in cells for rps in target]
     tokens = np.array(_measure_all(runs))[:, 0].reshape(len(cells), len(target))
     errors = np.sqrt(np.mean((tokens - np.array([*target.values()])) ** 2, axis=1))

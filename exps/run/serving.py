@@ -22,6 +22,7 @@ from engine.roles import Parameters
 from engine.system import System
 from exps.figures.figure import FASTEST, Execution
 from exps.run.recorder import Recorder
+from exps.run.tracing import TracingExecutor
 from hosting.device import CPU, Device
 
 
@@ -32,6 +33,7 @@ class Setup:
     ``backend`` by its name (exps.run.backends). ``kv_tokens`` None means the deployment's pool; ``cold_start_s`` delays the
     first step of a simulation. ``acceptance`` "measured" puts the acceptance measured on the tiny pair in the place of the
     calibration's. ``profiles`` is a folder of profiles measured on this machine. What is unfinished at ``until_s`` stays so.
+    ``trace_steps``: what speculation decides in each step is recorded too.
     ``device`` and ``execution`` are those of a native run, and ``weights``: "own", or "widened" for the tiny pair's function
     in the model's full-size shape. ``policies`` are parameters by policy name for what the system does not choose itself;
     they go before the deployment's.
@@ -52,6 +54,7 @@ class Setup:
     weights: str = "own"
     device: Device = CPU
     execution: Execution = FASTEST
+    trace_steps: bool = False
     policies: Parameters = field(default_factory=dict)
 
     def deployment(self) -> Deployment:
@@ -65,11 +68,13 @@ class Setup:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Per-request records, run-length step records where the setup asked for them, and facts about the run."""
+    """Per-request records, run-length step records and a trace of speculation (exps.run.tracing) where the setup asked for
+    them, and facts about the run."""
 
     requests: pl.DataFrame
     steps: pl.DataFrame | None
     facts: dict[str, Any]
+    trace: pl.DataFrame | None = None
 
 
 def as_it_is(error: BaseException) -> RunError | None:
@@ -93,18 +98,20 @@ def serve(
     policies = setup.system.build(setup.parameters(deployment))
     pool = make_pool(setup, deployment, policies.batching.block_size)
     recorder = Recorder(timetable.height, setup.record_steps)
-    engine = None
+    engine, trace = None, None
     try:
-        engine = Engine(policies, make_executor(), pool, recorder)
+        executor = make_executor()
+        trace = TracingExecutor(executor) if setup.trace_steps else None
+        engine = Engine(policies, trace or executor, pool, recorder)
         engine.run(requests, inf if setup.until_s is None else setup.until_s)
         engine.check()
     except (Exception, SystemExit) as error:
         failure = explain(error) or _of_a_policy(setup, error)
         if failure is None:
             raise
-        failure.outcome = _outcome(timetable, engine, pool, recorder)
+        failure.outcome = _outcome(timetable, engine, pool, recorder, trace)
         raise failure from (None if failure is error else error)
-    return _outcome(timetable, engine, pool, recorder)
+    return _outcome(timetable, engine, pool, recorder, trace)
 
 
 def nothing_served(timetable: pl.DataFrame, setup: Setup, deployment: Deployment) -> Outcome:
@@ -119,7 +126,9 @@ def _of_a_policy(setup: Setup, error: BaseException) -> PolicyError | None:
     return None if sentence is None else PolicyError(f"{setup.system.name}: {sentence}")
 
 
-def _outcome(timetable: pl.DataFrame, engine: Engine | None, pool: BlockPool, recorder: Recorder) -> Outcome:
+def _outcome(
+    timetable: pl.DataFrame, engine: Engine | None, pool: BlockPool, recorder: Recorder, trace: TracingExecutor | None = None
+) -> Outcome:
     """What is known when a run ends, also of what still waits or runs."""
     steps, busy_s, end_s = (engine.steps, engine.busy_s, engine.clock.now) if engine else (0, 0.0, 0.0)
     if engine:
@@ -127,7 +136,7 @@ def _outcome(timetable: pl.DataFrame, engine: Engine | None, pool: BlockPool, re
         for request in engine.live.values():
             recorder.request_left(request)
     facts = {"kv_tokens": pool.tokens, "steps": steps, "busy_s": busy_s, "end_s": end_s}
-    return Outcome(recorder.requests(timetable), recorder.steps(), facts)
+    return Outcome(recorder.requests(timetable), recorder.steps(), facts, None if trace is None else trace.frame())
 
 
 def make_pool(setup: Setup, deployment: Deployment, block_size: int) -> BlockPool:

@@ -46,7 +46,7 @@ KNOBS: dict[Callable[..., Any], dict[str, Any]] = {
                "slo_selection": False, "neediest_first": False, "rest": "equal", "eager": True},
     GoodputChain: {"longest": 1, "draft_step_s": 0.02, "verify_tokens": (0.0, 4.0), "verify_s": (0.0, 0.2), "accepted": 0.1,
                    "memory": 3.0},
-    AcceptanceModel: {"mean": 0.4, "concentration": 9.0, "later_share": 0.6, "by_kind": {"chat": 0.2}},
+    AcceptanceModel: {"mean": 0.4, "concentration": 9.0, "later_share": 0.6, "by_kind": {"chat": 0.2}, "spread": 1.0},
     SimulatedExecutor: {"seed": 1, "cold_start_s": 0.5},
     StepCost: {"line": Line((0, 1), (0.01, 0.012)), "context_s": 1e-5, "prefill": None, "draft": DraftCost(0.002, 0.0),
                "expands_batch": True, "eager_draft": True, "host_s": 0.003, "scale": 1.5, "query_s": 1e-5},

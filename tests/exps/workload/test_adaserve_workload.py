@@ -5,7 +5,8 @@ import polars as pl
 import pytest
 
 from engine.errors import InputError
-from exps.workload.adaserve import AnswerLengths, fig8_timetable, requests_at
+from exps.workload.adaserve import evaluation_timetable
+from exps.workload.adaserve_loads import AnswerLengths, of_rate, requests_at
 from exps.workload.arrivals import index_of_dispersion
 
 SHARED = Path(__file__).parents[4] / "shared" / "traces"
@@ -20,13 +21,13 @@ def test_neighbouring_rates_share_one_count():
 
 
 def test_same_seed_same_timetable_other_seed_another():
-    first = fig8_timetable(3.0, BASELINE_S, seed=1)
-    assert first.equals(fig8_timetable(3.0, BASELINE_S, seed=1))
-    assert not first.equals(fig8_timetable(3.0, BASELINE_S, seed=2))
+    first = evaluation_timetable(of_rate(3.0), BASELINE_S, seed=1)
+    assert first.equals(evaluation_timetable(of_rate(3.0), BASELINE_S, seed=1))
+    assert not first.equals(evaluation_timetable(of_rate(3.0), BASELINE_S, seed=2))
 
 
 def test_all_rates_take_one_sequence_of_requests():
-    slow, fast = (fig8_timetable(rps, BASELINE_S, seed=0) for rps in (2.6, 4.8))
+    slow, fast = (evaluation_timetable(of_rate(rps), BASELINE_S, seed=0) for rps in (2.6, 4.8))
     same = ["client", "prompt_tokens", "output_tokens", "slo_tpot_s"]
     assert slow.select(same).equals(fast.head(slow.height).select(same))
     ratio = fast["arrival_s"].to_numpy()[1:900] / slow["arrival_s"].to_numpy()[1:]
@@ -34,19 +35,19 @@ def test_all_rates_take_one_sequence_of_requests():
 
 
 def test_slo_of_each_category():
-    frame = fig8_timetable(2.6, BASELINE_S, seed=0)
+    frame = evaluation_timetable(of_rate(2.6), BASELINE_S, seed=0)
     slo = dict(frame.group_by("category").agg(pl.col("slo_tpot_s").unique().item()).iter_rows())
     assert slo == pytest.approx({"coding": 0.036, "chat": 0.05, "summarization": 0.15})
 
 
 def test_quick_keeps_the_rate():
-    frame = fig8_timetable(4.0, BASELINE_S, seed=0, duration_s=60.0)
+    frame = evaluation_timetable(of_rate(4.0), BASELINE_S, seed=0, duration_s=60.0)
     assert frame.height == 233
     assert frame["arrival_s"][-1] == pytest.approx(60.0)
 
 
 def test_mix_and_lengths_follow_the_stated_statistics():
-    frame = pl.concat(fig8_timetable(4.8, BASELINE_S, seed) for seed in SEEDS)
+    frame = pl.concat(evaluation_timetable(of_rate(4.8), BASELINE_S, seed) for seed in SEEDS)
     parts = {str(name): part for (name,), part in frame.group_by("category")}
     shares = {name: part.height / frame.height for name, part in parts.items()}
     assert shares == pytest.approx({"coding": 0.6, "chat": 0.2, "summarization": 0.2}, abs=0.01)
@@ -64,7 +65,7 @@ def test_answers_stay_between_shortest_and_cap():
 def test_burstiness_is_that_of_the_artifacts_traces(bin_s, low, high):
     """Index of dispersion of counts of the artifact's files of Figure 8, over all rates."""
     found = [
-        index_of_dispersion(fig8_timetable(rps, BASELINE_S, seed)["arrival_s"].to_numpy(), bin_s, 360.0)
+        index_of_dispersion(evaluation_timetable(of_rate(rps), BASELINE_S, seed)["arrival_s"].to_numpy(), bin_s, 360.0)
         for rps in (2.6, 4.0, 4.8)
         for seed in SEEDS
     ]
@@ -73,7 +74,7 @@ def test_burstiness_is_that_of_the_artifacts_traces(bin_s, low, high):
 
 def test_arrivals_start_slowly():
     """The artifact's files hold 0.31 and 0.29 to 0.61 of the mean rate in the first two 20 s."""
-    arrivals = np.concatenate([fig8_timetable(4.0, BASELINE_S, seed)["arrival_s"].to_numpy() for seed in SEEDS])
+    arrivals = np.concatenate([evaluation_timetable(of_rate(4.0), BASELINE_S, seed)["arrival_s"].to_numpy() for seed in SEEDS])
     first, second = (np.mean((arrivals >= low) & (arrivals < low + 20)) * 18 for low in (0, 20))
     assert 0.25 < first < 0.45
     assert 0.4 < second < 0.7
@@ -84,19 +85,19 @@ def test_reads_traces_and_keeps_the_answers(tmp_path):
     path.write_text(
         "emission_time_ms,input_tokens,output_tokens,slo_ratio\n0,9,256,1.2\n1000,8,256,-50\n4000,7,256,-150\n"
     )
-    frame = fig8_timetable(2.6, BASELINE_S, seed=0, traces=tmp_path)
+    frame = evaluation_timetable(of_rate(2.6), BASELINE_S, seed=0, traces=tmp_path)
     assert frame["arrival_s"].to_list() == [0.0, 1.0, 4.0]
     assert frame["client"].to_list() == ["coding", "chat", "summarization"]
-    assert frame["output_tokens"].equals(fig8_timetable(2.6, BASELINE_S, seed=0)["output_tokens"].head(3))
+    assert frame["output_tokens"].equals(evaluation_timetable(of_rate(2.6), BASELINE_S, seed=0)["output_tokens"].head(3))
     path.write_text("emission_time_ms,input_tokens,output_tokens,slo_ratio\n0,9,256,-70\n")
     with pytest.raises(InputError, match="slo_ratio -70"):
-        fig8_timetable(2.6, BASELINE_S, seed=0, traces=tmp_path)
+        evaluation_timetable(of_rate(2.6), BASELINE_S, seed=0, traces=tmp_path)
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the artifact's traces are not here")
 def test_shared_traces_have_the_counts_and_arrivals_of_their_rate():
     for rps in (2.6, 4.0, 4.8):
-        frame = fig8_timetable(rps, BASELINE_S, seed=0, traces=SHARED)
+        frame = evaluation_timetable(of_rate(rps), BASELINE_S, seed=0, traces=SHARED)
         assert frame.height == requests_at(rps)
         assert frame["arrival_s"][-1] == pytest.approx(360.0)
         assert 1.8 < index_of_dispersion(frame["arrival_s"].to_numpy(), 5, 360.0) < 2.45

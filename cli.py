@@ -22,6 +22,7 @@ from cli_options import (
     Quick,
     Results,
     Seed,
+    TraceSteps,
     Weights,
     about_figures,
     refuse_both,
@@ -156,6 +157,7 @@ def simulate(
         str | None, typer.Option("--calibration", help="A calibration of this model and hardware; default: the first.")
     ] = None,
     seed: Seed = 0,
+    trace_steps: TraceSteps = False,
 ) -> None:
     """Serve your own trace on the simulator and show metrics overall and by client.
 
@@ -165,7 +167,9 @@ def simulate(
     from exps.run.serving import Setup
 
     named = calibration or simulation.first_calibration(model, hardware)
-    simulation.command(trace, Setup(simulation.only_system(system), model, hardware, named, seed, kv_tokens), out, _reporter())
+    chosen = simulation.only_system(system)
+    setup = Setup(chosen, model, hardware, named, seed, kv_tokens, trace_steps=trace_steps)
+    simulation.command(trace, setup, out, _reporter())
 
 
 @app.command()

@@ -20,7 +20,8 @@ def command(folder: Path, between: str, report: Reporter) -> None:
     trace = _read(folder)
     chosen = trace.filter(pl.col("end_s") > begin_s, pl.col("start_s") < end_s)
     if chosen.is_empty():
-        raise InputError(f"{folder} has no step from {begin_s:g} to {end_s:g} s; it ends at {float(trace['end_s'].max()):.1f} s.")  # type: ignore[arg-type]
+        last_s = trace.select(pl.col("end_s").max()).item()
+        raise InputError(f"{folder} has no step from {begin_s:g} to {end_s:g} s; its last ends at {last_s or 0.0:.1f} s.")
     steps, cells = steps_of(chosen), cells_of(chosen, pl.read_parquet(folder / REQUESTS))
     report.frame("Steps", steps.drop("end_s"), _source(folder))
     from plots.timeline import timeline

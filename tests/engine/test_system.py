@@ -81,11 +81,11 @@ def test_every_build_is_fresh() -> None:
     ("text", "sentence"),
     [
         ("vtx", r"unknown system 'vtx'; did you mean vtc\?"),
-        ("", "unknown system ''; known: adaserve, drr, exfairs, exfairs-continuous, fairserve,"),
+        ("", "unknown system ''; known: adaserve, adaserve-eager, adaserve-equal, adaserve-slo, drr,"),
         ("vtx,spec=off", r"unknown system 'vtx'; did you mean vtc\?"),
         ("order=vtx", r"unknown ordering policy 'vtx'; did you mean vtc\?"),
         ("batch=slorra", r"unknown batching policy 'slorra'; did you mean slora or sarathi\?"),
-        ("spec=zzz", "unknown speculation policy 'zzz'; known: adaserve, chain, off"),
+        ("spec=zzz", "unknown speculation policy 'zzz'; known: adaserve, chain, goodput, off"),
         ("vtc,fcfs", "'fcfs' in system 'vtc,fcfs' is not a choice; write order=, batch= or spec=, as in order=vtc"),
         ("ordering=vtc", "'ordering=vtc' in system 'ordering=vtc' is not a choice"),
         ("vtc,", "'' in system 'vtc,' is not a choice"),

@@ -6,7 +6,17 @@ import pytest
 
 from engine.errors import InputError
 from exps.workload.adaserve import evaluation_timetable
-from exps.workload.adaserve_loads import AnswerLengths, of_rate, requests_at
+from exps.workload.adaserve_drawn import expected_until
+from exps.workload.adaserve_loads import (
+    AnswerLengths,
+    Load,
+    fluctuating,
+    of_rate,
+    of_slo_scale,
+    of_urgent,
+    overhead,
+    requests_at,
+)
 from exps.workload.arrivals import index_of_dispersion
 
 SHARED = Path(__file__).parents[4] / "shared" / "traces"
@@ -101,3 +111,52 @@ def test_shared_traces_have_the_counts_and_arrivals_of_their_rate():
         assert frame.height == requests_at(rps)
         assert frame["arrival_s"][-1] == pytest.approx(360.0)
         assert 1.8 < index_of_dispersion(frame["arrival_s"].to_numpy(), 5, 360.0) < 2.45
+
+
+@pytest.mark.parametrize("share", [0.1, 0.6, 0.9])
+def test_the_share_of_urgent_requests_is_what_is_asked_for_and_the_others_halve_the_rest(share):
+    frame = pl.concat(evaluation_timetable(of_urgent(share), BASELINE_S, seed) for seed in SEEDS)
+    found = {name: part.height / frame.height for (name,), part in frame.group_by("category")}
+    rest = (1 - share) / 2
+    assert found == pytest.approx({"coding": share, "chat": rest, "summarization": rest}, abs=0.015)
+
+
+def test_the_slo_scale_changes_the_slo_of_urgent_requests_alone():
+    tight, loose = (evaluation_timetable(of_slo_scale(scale), BASELINE_S, seed=0) for scale in (0.6, 1.6))
+    assert tight.drop("slo_tpot_s").equals(loose.drop("slo_tpot_s"))
+    slo = dict(tight.group_by("category").agg(pl.col("slo_tpot_s").unique().item()).iter_rows())
+    assert slo == pytest.approx({"coding": 0.018, "chat": 0.05, "summarization": 0.15})
+
+
+def test_the_fluctuating_load_has_a_peak_a_category():
+    frame = evaluation_timetable(fluctuating(), BASELINE_S, seed=0)
+    assert 1400 < frame.height < 1480 and frame["arrival_s"].is_sorted()
+    means = dict(frame.group_by("category").agg(pl.col("arrival_s").mean()).iter_rows())
+    assert means == pytest.approx({"chat": 95.0, "coding": 180.0, "summarization": 265.0}, abs=12)
+    assert expected_until(180.0, 180.0) == pytest.approx(expected_until(360.0, 180.0) / 2, rel=1e-3)
+
+
+def test_each_load_names_the_artifacts_file():
+    loads = (of_rate(2.6), of_urgent(0.2), of_slo_scale(1.0), fluctuating(), overhead())
+    assert [(load.folder, load.file) for load in loads] == [
+        ("fig8,9", "rps2.6_ol256"), ("fig10", "rps4.0_prop0.2"), ("fig11", "slo1.0_ol256"), ("fig14", "fluc_6m_peak4.0"),
+        ("fig15", "rps3.6_ol128"),
+    ]
+
+
+@pytest.mark.parametrize("wrong", [{"urgent": 0.0}, {"urgent": 1.0}, {"slo_scale": 0.0}, {"slo_scale": 1000.0}])
+def test_a_load_that_is_none_is_one_sentence(wrong):
+    with pytest.raises(InputError, match="it must be above 0 and below"):
+        Load(**wrong)
+
+
+def test_an_answer_shorter_than_the_shortest_is_as_long_as_its_cap_allows():
+    assert set(AnswerLengths(cap=4).draw(50, np.random.default_rng(0))) == {4}
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the artifact's traces are not here")
+def test_prompts_of_figure_14_are_characters_and_become_tokens():
+    frame = evaluation_timetable(fluctuating(), BASELINE_S, seed=0, traces=SHARED)
+    means = dict(frame.group_by("category").agg(pl.col("prompt_tokens").mean()).iter_rows())
+    assert means == pytest.approx({"coding": 132.0, "chat": 18.0, "summarization": 776.0}, rel=0.06)
+    assert frame.height == 1445

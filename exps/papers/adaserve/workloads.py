@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -64,7 +63,6 @@ def middle_rate(platform: Platform, options: Options) -> float:
     return three_digits(MIDDLE * saturation(platform, options))
 
 
-@cache
 def saturation(platform: Platform, options: Options) -> float:
     """Requests a second that plain continuous batching serves when so many are all there that twice as many change the rate
     by less than ``SETTLED``."""

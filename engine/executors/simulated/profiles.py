@@ -69,14 +69,15 @@ class Model:
 class Calibration:
     """One named set of fitted numbers. ``scale``: step cost by engine (engines.PLAIN, CHAINS, TREES).
 
-    ``step_factor`` multiplies the decode steps and ``host_s`` is added to every step. ``acceptance`` and ``policies``
-    hold what was fitted of the draft model and of the policies' parameters.
+    ``step_factor`` multiplies the decode steps and ``host_s`` is added to every step, ``sequence_s`` for every sequence of an
+    expanded batch. ``acceptance`` and ``policies`` hold what was fitted of the draft model and of the policies' parameters.
     """
 
     fitted_on: str
     scale: Mapping[str, float] = field(default_factory=dict)
     step_factor: float = 1.0
     host_s: float = 0.0
+    sequence_s: float = 0.0
     acceptance: AcceptanceModel | MeasuredAcceptance | None = None
     policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -130,6 +131,7 @@ class Deployment:
             draft=None if engine == PLAIN else self.draft,
             expands_batch=v0,
             eager_draft=v0,
+            sequence_s=fitted.sequence_s,
             host_s=fitted.host_s,
             scale=fitted.scale.get(engine, 1.0),
             query_s=self.query_s,

@@ -33,6 +33,6 @@ def possible_tpot_s(deployment: Deployment, calibration: str, speculation: Specu
     shape = speculation.shape(Progress.fresh(1)) if speculation else None
     if shape is None or cost.draft is None:
         return cost.scale * cost.line(1) + cost.host_s
-    eager = cost.eager_draft or shape.eager
-    seconds = cost.line(min(shape.max_tokens, 1 + shape.depth)) + cost.draft.seconds(shape.depth, shape.width, 0, 0, eager)
+    drafting_s = cost.draft.seconds(shape.depth, shape.width, 0, 0, shape.eager)
+    seconds = cost.line(min(shape.max_tokens, 1 + shape.depth)) + drafting_s
     return (cost.scale * seconds + cost.host_s) / (1 + shape.depth)

@@ -74,9 +74,8 @@ class StepCost:
 
     scale x (line(new tokens) + ``context_s`` x cached tokens read) + draft + ``host_s``. ``query_s``: what each draft token
     adds in verification for each cached token that it looks at. A step without decoding uses ``prefill`` where there is one.
-    ``expands_batch``: each draft token is scored as a sequence of its own, so that the context is read depth + 1 times, and
-    ``eager_draft``: draft steps are launched kernel by kernel, whatever their shape says (both vLLM V0). ``sequence_s``: what
-    the host takes for each sequence that is scored in such an expanded batch, while the device waits.
+    ``expands_batch``: each draft token is scored as a sequence of its own, so that the context is read depth + 1 times (vLLM
+    V0). ``sequence_s``: what the host takes for each sequence of such an expanded batch, while the device waits.
     """
 
     line: Line
@@ -84,7 +83,6 @@ class StepCost:
     prefill: TiledPrefill | None = None
     draft: DraftCost | None = None
     expands_batch: bool = False
-    eager_draft: bool = False
     sequence_s: float = 0.0
     host_s: float = 0.0
     scale: float = 1.0
@@ -106,10 +104,10 @@ class StepCost:
             return self._prefill(plan.prefill)
         new, read = n, batch.context_tokens
         depth = step_tokens = 0
-        looking_s, eager, host_s = 0.0, self.eager_draft, self.host_s
+        looking_s, eager, host_s = 0.0, False, self.host_s
         if plan.trees is not None and plan.draft is not None:
             nodes = int(plan.trees.selected.sum())
-            depth, step_tokens, eager = plan.draft.depth, n * plan.draft.width, eager or plan.draft.eager
+            depth, step_tokens, eager = plan.draft.depth, n * plan.draft.width, plan.draft.eager
             new += nodes
             looking_s = self.query_s * batch.context_tokens * nodes / n
             if self.expands_batch:

@@ -86,8 +86,7 @@ class Calibration:
 class Deployment:
     """A model on some hardware: everything the simulator knows about the pair.
 
-    ``expands_chains``: the engine of chains is vLLM V0: it scores each token of a chain as a sequence of its own, and
-    launches the draft's kernels one by one.
+    ``expands_chains``: the engine scores each token of a chain as a sequence of its own (vLLM V0).
     """
 
     model: Model
@@ -122,15 +121,14 @@ class Deployment:
 
     def step_cost(self, engine: str, calibration: str) -> StepCost:
         """The cost of a step of one of the engines of engine.executors.simulated.engines."""
-        fitted, v0 = self.calibration(calibration), self.expands_chains and engine == CHAINS
+        fitted = self.calibration(calibration)
         line = Line(self.line.tokens, tuple(fitted.step_factor * s for s in self.line.seconds))
         return StepCost(
             line=line,
             context_s=fitted.step_factor * self.context_s,
             prefill=self.prefill,
             draft=None if engine == PLAIN else self.draft,
-            expands_batch=v0,
-            eager_draft=v0,
+            expands_batch=self.expands_chains and engine == CHAINS,
             sequence_s=fitted.sequence_s,
             host_s=fitted.host_s,
             scale=fitted.scale.get(engine, 1.0),

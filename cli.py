@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from cli_options import (
     Quick,
     Results,
     Seed,
+    StepByStep,
     TraceSteps,
     Weights,
     about_figures,
@@ -59,7 +61,12 @@ def list_(as_json: AsJson = False) -> None:
 @app.command(cls=OfFigures)
 @about_figures
 def run(
-    asked: Asked, context: typer.Context, jobs: Jobs = None, one_by_one: OneByOne = False, here: Here = False
+    asked: Asked,
+    context: typer.Context,
+    jobs: Jobs = None,
+    one_by_one: OneByOne = False,
+    step_by_step: StepByStep = False,
+    here: Here = False,
 ) -> None:
     """Run what is missing of a figure, then judge its claims and draw it. Interrupted, the same command goes on.
 
@@ -72,7 +79,8 @@ def run(
     from exps.commands.run import run
 
     cli_containers.in_container(context, here)
-    if not run(asked.figure, asked.selection, asked.options, asked.results, jobs, _reporter(), one_by_one):
+    options = replace(asked.options, step_by_step=step_by_step)
+    if not run(asked.figure, asked.selection, options, asked.results, jobs, _reporter(), one_by_one):
         raise typer.Exit(1)
 
 
@@ -157,6 +165,7 @@ def simulate(
         str | None, typer.Option("--calibration", help="A calibration of this model and hardware; default: the first.")
     ] = None,
     seed: Seed = 0,
+    step_by_step: StepByStep = False,
     trace_steps: TraceSteps = False,
 ) -> None:
     """Serve your own trace on the simulator and show metrics overall and by client.
@@ -168,7 +177,9 @@ def simulate(
 
     named = calibration or simulation.first_calibration(model, hardware)
     chosen = simulation.only_system(system)
-    setup = Setup(chosen, model, hardware, named, seed, kv_tokens, trace_steps=trace_steps)
+    setup = Setup(
+        chosen, model, hardware, named, seed, kv_tokens, trace_steps=trace_steps, step_by_step=step_by_step
+    )
     simulation.command(trace, setup, out, _reporter())
 
 
@@ -213,7 +224,7 @@ def profile(
     """
     from exps.commands.profile import profile, show_profile
     from exps.figures.figure import Options
-    from exps.papers.registry import check_choice
+    from exps.figures.typed import check_choice
     from exps.run.local import find_local, on_this_machine
 
     check_choice("--weights", weights, ("own", "widened"))
@@ -229,6 +240,7 @@ def fit(
     fairserve: Annotated[Path | None, typer.Option("--fairserve", help="FairServe's recorded runs.")] = None,
     pair: Annotated[bool, typer.Option("--pair", help="Measure what the tiny pair accepts, on its held-out text.")] = False,
     exfairs: Annotated[bool, typer.Option("--exfairs", help="ExFairS's long prompts and seats, on FCFS alone.")] = False,
+    dlora: Annotated[bool, typer.Option("--dlora", help="The host's time for each sequence of dLoRA's server.")] = False,
 ) -> None:
     """Fit the simulator's profiles to their stated calibration sets.
 
@@ -236,7 +248,7 @@ def fit(
     """
     import exps.calibrate
 
-    exps.calibrate.command(vtc, adaserve, fairserve, pair, exfairs)
+    exps.calibrate.command(vtc, adaserve, fairserve, pair, exfairs, dlora)
 
 
 @app.command()
@@ -259,7 +271,7 @@ def setup(
     Examples: python cli.py setup --model llama; python cli.py setup --traces --paper adaserve
     """
     from exps.commands import setup as fetching
-    from exps.papers.registry import split_names
+    from exps.figures.typed import split_names
 
     models = split_names(model or [])
     fetching.check_wanted(models, traces)

@@ -40,7 +40,7 @@ DeviceOption = Annotated[
     str | None, typer.Option("--device", help="Of this machine: cpu, gpu or so many, as in 4xgpu; default: what fits.")
 ]
 Attention = Annotated[
-    str | None, typer.Option("--attention", help="On GPUs: triton or reference; default: the fastest there is.")
+    str | None, typer.Option("--attention", help="On GPUs: triton, flashinfer or reference; default: triton, the fastest.")
 ]
 NoGraphs = Annotated[bool, typer.Option("--no-graphs", help="On GPUs: launch every kernel of a step anew.")]
 NoOverlap = Annotated[bool, typer.Option("--no-overlap", help="On GPUs: plan a step after the one before has ended.")]
@@ -75,6 +75,9 @@ OneByOne = Annotated[
     bool, typer.Option("--one-by-one", help="One point after the other, a line for each, and a summary at the end.")
 ]
 At = Annotated[str | None, typer.Option("--at", help="Of the figure's axis only these values, as in 10,50.")]
+StepByStep = Annotated[
+    bool, typer.Option("--step-by-step", help="Simulate each step by itself: the same records, more slowly.")
+]
 Here = Annotated[bool, typer.Option("--here", help="Here, even while the container runs.")]
 
 
@@ -145,12 +148,12 @@ def _asked(
     results: Results = RESULTS,
 ) -> Asked:
     from exps.figures.figure import Execution, Options, Selection
-    from exps.papers.registry import check_choice, parse_axis, parse_values, split_names, split_systems
+    from exps.figures.typed import check_choice, parse_axis, parse_values, split_names, split_systems
     from exps.run.backends import check_backend
 
     check_choice("--acceptance", acceptance, ("measured",))
     check_choice("--weights", weights, ("own", "widened"))
-    check_choice("--attention", attention, ("triton", "reference"))
+    check_choice("--attention", attention, ("triton", "flashinfer", "reference"))
     selection = Selection(
         models=_given("--model", model, split_names),
         systems=_given("--system", system, split_systems),

@@ -1,4 +1,4 @@
-"""vLLM under the loads of benchmarks/gpu.py, where it is installed: random weights in Llama-3.1-8B's shape, bfloat16.
+"""vLLM under the loads of benchmarks/gpu, where it is installed: random weights in Llama-3.1-8B's shape, bfloat16.
 
     python -m benchmarks.vllm_peer
 
@@ -16,7 +16,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.gpu import BATCHES, CONTEXT, OFFLINE, SHAPE
+from benchmarks.gpu.card import CONTEXT, SHAPE
+from benchmarks.gpu.steps import BATCHES, OFFLINE
 from engine.models.config import to_huggingface
 
 ANSWER = 129

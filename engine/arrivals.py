@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,11 @@ class Arrivals:
         self._queue.append(request)
         self._next_s = self._queue[0].arrival_s
 
+    def withdraw(self, request: Request) -> None:
+        """Take back a request that nobody has seen."""
+        self._queue.remove(request)
+        self._next_s = self._queue[0].arrival_s if self._queue else inf
+
     def feed(self, requests: Iterable[Request]) -> None:
         """Take further requests from ``requests`` as they are needed."""
         self._source = iter(requests)
@@ -50,6 +56,23 @@ class Arrivals:
         visible = self._seen_until if self._socket.late else now
         self._seen_until = now
         return self._take(visible) if self._next_s <= visible else ()
+
+    @property
+    def first_s(self) -> float:
+        """Arrival of the next request, or earlier; inf without one."""
+        return self._next_s
+
+    def unseen(self, starts: Sequence[float]) -> int:
+        """How many of the steps that begin at ``starts``, the first of which has seen what it sees, see nothing new."""
+        return max(bisect_left(starts, self._next_s) + self._socket.late, 1)
+
+    def passed(self, waits: int, steps: int, now: float) -> None:
+        """``steps`` steps with ``waits`` waits each were done, in which nothing was seen or ended, and a step begins."""
+        self._waits, self._seen_until = waits, now
+        before = inf
+        while steps and self._may_read != before:
+            before, steps = self._may_read, steps - 1
+            self._read_on(waits)
 
     def next_s(self, now: float) -> float:
         """When an idle server will see the next request; inf without one."""

@@ -147,6 +147,9 @@ class WatchedOrdering(_Watch, Ordering):
     def victim(self, running: Sequence[Request], waiting: Request | None, now: float) -> Request | None:
         return self._call("victim", tuple(running), waiting, now)
 
+    def fixed_place(self, request: Request) -> tuple[float, ...] | None:
+        return self._call("fixed_place", request)
+
     def on_pool(self, tokens: int) -> None:
         self._call("on_pool", tokens)
 

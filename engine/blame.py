@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from types import FrameType, TracebackType
 
+from engine.adapters import Adapters
 from engine.batching import Batching
 from engine.contract import ContractError, short_path
 from engine.ordering import Ordering
+from engine.placement import Placement
 from engine.request import Request
 from engine.speculation import Speculation
 
-KINDS = ((Ordering, "ordering"), (Batching, "batching"), (Speculation, "speculation"))
+KINDS = (
+    (Ordering, "ordering"), (Batching, "batching"), (Speculation, "speculation"), (Adapters, "adapters"),
+    (Placement, "placement"),
+)
 MOST_LETTERS = 160
 ADVICE = "correct the policy and type the same command again."
 

@@ -17,6 +17,8 @@ SHIPPED = frozenset(
         "ordering.mlfq", "ordering.priority", "ordering.que", "ordering.round_robin", "ordering.rpm", "ordering.slo_greedy",
         "ordering.vtc.policy", "ordering.vtc_artifact", "batching.sarathi", "batching.slora", "batching.vllm",
         "speculation.adaserve", "speculation.chain", "speculation.goodput", "speculation.specinfer",
+        "adapters.credit", "adapters.merged", "adapters.one_at_a_time", "adapters.unmerged", "batching.orca",
+        "placement.least_cost", "placement.migrating", "placement.proactive", "placement.static",
     )
 )
 """Where the policies that come with the kit are; any other, in the same folders too, is watched while it runs."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from heapq import heappop, heappush
+from itertools import pairwise
 from math import inf
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.adapters import Adapters, Queue
 from engine.arrivals import Arrivals
 from engine.audit import watched_ordering, watched_speculation
 from engine.batch import Batch
@@ -21,6 +23,7 @@ from engine.kv_cache import BlockPool
 from engine.plan import StepPlan, StepResult
 from engine.request import ABORTED, FAILED, FINISHED, REJECTED, RUNNING, WAITING, Request
 from engine.roles import Policies
+from engine.stretch import Stretch
 
 MOST_IDLE_STEPS = 10_000
 
@@ -31,10 +34,14 @@ class Observer(Protocol):
     def request_done(self, request: Request) -> None:
         """A request finished, failed, was rejected or aborted."""
 
-    def step_done(self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int]) -> None:
-        """A step computed so many prompt tokens and produced so many output tokens for each client.
+    def step_done(
+        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], steps: int = 1,
+        adapter: str | None = None,
+    ) -> None:
+        """A step, or each of ``steps`` one after another, computed so many prompt tokens and produced so many output tokens
+        for each client.
 
-        What is computed again after a pre-emption does not count again.
+        What is computed again after a pre-emption does not count again. ``adapter``: the one that was merged.
         """
 
 
@@ -44,20 +51,21 @@ class Engine:
     Requests are submitted in order of arrival; a submitted request is heard of again exactly once, through the observer,
     unless the run is stopped before it ends. ContractError when a policy breaks its contract, also by never letting anything
     be served.
+    With ``stretches`` decode steps between two events are taken together, and the observer hears of them together.
     ``steps`` counts the steps, ``busy_s`` the seconds from planning to the result of each.
     """
 
-    def __init__(self, policies: Policies, executor: Executor, pool: BlockPool, observer: Observer):
-        if policies.adapters is not None or policies.placement is not None:
-            raise InputError("this engine asks no adapters or placement policy yet; leave adapters= and place= out.")
+    def __init__(self, policies: Policies, executor: Executor, pool: BlockPool, observer: Observer, stretches: bool = False):
         self.ordering, self.batching = watched_ordering(policies.ordering), policies.batching
         self.speculation = watched_speculation(policies.speculation)
         swapped = self.batching.swap_tokens
         host = BlockPool(swapped, pool.block_size) if swapped else None
-        self.running = Running(self.ordering, pool, executor, host)
+        self.running = Running(self.ordering, pool, executor, host, adapters=policies.adapters, queue=_queue(policies))
         self.executor, self.clock, self.observer = executor, executor.clock, observer
         if is_foreign(self.batching):
             check_hooks(self.batching, Batching)
+        if policies.adapters is not None and is_foreign(policies.adapters):
+            check_hooks(policies.adapters, Adapters)
         self.ordering.on_pool(pool.tokens)
         self.steps, self.busy_s = 0, 0.0
         self.live: dict[int, Request] = {}
@@ -65,6 +73,9 @@ class Engine:
         self._idle_steps = 0
         self._arrivals = Arrivals(self.batching.socket, self.clock.now)
         self._ended: list[Request] = []
+        if any(map(is_foreign, (self.ordering, self.batching))) or self.speculation is not None:
+            stretches = False
+        self._stretch = Stretch(self.running, self.batching, executor, self._arrivals, observer) if stretches else None
 
     def submit(self, request: Request) -> None:
         """Hand in a request for its ``arrival_s``, which must not lie before that of an earlier one."""
@@ -77,7 +88,7 @@ class Engine:
         The clock at ``until_s`` stops it before; what runs or waits then stays in ``live``.
         """
         self._arrivals.feed(requests)
-        while self.clock.now < until_s and (self.step() or self.idle(until_s)):
+        while self.clock.now < until_s and (self.step(until_s) or self.idle(until_s)):
             pass
         if self.live and self.clock.now < until_s:
             self._blame_for_waiting()
@@ -96,8 +107,39 @@ class Engine:
             self.ordering.on_finish(request, now)
         self._report(request)
 
-    def step(self) -> bool:
-        """Plan, execute and commit one step. Returns False when there is nothing to run now."""
+    @property
+    def busy(self) -> bool:
+        """Whether a request that was submitted has not come to its end."""
+        return bool(self.live) or self._arrivals.next_s(self.clock.now) < inf
+
+    def hand_over(self, request: Request, keeps: bool = False) -> int:
+        """Let a request go that another engine serves from now on: it waits, with its answer so far.
+
+        Returns the tokens whose keys and values it takes along through host memory, where ``keeps`` asks for them.
+        """
+        if request.id not in self.live:
+            self._arrivals.withdraw(request)
+            return 0
+        now, running = self.clock.now, self.running
+        kept = running.let_go(request, keeps)
+        if request.status == WAITING:
+            self.ordering.withdraw(request, now)
+        else:
+            self.ordering.on_finish(request, now)
+            request.status = WAITING
+            request.preemptions += 1
+        self._leave(request)
+        return kept
+
+    def take_over(self, request: Request, kept: int, now: float) -> None:
+        """Make room in host memory for the keys and values of ``kept`` tokens of a request that is submitted next; without
+        room they are computed again. Not before ``now``."""
+        self.clock.wait_until(now)
+        self.running.take_in(request, kept)
+
+    def step(self, until_s: float = -inf) -> bool:
+        """Plan, execute and commit one step, after those in one stretch with it that begin before ``until_s``. Returns False
+        when there is nothing to run now."""
         start = self.clock.now
         for request in self._arrivals.seen(start):
             self._receive(request, start)
@@ -112,6 +154,10 @@ class Engine:
             return bool(dropped)
         if not (plan.prefill or (plan.decode and batch.requests)):
             raise ContractError(self.batching, "plan", "planned a step without a token")
+        if self._stretch and plan.decode and not dropped:
+            if not self._take_stretch(self._stretch, plan, until_s):
+                return True
+            start = self.clock.now
         stepped = batch.only(plan.rows)
         if plan.draft:
             self._speculate(plan, stepped, start)
@@ -120,7 +166,7 @@ class Engine:
         end = self.clock.now
         self.steps += 1
         self._ended = []
-        self.busy_s += end - start
+        self.busy_s = batch.busy_s = self.busy_s + (end - start)
         self._commit(plan, stepped, result, start, end)
         self._arrivals.step_done(plan.waits, len(self._ended))
         return True
@@ -145,6 +191,18 @@ class Engine:
         running = {id for id, request in self.live.items() if request.status == RUNNING}
         assert running == {request.id for request in self.running.admitted()}, "what runs is not what is live"
 
+    def _take_stretch(self, stretch: Stretch, plan: StepPlan, until_s: float) -> bool:
+        """Take the steps that are like the planned one. Returns whether one, planned too, is left to be taken by itself."""
+        times, left = stretch.take(plan, min(until_s, self._patience[0][0]) if self._patience else until_s)
+        if not times:
+            return left
+        self.steps += len(times) - 1
+        self._idle_steps, busy_s = 0, self.busy_s
+        for begin, end in pairwise(times):
+            busy_s += end - begin
+        self.busy_s = self.running.batch.busy_s = busy_s
+        return left
+
     def _receive(self, request: Request, now: float) -> None:
         reason = self.executor.refuse(request) or self.batching.refuse(request, self.running.pool)
         if reason is not None:
@@ -156,6 +214,8 @@ class Engine:
             self.observer.request_done(request)
             return
         self.live[request.id] = request
+        if self.running.queue is not None:
+            self.running.queue.add(request)
         if request.patience_s is not None:
             heappush(self._patience, (request.arrival_s + request.patience_s, request.id, request))
 
@@ -166,8 +226,13 @@ class Engine:
                 self.abort(request, f"its client gave up after {request.patience_s:g} s")
 
     def _report(self, request: Request) -> None:
-        del self.live[request.id]
+        self._leave(request)
         self.observer.request_done(request)
+
+    def _leave(self, request: Request) -> None:
+        del self.live[request.id]
+        if self.running.queue is not None:
+            self.running.queue.remove(request)
 
     def _blame_for_waiting(self) -> None:
         """Nothing runs and nothing comes, yet requests are left: a policy holds them back."""
@@ -190,8 +255,10 @@ class Engine:
 
     def _speculate(self, plan: StepPlan, batch: Batch, now: float) -> None:
         assert self.speculation is not None and plan.draft is not None
-        candidates = self.executor.draft(batch, plan.draft)
-        plan.trees = self.speculation.select(candidates, batch.progress(now))
+        progress = batch.progress(now)
+        rule = self.speculation.rule(progress, plan.draft)
+        if not self.executor.draft_and_select(batch, plan.draft, rule):
+            plan.trees = self.speculation.select(self.executor.draft(batch, plan.draft), progress)
 
     def _commit(self, plan: StepPlan, stepped: Batch, result: StepResult, start: float, end: float) -> None:
         output: Mapping[str, int] = {}
@@ -199,14 +266,14 @@ class Engine:
             output = self._commit_decode(plan, stepped, result, end)
         prompt: dict[str, int] = {}
         if plan.prefill:
-            prompt, first = self._commit_prefill(plan, result.ended or {}, end)
-            output = _sum(output, first)
+            prompt, first = self._commit_prefill(plan, result.ended or {}, start, end)
+            output = _sum(output, first) if output else first
         self._idle_steps = 0 if output or prompt else self._idle_steps + 1
         if self._idle_steps > MOST_IDLE_STEPS:
             raise ContractError(self.batching, "plan", f"ran {self._idle_steps} steps in a row that brought nobody a token,")
         for request in self._ended:
             self._report(request)
-        self.observer.step_done(start, end, prompt, output)
+        self.observer.step_done(start, end, prompt, output, 1, plan.adapter)
 
     def _commit_decode(self, plan: StepPlan, stepped: Batch, result: StepResult, end: float) -> Mapping[str, int]:
         batch, tokens = self.running.batch, result.accepted
@@ -236,7 +303,7 @@ class Engine:
         return output
 
     def _commit_prefill(
-        self, plan: StepPlan, ends: Mapping[int, str | None], end: float
+        self, plan: StepPlan, ends: Mapping[int, str | None], start: float, end: float
     ) -> tuple[dict[str, int], dict[str, int]]:
         prompt: dict[str, int] = {}
         first: dict[str, int] = {}
@@ -245,6 +312,7 @@ class Engine:
         for chunk in plan.prefill:
             request = chunk.request
             request.prefilled += chunk.tokens
+            request.computed_s += end - start
             fresh = min(request.prefilled, request.prompt_tokens) - request.prompt_served
             if fresh > 0:
                 request.prompt_served += fresh
@@ -255,11 +323,11 @@ class Engine:
             failed = ends.get(request.id) is not None
             if not failed:
                 first[request.client] = first.get(request.client, 0) + 1
-                produced.append((request, request.generated, 1))
+                produced.append((request, request.produced, 1))
                 request.produced += 1
                 if request.first_token_s is None:
                     request.first_token_s = end
-            if request.id in ends or request.generated == request.output_tokens:
+            if request.id in ends or request.produced == request.output_tokens:
                 ended.append(request)
             else:
                 self.running.batch.add(request)
@@ -277,6 +345,21 @@ class Engine:
         self.running.release(request)
         request.status, request.reason, request.finished_s = FAILED if failure else FINISHED, failure, end
         self.ordering.on_finish(request, end)
+
+
+def _queue(policies: Policies) -> Queue | None:
+    """What an adapters policy chooses from. InputError where the other policies leave it no choice."""
+    if policies.adapters is None:
+        return None
+    ordering = policies.ordering
+    if not policies.batching.asks_adapters:
+        raise InputError(f"{type(policies.batching).__name__} lets no adapters policy choose who goes; write batch=orca.")
+    if policies.speculation is not None:
+        raise InputError("an adapters policy goes without speculation; leave spec= or adapters= out.")
+    if ordering.fixed_place(Request(0, "", 1, 1, 0.0)) is None:
+        raise InputError(f"the order of {type(ordering).__name__} changes as it serves, which no adapters policy can follow;"
+                         " write order=fcfs.")
+    return Queue(lambda request: ordering.fixed_place(request) or ())
 
 
 def _produced(batch: Batch, accepted: NDArray[np.int64] | None) -> list[tuple[Request, int, int]]:

@@ -69,6 +69,21 @@ class TokenTrees:
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """AdaServe's choice of the nodes to verify (Algorithm 2) as a rule, for an executor that follows it where it drafts.
+
+    ``need`` [n] tokens of each request. ``for_slo``: the neediest takes its likeliest nodes first (step 2), at most ``n_max``
+    each and ``room`` in all; ``for_throughput``: what is left of the room goes to the likeliest of all (step 3).
+    """
+
+    need: NDArray[np.float64]
+    room: int
+    n_max: int
+    for_slo: bool
+    for_throughput: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """``tokens`` tokens of a request's prefill, after the ``done`` tokens that are in its KV cache already."""
 
@@ -77,11 +92,30 @@ class Chunk:
     tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Which adapters' weights a step runs with.
+
+    ``merged``: the one adapter that is folded into the base model's weights, which serve nobody else; None: each row's adapter
+    is multiplied beside the base model. ``active``: adapters whose weights are on the device for it, in the order of their
+    slots. ``folds``: how many adapters are added to the base weights or subtracted from them before the step.
+    ``loads``: those that are copied to the device for it; ``reads``: those of them that come from the disk.
+    """
+
+    merged: str | None = None
+    active: tuple[str, ...] = ()
+    folds: int = 0
+    loads: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class StepPlan:
     """One step: chunks to prefill and, when ``decode``, one token or one tree for each of the batch's ``rows``, None for all.
 
-    ``waits`` is how often a server waits for its model in such a step.
+    ``trees`` are over what was drafted; an executor that selects by itself fills them in. ``waits`` is how often a server
+    waits for its model in such a step. ``weights`` None: the base model's
+    alone.
     """
 
     prefill: Sequence[Chunk] = ()
@@ -90,6 +124,12 @@ class StepPlan:
     trees: TokenTrees | None = None
     rows: NDArray[np.int64] | None = None
     waits: int = 1
+    weights: Weights | None = None
+
+    @property
+    def adapter(self) -> str | None:
+        """The adapter that the whole step is for, where one is merged."""
+        return self.weights.merged if self.weights else None
 
 
 @dataclass(slots=True)
@@ -112,4 +152,4 @@ class StepResult:
 
 DECODE = StepPlan(decode=True)
 
-__all__ = ["DECODE", "Candidates", "Chunk", "DraftShape", "StepPlan", "StepResult", "TokenTrees"]
+__all__ = ["DECODE", "Candidates", "Chunk", "DraftShape", "Selection", "StepPlan", "StepResult", "TokenTrees", "Weights"]

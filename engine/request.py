@@ -43,7 +43,8 @@ class Request:
     ``call`` of ``calls`` (from 1) places it in its ``interaction`` (FairServe); ``system_tokens`` of the prompt are the
     application's; ``expected`` are the lengths that its application usually has; ``app_limit`` its requests a minute.
     ``prompt_ids`` and ``sampling`` are for executors that compute tokens. Everything below ``sampling`` is written
-    while it is served (``swapped`` are its blocks in host memory): ``blocks``, ``produced``, ``steps`` and the draft tokens
+    while it is served (``swapped`` are its blocks in host memory): ``blocks``, ``produced``, ``steps``, the seconds of the
+    steps that computed it (``computed_s``) and the draft tokens
     when it leaves the batch, in whose columns they stand while it decodes; ``output_ids`` when it leaves the executor.
     """
 
@@ -80,6 +81,7 @@ class Request:
     first_token_s: float | None = None
     finished_s: float | None = None
     steps: int = 0
+    computed_s: float = 0.0
     drafted_tokens: int = 0
     accepted_tokens: int = 0
     preemptions: int = 0

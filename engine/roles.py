@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from inspect import getmro, isclass, signature
 from typing import Any
 
-from engine.adapters import ADAPTERS
+from engine.adapters import ADAPTERS, Adapters
 from engine.batching import BATCHINGS, Batching
 from engine.errors import InputError
 from engine.ordering import ORDERINGS, Ordering
-from engine.placement import PLACEMENTS
+from engine.placement import PLACEMENTS, Placement
 from engine.speculation import SPECULATIONS, Speculation
 
 Parameters = Mapping[str, Mapping[str, Any]]
@@ -73,16 +73,16 @@ class Policies:
     ordering: Ordering
     batching: Batching
     speculation: Speculation | None = None
-    adapters: None = None
-    placement: None = None
+    adapters: Adapters | None = None
+    placement: Placement | None = None
 
 
 ROLES = (
     Role("ordering", "order", ORDERINGS, Choice("fcfs"), Ordering),
     Role("batching", "batch", BATCHINGS, Choice("vllm"), Batching),
     Role("speculation", "spec", SPECULATIONS, Choice("off"), Speculation),
-    Role("adapters", "adapters", ADAPTERS, Choice("none")),
-    Role("placement", "place", PLACEMENTS, Choice("none")),
+    Role("adapters", "adapters", ADAPTERS, Choice("none"), Adapters),
+    Role("placement", "place", PLACEMENTS, Choice("none"), Placement),
 )
 
 

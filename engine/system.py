@@ -60,6 +60,20 @@ def _preset(name: str, batching: str | Choice = "vllm", **choices: str | Choice)
     return System(name, {role: _choice(choice) for role, choice in named.items()})
 
 
+def _dlora(name: str, adapters: str | Choice, placement: str | Choice = "none") -> System:
+    return _preset(name, "orca", adapters=adapters, placement=placement)
+
+
+DLORA: dict[str, dict[str, str | Choice]] = {
+    "dlora": {"adapters": "credit", "placement": "migrating"},
+    "unmerged-only": {"adapters": "unmerged"},
+    "merged-only": {"adapters": "merged"},
+    "multi-lora": {"adapters": "multi-lora", "placement": "migrating"},
+    "peft": {"adapters": "peft", "placement": "least-cost"},
+    "vllm-copies": {"adapters": "one-model-each", "placement": "static"},
+    "peft-grouped": {"adapters": Choice("peft", {"grouped": True}), "placement": "least-cost"},
+    "vllm-copies-grouped": {"adapters": Choice("one-model-each", {"grouped": True}), "placement": "static"},
+}
 RPM_LIMITS = (5, 10, 15, 20, 30)
 CLIENT_QUEUES = ("exfairs", "exfairs-continuous", "round-robin", "justitia", "slo-greedy", "que", "vtc-artifact")
 ADASERVE_BATCHING = Choice("sarathi", {"token_budget": 1024, "max_sequences": 96})
@@ -93,6 +107,7 @@ PRESETS = {
         _preset("fastserve", ordering="mlfq"),
         _preset("rpm", "slora", ordering="rpm"),
         _preset("rpm-interactions", "slora", ordering=Choice("rpm", {"follow": True})),
+        *(_dlora(name, **choices) for name, choices in DLORA.items()),
         *(_preset(f"rpm-{limit}", "slora", ordering=Choice("rpm", {"limit": limit})) for limit in RPM_LIMITS),
     )
 }

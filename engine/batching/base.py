@@ -10,9 +10,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.adapters import Adapters, Queue
 from engine.arrivals import Socket
 from engine.batch import Batch
 from engine.contract import ContractError, named
+from engine.horizon import ONE_STEP, Horizon
 from engine.kv_cache import BlockPool
 from engine.ordering import Ordering
 from engine.plan import Chunk, DraftShape, StepPlan
@@ -31,7 +33,11 @@ class Keeper(Protocol):
 
 @dataclass(slots=True)
 class Running:
-    """What the engine runs with: the queue, the pool, host memory for KV that is swapped out, and who was admitted."""
+    """What the engine runs with: the queue, the pool, host memory for KV that is swapped out, and who was admitted.
+
+    ``parked`` are past their prefill and hold their blocks, and this step passes them by. ``adapters`` chooses among all that
+    wait or run, who are in ``queue``; None where there are none. ``preemptions`` counts them.
+    """
 
     ordering: Ordering
     pool: BlockPool
@@ -39,6 +45,10 @@ class Running:
     host: BlockPool | None = None
     batch: Batch = field(default_factory=Batch)
     prefilling: list[Request] = field(default_factory=list)
+    parked: list[Request] = field(default_factory=list)
+    adapters: Adapters | None = None
+    queue: Queue | None = None
+    preemptions: int = 0
 
     def admit(self, request: Request, now: float) -> None:
         """Take ``request``, which ``ordering.next`` returned, with the blocks of its whole prefill, and what of it was swapped
@@ -61,15 +71,40 @@ class Running:
         batch, pool = self.batch, self.pool
         if pool.block_size == 1 and tokens == 1:
             pool.take(len(batch.requests))
-            batch.blocks += 1
+            batch.hold(1)
             return
         missing = self._missing(tokens)
         pool.take(int(missing.sum()))
-        batch.blocks += missing
+        batch.blocks[:] += missing
 
     def _missing(self, tokens: int) -> NDArray[np.int64]:
         size, ahead = self.pool.block_size, np.minimum(tokens, self.batch.left)
         return np.maximum((self.batch.context + ahead + size - 1) // size - self.batch.blocks, 0)
+
+    def room(self, steps: int) -> int:
+        """Of ``steps`` more steps of a token a row, after a planned one, those that there are free blocks for, or fewer."""
+        rows, pool = len(self.batch.requests), self.pool
+        if rows * pool.blocks(steps) <= pool.free:
+            return steps
+        while steps and int(self._missing(1 + steps).sum()) > pool.free:
+            steps //= 2
+        return steps
+
+    def extend(self, steps: int) -> None:
+        """Take the blocks of ``steps`` more steps of a token a row, after a planned one; ``room`` said that there are."""
+        if self.pool.block_size == 1:
+            self.pool.take(len(self.batch.requests) * steps)
+            self.batch.hold(steps)
+        else:
+            missing = self._missing(1 + steps)
+            self.pool.take(int(missing.sum()))
+            self.batch.blocks[:] += missing
+
+    def ask_again(self, now: float) -> None:
+        """A pass over who waits in which nobody can enter."""
+        self.ordering.on_pass(now)
+        if (request := self.ordering.next(now)) is not None:
+            self.ordering.on_blocked(request, now)
 
     def make_room(self, tokens: int, now: float) -> None:
         """Pre-empt whom the ordering names until every other row has room for ``tokens`` more, then grow."""
@@ -78,7 +113,7 @@ class Running:
             self.preempt(self._victim(self.admitted(), None, now))
             missing = self._missing(tokens)
         self.pool.take(int(missing.sum()))
-        self.batch.blocks += missing
+        self.batch.blocks[:] += missing
 
     def give_way(self, waiting: Request, seats: int, blocks: int, now: float) -> bool:
         """Pre-empt decoding requests in favour of ``waiting``, as the ordering names them, until ``seats`` and ``blocks``
@@ -114,6 +149,7 @@ class Running:
             request.prefilled = 0
         request.status = WAITING
         request.preemptions += 1
+        self.preemptions += 1
         self.ordering.requeue(request)
 
     def take_out(self, request: Request) -> None:
@@ -124,6 +160,8 @@ class Running:
     def _take_out(self, request: Request) -> None:
         if request in self.prefilling:
             self.prefilling.remove(request)
+        elif request in self.parked:
+            self.parked.remove(request)
         else:
             self.batch.remove(np.array([self.batch.requests.index(request)]))
         self._give_back(request)
@@ -134,9 +172,40 @@ class Running:
             self._give_host_back(request)
             self.keeper.release(request)
 
+    def let_go(self, request: Request, keeps: bool) -> int:
+        """A request goes on elsewhere: nothing of it stays here. Returns the tokens whose keys and values go along."""
+        kept = request.prefilled if request.swapped else 0
+        if request.status == WAITING:
+            if kept and not keeps:
+                kept = 0
+            self.forget(request)
+        else:
+            if keeps and request not in self.prefilling:
+                request.prefilled = kept = request.prefill_tokens - 1
+                self.keeper.swap_out(request)
+            self.take_out(request)
+        request.prefilled = 0
+        return kept
+
+    def take_in(self, request: Request, kept: int) -> None:
+        """A request from elsewhere will wait here, its keys and values of ``kept`` tokens in host memory if that has room."""
+        blocks = self.pool.blocks(kept)
+        if self.host is not None and 0 < blocks <= self.host.free:
+            self.host.take(blocks)
+            request.swapped, request.prefilled = blocks, kept
+
     def admitted(self) -> list[Request]:
-        """What runs, in order of admission."""
-        return [*self.batch.requests, *self.prefilling]
+        """What runs, in order of admission, and behind it who is passed by."""
+        return [*self.batch.requests, *self.prefilling, *self.parked]
+
+    def decode_only(self, requests: Sequence[Request]) -> None:
+        """Of those past their prefill ``requests`` alone are in the batch; the others are parked."""
+        chosen = set(requests)
+        if len(away := [row for row, request in enumerate(self.batch.requests) if request not in chosen]):
+            self.parked += self.batch.remove(np.array(away))
+        for request in [request for request in self.parked if request in chosen]:
+            self.parked.remove(request)
+            self.batch.add(request)
 
     def _victim(self, running: Sequence[Request], waiting: Request | None, now: float) -> Request | None:
         victim = self.ordering.victim(running, waiting, now)
@@ -160,22 +229,24 @@ class Running:
 
     def sequences(self) -> int:
         """Requests admitted and not finished."""
-        return len(self.batch) + len(self.prefilling)
+        return len(self.batch) + len(self.prefilling) + len(self.parked)
 
     def check(self) -> None:
         """Raise AssertionError unless every KV block is free or held by exactly one running request, and every row's blocks
         have room for its tokens."""
-        self.pool.check([*(request.blocks for request in self.prefilling), *self.batch.blocks.tolist()])
+        self.pool.check([*(request.blocks for request in (*self.prefilling, *self.parked)), *self.batch.blocks.tolist()])
         assert (self.batch.blocks * self.pool.block_size >= self.batch.context).all(), "a row has more tokens than room"
 
 
 class Batching(ABC):
     """Fills one step at a time. ``socket`` is how the server that it is of sees arrivals; ``swap_tokens`` of KV fit the host
-    memory that pre-empted requests are swapped out to, 0 where they are computed again."""
+    memory that pre-empted requests are swapped out to, 0 where they are computed again. ``asks_adapters``: it lets
+    ``Running.adapters`` choose who goes in a step."""
 
     block_size: int = 16
     swap_tokens: int = 0
     socket: Socket = Socket()
+    asks_adapters: bool = False
 
     @abstractmethod
     def refuse(self, request: Request, pool: BlockPool) -> str | None:
@@ -187,6 +258,18 @@ class Batching(ABC):
 
         ``draft`` is the shape that speculation wants for the rows of the batch, None without speculation.
         """
+
+    def horizon(self, running: Running) -> Horizon:
+        """How many steps would be planned like the one that just was, a decode of the whole batch without drafts, if nobody
+        arrives or leaves and blocks do not run out. Where it would ask the ordering, no more than that one's horizon.
+
+        One step, unless the policy knows better; asked only of policies that come with the kit.
+        """
+        return ONE_STEP
+
+    def repeat(self, running: Running, steps: int, now: float) -> None:
+        """Count ``steps`` more steps as planned like the last one, within the horizon; the last of them begins at ``now``.
+        Of their passes over who waits only the last has to be made. Their blocks are taken."""
 
 
 class PagedBatching(Batching):
@@ -200,6 +283,12 @@ class PagedBatching(Batching):
         self.max_sequences = max_sequences
         self.watermark = watermark
         self.block_size = block_size
+
+    def horizon(self, running: Running) -> Horizon:
+        return running.ordering.horizon(running.batch.by_client)
+
+    def repeat(self, running: Running, steps: int, now: float) -> None:
+        running.ask_again(now)
 
     def refuse(self, request: Request, pool: BlockPool) -> str | None:
         longest = request.prompt_tokens + request.output_tokens

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.batching.base import PagedBatching, Running, require_positive
+from engine.horizon import ONE_STEP, Horizon
 from engine.plan import Chunk, DraftShape, StepPlan
 from engine.request import Request
 
@@ -31,6 +32,10 @@ class Sarathi(PagedBatching):
         if not running.batch and not chunks:
             return None
         return StepPlan(prefill=chunks, decode=len(running.batch) > 0, draft=draft if running.batch else None)
+
+    def horizon(self, running: Running) -> Horizon:
+        """Without a budget left nobody is asked for, and the ordering is not either."""
+        return super().horizon(running) if len(running.batch) < self.token_budget else ONE_STEP
 
     def _fill(self, running: Running, budget: int, now: float) -> list[Chunk]:
         chunks: list[Chunk] = []

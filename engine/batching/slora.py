@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable
 from math import inf
 
-import numpy as np
-
 from engine.arrivals import Socket
-from engine.batch import Batch
 from engine.batching.base import Batching, Running, require_positive, whole_prefill
+from engine.batching.peak import PeakUse
+from engine.horizon import Horizon
 from engine.kv_cache import BlockPool
 from engine.plan import DECODE, Chunk, DraftShape, StepPlan
 from engine.request import Request
@@ -48,6 +45,7 @@ class SLoRA(Batching):
         self.socket = Socket(poll_s, late_arrivals, reads_per_wait)
         self._decodes = 0
         self._peak = PeakUse()
+        self._blocked: tuple[Request, int] | None = None
 
     def refuse(self, request: Request, pool: BlockPool) -> str | None:
         longest = request.prompt_tokens + request.output_tokens
@@ -73,6 +71,21 @@ class SLoRA(Batching):
         running.make_room(draft.depth + 1, now)
         return StepPlan(decode=True, draft=draft)
 
+    def horizon(self, running: Running) -> Horizon:
+        ahead = self.decodes_between_admissions - self._decodes
+        if ahead >= 0 and len(running.ordering):
+            return Horizon(1 + ahead)
+        ordering = running.ordering.horizon(running.batch.by_client)
+        if self._blocked is None:
+            return ordering
+        most = int(min(ordering.steps, running.batch.steps_to_end))
+        return ordering.within(self._peak.steps_until(*self._blocked, most))
+
+    def repeat(self, running: Running, steps: int, now: float) -> None:
+        self._decodes += steps
+        if self._decodes > self.decodes_between_admissions:
+            running.ask_again(now)
+
     def _max_batch_tokens(self, pool: BlockPool) -> int:
         return max(pool.tokens // 6, self.longest_request)
 
@@ -82,12 +95,14 @@ class SLoRA(Batching):
         chunks: list[Chunk] = []
         clients = batch.by_client
         self._peak.follow(batch)
+        self._blocked = None
         ordering.on_pass(now)
         while (request := ordering.next(now)) is not None:
             newcomer = request.client not in clients
             limit = pool.tokens - self.adapter_tokens * (len(clients) + newcomer)
             full = len(batch) + len(chunks) >= self.max_sequences
             if full or self._peak.with_request(request) >= limit or request.prompt_tokens > budget:
+                self._blocked = None if full else (request, limit)
                 ordering.on_blocked(request, now)
                 break
             running.admit(request, now)
@@ -97,67 +112,3 @@ class SLoRA(Batching):
                 clients = {**clients, request.client: 1}
             self._peak.add(request)
         return chunks
-
-
-def peak_tokens(has: Iterable[int], left: Iterable[int]) -> int:
-    """The most KV tokens that requests will hold together if each runs to its end: S-LoRA's fit test.
-
-    ``has`` tokens now, ``left`` tokens still to come. When the request with k-th most left ends, the first k hold
-    left_k * k + sum of their ``has``. The plain form of ``PeakUse``.
-    """
-    peak = total = 0
-    for k, (tokens, more) in enumerate(sorted(zip(has, left, strict=True), key=lambda pair: -pair[1]), start=1):
-        total += tokens
-        peak = max(peak, more * k + total)
-    return peak
-
-
-class PeakUse:
-    """``peak_tokens`` of a batch plus one candidate, in O(log n) for each candidate.
-
-    With a request's last tick f = tick + left and its origin s = tick - has, the k-th term becomes
-    k * f_k - (s_1 + .. + s_k), which does not change while the batch decodes. A candidate at place p leaves the terms
-    before p alone and adds f_k - s to those after it, so prefix and suffix maxima answer at once.
-    """
-
-    def __init__(self) -> None:
-        self._version = -1
-
-    def follow(self, batch: Batch) -> None:
-        """Look at the batch as it is now."""
-        self._tick = batch.tick
-        if batch.version == self._version:
-            return
-        self._version = batch.version
-        self._last = batch.tick + batch.left - 1
-        self._origin = batch.tick - batch.context - 1
-        self._index()
-
-    def add(self, request: Request) -> None:
-        """Count an admitted request in."""
-        last, origin = self._place(request)
-        self._last = np.append(self._last, last)
-        self._origin = np.append(self._origin, origin)
-        self._version = -1
-        self._index()
-
-    def with_request(self, request: Request) -> float:
-        """Peak use in tokens if ``request`` were admitted now."""
-        last, origin = self._place(request)
-        place = bisect_right(self._descending, -last)
-        own = (place + 1) * last - self._origin_sums[place] - origin
-        return max(self._peak_before[place], own, self._peak_after[place] - origin)
-
-    def _place(self, request: Request) -> tuple[int, int]:
-        last = self._tick + request.output_tokens - request.generated - 1
-        return last, self._tick - request.prefill_tokens - 1
-
-    def _index(self) -> None:
-        order = np.argsort(-self._last, kind="stable")
-        last, origins = self._last[order], np.cumsum(self._origin[order])
-        terms = np.arange(1, last.size + 1) * last - origins
-        self._descending: list[int] = (-last).tolist()
-        self._origin_sums: list[int] = [0, *origins.tolist()]
-        self._peak_before: list[int] = [0, *np.maximum.accumulate(terms).tolist()]
-        after = np.maximum.accumulate((terms + last)[::-1])[::-1]
-        self._peak_after: list[float] = [*after.tolist(), float("-inf")]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Protocol
 
 from engine.batch import Batch
-from engine.plan import Candidates, DraftShape, StepPlan, StepResult
+from engine.plan import Candidates, DraftShape, Selection, StepPlan, StepResult
 from engine.request import Request
 
 
@@ -30,11 +31,13 @@ class Clock(Protocol):
 class Executor(ABC):
     """Drafts candidates and runs plans. It decides nothing about who is served.
 
-    ``context``: the longest sequence it can serve, in tokens.
+    ``context``: the longest sequence it can serve, in tokens. ``adjust_s``: seconds by which copying and folding adapters
+    made its steps longer.
     """
 
     clock: Clock
     context: int = sys.maxsize
+    adjust_s: float = 0.0
 
     @abstractmethod
     def draft(self, batch: Batch, shape: DraftShape) -> Candidates:
@@ -47,6 +50,21 @@ class Executor(ABC):
     @abstractmethod
     def forward(self, plan: StepPlan, batch: Batch) -> StepResult:
         """Run one step over all rows of ``batch``, which is read, never changed: the engine commits what the result says."""
+
+    def draft_and_select(self, batch: Batch, shape: DraftShape, rule: Selection | None) -> bool:
+        """Draft in place of ``draft``, and select in the ``forward`` that follows: by ``rule``, or all of a ``whole`` shape.
+
+        ``forward`` then fills the plan's trees. False where nothing was done, since this executor selects nothing by itself.
+        """
+        return False
+
+    def foresee(self, plan: StepPlan, batch: Batch, steps: int, span_s: float) -> Sequence[float]:
+        """Seconds of the next ``steps`` steps, each of them ``plan`` and a token for every row, or of as many as begin within
+        ``span_s``, which stands for no fewer. Empty, unless an executor knows them without taking them.
+
+        ``plan`` is a decode of the whole batch without drafts, in which nobody ends.
+        """
+        return ()
 
     def refuse(self, request: Request) -> str | None:
         """Why this executor can never serve the request, or None."""

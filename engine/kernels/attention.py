@@ -15,6 +15,7 @@ from engine.kernels.layers import LayerOps
 from engine.kernels.metadata import AttentionMetadata
 from engine.kernels.paged_kv import PagedKV
 from engine.kernels.rotary import Rotary
+from engine.kernels.trees import ReferenceTrees, TreeOps
 
 
 class Attention(Protocol):
@@ -26,9 +27,13 @@ class Attention(Protocol):
     def __call__(self, layer: int, stacked: Tensor, rotary: Rotary) -> Tensor: ...
 
 
+REFERENCE = ReferenceTrees()
+
+
 @dataclass(frozen=True, slots=True)
 class Kernels:
-    """``attention`` makes the attention of one forward; ``ops`` is what layers compute around it; ``expand`` grows a draft.
+    """``attention`` makes the attention of one forward; ``ops`` is what layers compute around it; ``expand`` grows a draft,
+    and ``trees`` is what happens to it until its tokens are accepted.
 
     ``reads_unwritten``: it reads slots that were never written, masked, so that they must hold numbers. ``capturable``: its
     launches depend on shapes alone, so that a CUDA graph can replay them.
@@ -37,11 +42,14 @@ class Kernels:
     attention: Callable[[PagedKV, AttentionMetadata], Attention]
     ops: LayerOps
     expand: Expand = expand
+    trees: TreeOps = REFERENCE
     reads_unwritten: bool = False
     capturable: bool = False
 
 
-MODULES = {"reference": "engine.kernels.reference", "triton": "engine.kernels.triton"}
+MODULES = {
+    "triton": "engine.kernels.triton", "flashinfer": "engine.kernels.flashinfer", "reference": "engine.kernels.reference",
+}
 
 
 def kernels_named(name: str) -> Kernels:
@@ -51,7 +59,8 @@ def kernels_named(name: str) -> Kernels:
     try:
         kernels: Kernels = import_module(MODULES[name]).KERNELS
     except ModuleNotFoundError as error:
-        raise InputError(f"the {name} kernels need the package {error.name}; choose --attention reference.") from error
+        needed = f"the {name} kernels need the package {error.name}"
+        raise InputError(f"{needed}; install it, or choose another --attention.") from error
     except ImportError as error:
         raise InputError(f"the {name} kernels cannot be loaded ({error}); choose --attention reference.") from error
     return kernels

@@ -95,7 +95,7 @@ class Decoder:
         """Logits [m, vocabulary] of hidden states [m, hidden]."""
         logits = self.collectives.gather(self.linear(hidden, self.weights.head, None))
         if self.weights.masked is not None:
-            logits = logits.masked_fill(self.weights.masked, -math.inf)
+            logits.masked_fill_(self.weights.masked, -math.inf)
         return logits
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 
+from engine.horizon import ONE_STEP, Horizon
 from engine.request import Request
 
 
@@ -56,6 +57,13 @@ class Ordering(ABC):
     def __len__(self) -> int:
         """Waiting requests."""
 
+    def fixed_place(self, request: Request) -> tuple[float, ...] | None:
+        """Where the request stands among all that wait or run, the smallest first, if that never changes; None where it does.
+
+        Batching may then admit others than ``next`` names.
+        """
+        return None
+
     def on_pool(self, tokens: int) -> None:
         """The KV pool holds so many tokens. Told once, before anything arrives."""
 
@@ -81,6 +89,21 @@ class Ordering(ABC):
 
     def on_request_tokens(self, produced: Iterable[tuple[Request, int, int]], first: bool, finished: int) -> None:
         """Output tokens were produced: request, tokens that it had before, tokens that came. Asked for by ``by_request``."""
+
+    def horizon(self, by_client: Mapping[str, int]) -> Horizon:
+        """How many steps, the one just planned included, each bringing such counts of output tokens, leave the policy's
+        answers as they are if nobody arrives or leaves: ``next`` and ``victim`` would say the same, and of the passes in them
+        all but the last can be left out.
+
+        One step, unless the policy knows better; asked only of policies that come with the kit.
+        """
+        return ONE_STEP
+
+    def on_equal_tokens(self, by_client: Mapping[str, int], steps: int) -> None:
+        """``on_tokens``, once for each of ``steps`` steps after the first tokens in which nobody ended."""
+        if type(self).on_tokens is not Ordering.on_tokens:
+            for _ in range(steps):
+                self.on_tokens(by_client, False, 0)
 
     def on_finish(self, request: Request, now: float) -> None:
         """An admitted request came to its end, whatever its status."""

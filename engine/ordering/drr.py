@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from heapq import heapify, heappop, heappush, heapreplace
 
+from engine.horizon import ENDLESS, Horizon
 from engine.ordering.base import Ordering
 from engine.ordering.mechanics.giving_way import newest_of_last
 from engine.ordering.mechanics.weights import check_token_weights
@@ -83,6 +84,13 @@ class DRR(Ordering):
     def on_tokens(self, by_client: Mapping[str, int], first: bool, finished: int) -> None:
         for client, tokens in by_client.items():
             self.credits[client] -= self.w_q * tokens
+
+    def horizon(self, by_client: Mapping[str, int]) -> Horizon:
+        """A turn lasts as long as the credit; half of that, however its differences are rounded."""
+        client = self._turns[0][-1] if self._turns else None
+        if client is None or not (paid := self.w_q * by_client.get(client, 0)):
+            return ENDLESS
+        return Horizon(max(1, int(self.credits[client] / (2 * paid))))
 
     def on_finish(self, request: Request, now: float) -> None:
         self._running[request.client] -= 1

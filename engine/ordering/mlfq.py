@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from engine.horizon import ENDLESS, ONE_STEP, Horizon
 from engine.ordering.mechanics.giving_way import least_urgent
 from engine.ordering.mechanics.ranked import Ranked
 from engine.request import Request
@@ -76,6 +77,10 @@ class MLFQ(Ranked):
             if waits:
                 self._promoted[request.id] = request.generated
                 self.place(request, 0)
+
+    def horizon(self, by_client: Mapping[str, int]) -> Horizon:
+        """Levels of running requests, which decide who gives way, sink with their tokens."""
+        return ONE_STEP if len(self) else ENDLESS
 
     def on_finish(self, request: Request, now: float) -> None:
         self._promoted.pop(request.id, None)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from heapq import heapify, heappop, heappush
 
+from engine.horizon import ENDLESS, Horizon
 from engine.ordering.base import Ordering
 from engine.request import Request
 
@@ -50,6 +52,9 @@ class RoundRobin(Ordering):
             turns = self._this_round if request.client in self._this_round else self._next_round
             turns.remove(request.client)
             heapify(turns)
+
+    def horizon(self, by_client: Mapping[str, int]) -> Horizon:
+        return ENDLESS
 
     def __len__(self) -> int:
         return self._waiting

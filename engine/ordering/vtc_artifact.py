@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from heapq import heapify, heappop, heappush
-from math import floor
+from math import floor, inf
 
+from engine.horizon import Horizon
 from engine.ordering.base import Ordering
 from engine.request import FINISHED, Request
+
+SLACK = 1e-12
 
 
 class VTCArtifact(Ordering):
@@ -59,6 +63,9 @@ class VTCArtifact(Ordering):
             self.used.clear()
             self._heap = [self._key(client) for client in self._lines]
             heapify(self._heap)
+
+    def horizon(self, by_client: Mapping[str, int]) -> Horizon:
+        return Horizon(inf, (self._round + 1) * self.round_s * (1 - SLACK))
 
     def on_admit(self, request: Request, now: float) -> None:
         self._leave(request)

@@ -4,4 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-PLACEMENTS: dict[str, Callable[..., None] | None] = {"none": None}
+from engine.placement.base import Placement
+from engine.placement.least_cost import LeastCost
+from engine.placement.migrating import Migrating
+from engine.placement.proactive import Proactive
+from engine.placement.static import Static
+
+PLACEMENTS: dict[str, Callable[..., Placement] | None] = {
+    "none": None,
+    "static": Static,
+    "least-cost": LeastCost,
+    "proactive": Proactive,
+    "migrating": Migrating,
+}
+
+__all__ = ["PLACEMENTS", "Placement"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.plan import Candidates, DraftShape, TokenTrees
+from engine.plan import Candidates, DraftShape, Selection, TokenTrees
 from engine.progress import Progress
 from engine.speculation.base import Speculation
 from engine.speculation.mechanics.estimate import by_table
@@ -77,14 +77,21 @@ class AdaServe(Speculation):
         return np.asarray((progress.latency_s + self.step_s(tokens)) / progress.slo_tpot_s - progress.decoded)
 
     def select(self, candidates: Candidates, progress: Progress) -> TokenTrees:
-        n, depth, width = candidates.probability.shape
-        ranks, room = distinct(candidates.probability), max(self.budget - n, 0)
-        need = self.need(progress, min(self.budget, n * (1 + depth * width)))
+        ranks, terms = distinct(candidates.probability), self._terms(progress, *candidates.probability.shape[1:])
         for_slo = np.zeros(ranks.shape, bool)
-        if self.slo_selection:
-            n_max = max(int(self.n_max_share * self.budget / n), 1)
-            for_slo = select_for_slo(ranks, need, room, n_max, neediest_first=self.neediest_first)
+        if terms.for_slo:
+            for_slo = select_for_slo(ranks, terms.need, terms.room, terms.n_max, neediest_first=self.neediest_first)
         selected = for_slo
         if self.rest is not None:
-            selected = for_slo | self.rest(ranks, for_slo, room - int(np.count_nonzero(for_slo)))
-        return TokenTrees(candidates, selected, need, for_slo)
+            selected = for_slo | self.rest(ranks, for_slo, terms.room - int(np.count_nonzero(for_slo)))
+        return TokenTrees(candidates, selected, terms.need, for_slo)
+
+    def rule(self, progress: Progress, shape: DraftShape) -> Selection | None:
+        published = self.neediest_first and self.rest in (select_for_throughput, None)
+        return self._terms(progress, shape.depth, shape.width) if published else None
+
+    def _terms(self, progress: Progress, depth: int, width: int) -> Selection:
+        n = len(progress)
+        need = self.need(progress, min(self.budget, n * (1 + depth * width)))
+        n_max = max(int(self.n_max_share * self.budget / n), 1)
+        return Selection(need, max(self.budget - n, 0), n_max, self.slo_selection, self.rest is select_for_throughput)

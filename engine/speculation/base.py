@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from engine.plan import Candidates, DraftShape, TokenTrees
+from engine.plan import Candidates, DraftShape, Selection, TokenTrees
 from engine.progress import Progress
 
 
@@ -24,3 +24,7 @@ class Speculation(ABC):
     @abstractmethod
     def select(self, candidates: Candidates, progress: Progress) -> TokenTrees:
         """The nodes of these candidates to verify. Roots are always verified and are not part of the candidates."""
+
+    def rule(self, progress: Progress, shape: DraftShape) -> Selection | None:
+        """What ``select`` will choose of candidates of this shape, where a rule says it; None where only ``select`` knows."""
+        return None

@@ -33,13 +33,13 @@ ACCEPTANCE_FROM = (
     " request of Figures 8 and 9"
 )
 CONCENTRATION = 1.5
-SCALE_FROM = "scale, sequence_s: lower half of Figure 8's rates"
+SCALE_FROM = "scale, expanded_s: lower half of Figure 8's rates"
 LATER_SHARES = (0.2, 0.3, 0.4, 0.5, 0.6)
 C1S = (10.0, 20.0, 30.0, 40.0)
 SCALES = tuple(round(0.86 + 0.02 * i, 2) for i in range(14))
 FINE_STEPS = (-0.01, 0.0, 0.01)
-SEQUENCES_S = tuple(20e-6 * i for i in range(12))
-FINE_SEQUENCES_S = (-10e-6, 0.0, 10e-6)
+EXPANDED_S = tuple(20e-6 * i for i in range(12))
+FINE_EXPANDED_S = (-10e-6, 0.0, 10e-6)
 FAMILIES = {
     PLAIN: ("vllm", "sarathi"),
     CHAINS: ("vllm-spec-4", "vllm-spec-6", "vllm-spec-8"),
@@ -64,13 +64,13 @@ def fit_platform(platform: Platform, traces: Path, report: Report) -> dict[str, 
     trees = fit_trees(platform, base, timetables, report)
     scale = {family: fit_scale(platform, base, trees, family, timetables, report) for family in (PLAIN, TREES)}
     scale[CHAINS] = scale[PLAIN]
-    sequence_s = fit_sequence(platform, base, trees, scale[CHAINS], timetables, report)
+    expanded_s = fit_expanded(platform, base, trees, scale[CHAINS], timetables, report)
     return {
         "fitted_by": COMMAND,
         "calibration": {
             "first-principles": {"fitted_on": ACCEPTANCE_FROM, **trees.table()},
             "scaled": {
-                "fitted_on": f"{ACCEPTANCE_FROM}; {SCALE_FROM}", "sequence_s": sequence_s, "scale": scale, **trees.table(),
+                "fitted_on": f"{ACCEPTANCE_FROM}; {SCALE_FROM}", "expanded_s": expanded_s, "scale": scale, **trees.table(),
             },
         },
     }
@@ -93,12 +93,12 @@ class Trees:
         return {"acceptance": {**first, **kinds}, "policies": {"adaserve": {"c1": self.c1}}}
 
     def applied_to(
-        self, base: Deployment, scale: Mapping[str, float] | None = None, sequence_s: float = 0.0
+        self, base: Deployment, scale: Mapping[str, float] | None = None, expanded_s: float = 0.0
     ) -> Deployment:
         """``base`` with one calibration, ``trial``, that scales the steps of the engine families in ``scale``."""
         acceptance = AcceptanceModel(**self.table()["acceptance"])
         policies = {"adaserve": {"c1": self.c1}}
-        trial = Calibration("", scale or {}, sequence_s=sequence_s, acceptance=acceptance, policies=policies)
+        trial = Calibration("", scale or {}, expanded_s=expanded_s, acceptance=acceptance, policies=policies)
         return replace(base, calibrations={"trial": trial})
 
 
@@ -146,12 +146,12 @@ def fit_scale(
     return round(best, 2)
 
 
-def fit_sequence(
+def fit_expanded(
     platform: Platform, base: Deployment, trees: Trees, scale: float, timetables: Timetables, report: Report
 ) -> float:
     """Seconds of the host for each sequence of an expanded batch, with the steps of chains scaled."""
     trials = LowerHalf(platform, CHAINS, timetables, lambda s: trees.applied_to(base, {CHAINS: scale}, s))
-    best, rms = trials.best(SEQUENCES_S, FINE_SEQUENCES_S)
+    best, rms = trials.best(EXPANDED_S, FINE_EXPANDED_S)
     report(f"{platform.name} scaled: {1e6 * best:.0f} us a sequence, rms {rms:.1f} points on the lower rates")
     return round(best, 6)
 

@@ -8,20 +8,22 @@ import numpy as np
 
 from engine.audit import watched_ordering, watched_speculation
 from engine.blame import blame
-from engine.core import Engine
+from engine.core import Engine, Observer
 from engine.errors import PolicyError
 from engine.executors.simulated.acceptance import AcceptanceModel
 from engine.executors.simulated.cost import DraftCost, Line, StepCost
 from engine.executors.simulated.executor import SimulatedExecutor
+from engine.fleet import Fleet
 from engine.kv_cache import BlockPool
 from engine.request import FINISHED, Expected, Request
-from engine.roles import Choice
+from engine.roles import Choice, Policies
 from engine.system import System, parse_system
 from exps.report import Reporter
 from exps.run.plan import columns_of
 from exps.run.recorder import Recorder
 
 WORKLOADS, REQUESTS, TOO_LONG = 60, 40, 500
+NAMES = ("adapter-0", "adapter-1", "adapter-2")
 BATCHINGS = (
     Choice("slora", {"longest_request": 60, "adapter_tokens": 0}),
     Choice("vllm", {"max_sequences": 4, "watermark": 0.0, "block_size": 4}),
@@ -57,21 +59,35 @@ def _serve(system: System, seed: int, requests: Sequence[Request]) -> int:
         policies = system.build({})
         policies.ordering = watched_ordering(policies.ordering, always=True)
         policies.speculation = watched_speculation(policies.speculation, always=True)
-        engine = Engine(
-            policies,
-            SimulatedExecutor(COST, ACCEPTANCE, seed),
-            BlockPool(160, policies.batching.block_size),
-            Recorder(REQUESTS, record_steps=False),
-        )
         columns_of(policies.ordering)
-        engine.run(requests)
-        engine.check()
+        server = _server(system, policies, seed)
+        server.run(requests)
+        server.check()
     except (Exception, SystemExit) as error:
         sentence = blame(error)
         if sentence is None:
             raise
         raise PolicyError(f"{system.name}: {sentence} (workload {seed})") from error
-    return engine.steps
+    return server.steps
+
+
+def _server(system: System, policies: Policies, seed: int) -> Engine | Fleet:
+    """An engine, or replicas where the system places requests on them."""
+    recorder = Recorder(REQUESTS, record_steps=False)
+
+    def engine(policies: Policies, observer: Observer) -> Engine:
+        pool = BlockPool(160, policies.batching.block_size)
+        return Engine(policies, SimulatedExecutor(COST, ACCEPTANCE, seed), pool, observer)
+
+    def replica(number: int, hosted: Sequence[str], observer: Observer) -> Engine:
+        own = system.build({})
+        if own.adapters is not None:
+            own.adapters.place(hosted)
+        return engine(own, observer)
+
+    if (placement := policies.placement) is None:
+        return engine(policies, recorder)
+    return Fleet(placement, NAMES, 8, replica, [recorder.on(number) for number in range(placement.replicas)])
 
 
 def random_requests(seed: int) -> list[Request]:
@@ -84,6 +100,7 @@ def random_requests(seed: int) -> list[Request]:
         prompt = TOO_LONG if rng.random() < 0.04 else prompt
         request = Request(id, f"client-{rng.integers(4)}", prompt, output, arrival, slo_tpot_s=0.02, category="chat")
         request.slo_s, request.expected = 0.5, Expected(20.0, 10.0, 10.0)
+        request.adapter = NAMES[id % len(NAMES)]
         request.patience_s = 0.3 if rng.random() < 0.2 else None
         requests.append(request)
     return requests

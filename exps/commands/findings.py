@@ -86,7 +86,7 @@ def coverage(figure: Figure, points: Sequence[Point], options: Options) -> dict[
     found = {}
     for platform in dict.fromkeys(point.platform for point in points):
         xs = figure.values(platform, replace(options, quick=False))
-        whole = {(system, x) for system in figure.systems for x in xs}
+        whole = {(system, x) for system in figure.systems for x in xs if figure.runs(system, x)}
         there = {(point.system, point.x) for point in points if point.platform == platform}
         found[platform] = (len(there & whole), len(whole))
     return found

@@ -13,10 +13,10 @@ from engine.ordering.mechanics.weights import numbers
 from engine.system import System, parse_system
 from exps.commands.reasons import reasons_by_kind
 from exps.commands.slos import hopeless
+from exps.figures.typed import canonical_system, split_systems
 from exps.metrics.fairness import fairness
 from exps.metrics.requests import summarize, summarize_by_client
 from exps.metrics.starvation import starvation_s
-from exps.papers.registry import canonical_system, split_systems
 from exps.report import Reporter
 from exps.run.manifest import configuration, manifest
 from exps.run.plan import check_needs, check_setup

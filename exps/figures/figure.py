@@ -102,6 +102,7 @@ class Options:
     ``quick`` means short workloads. ``weights`` of a native run: "own" or "widened". ``profiles`` is the folder of what
     was measured on this machine. ``device`` of it: cpu, gpu or 4xgpu, None for what fits the model. ``output_tokens`` caps
     answers, None is the figure's own cap. ``trace_steps``: what speculation decides in each step is recorded too.
+    ``step_by_step``: a simulation takes each step by itself, for the same records.
     """
 
     backend: str = "auto"
@@ -116,6 +117,7 @@ class Options:
     execution: Execution = FASTEST
     output_tokens: int | None = None
     trace_steps: bool = False
+    step_by_step: bool = False
 
     @property
     def workload_source(self) -> str:
@@ -165,10 +167,11 @@ class Figure:
     ``kv_tokens`` is the KV pool, at every x or by x; ``policies(x)`` gives parameters by policy name to every system that
     does not choose its own, as in {"rpm": {"limit": 50}}.
     ``served_at(system, x)``: the axis value at which a system is served whose records serve for x too, told apart by what the
-    figure measures of them. ``backend``: the only one that can measure it, and ``why`` no other can. ``output_tokens``: the
-    answers' cap, where a person may choose another.
+    figure measures of them. ``backend``: the only one that can measure it, and ``why`` no other can; ``timed_parts``: it tells
+    drafting from verifying. ``output_tokens``: the answers' cap, where a person may choose another.
     ``local_values(platform, options)`` are the axis values on the machine at hand, ``until_s(x)`` when a local run ends
-    with what is unfinished then.
+    with what is unfinished then. ``has_point(system, x)``: whether the figure has that point, where not every system is run at
+    every x.
     """
 
     id: str
@@ -195,7 +198,9 @@ class Figure:
     served_at: Callable[[str, float], float] | None = None
     backend: str | None = None
     why: str = ""
+    timed_parts: bool = False
     output_tokens: int | None = None
+    has_point: Callable[[str, float], bool] | None = None
 
     @property
     def points_folder(self) -> str:
@@ -220,7 +225,12 @@ class Figure:
     def size(self, platform: Platform) -> int:
         """Points of the whole figure for one of the paper's platforms."""
         places = (platform.setting,) if platform.setting.name else self.settings
-        return len(self.systems) * sum(len(self.sweep.values[setting.name or platform.name]) for setting in places)
+        values = [x for setting in places for x in self.sweep.values[setting.name or platform.name]]
+        return sum(self.runs(system, x) for system in self.systems for x in values)
+
+    def runs(self, system: str, x: float) -> bool:
+        """Whether the figure runs the system at this value; those that are not its own it runs at every one."""
+        return self.has_point is None or system not in self.systems or self.has_point(system, x)
 
 
 @dataclass(frozen=True)

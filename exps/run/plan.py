@@ -169,6 +169,8 @@ def setup_of(point: Point, options: Options) -> Setup:
         device=platform.device or CPU,
         execution=options.execution,
         trace_steps=options.trace_steps,
+        timed_parts=figure.timed_parts,
+        step_by_step=options.step_by_step,
         until_s=figure.until_s(point.x) if platform.local and figure.until_s else None,
     )
 

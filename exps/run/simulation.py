@@ -31,14 +31,15 @@ def simulate(timetable: pl.DataFrame, setup: Setup, deployment: Deployment | Non
     acceptance = load_acceptance(MEASURED_ON) if setup.acceptance else deployment.calibration(setup.calibration).acceptance
 
     def executor() -> SimulatedExecutor:
-        speculation = setup.system.build(setup.parameters(deployment)).speculation
+        policies = setup.system.build(setup.parameters(deployment))
         return SimulatedExecutor(
-            deployment.step_cost(engine_of(speculation), setup.calibration),
+            deployment.step_cost(engine_of(policies.speculation), setup.calibration),
             acceptance,
             seed=setup.seed,
             cold_start_s=setup.cold_start_s,
             context=deployment.model.context,
             swap_token_s=deployment.swap_token_s,
+            adapters=deployment.adapter_cost(policies.adapters) if policies.adapters else None,
         )
 
     return serve(timetable, setup, deployment, executor, requests_of(timetable))

@@ -11,7 +11,7 @@ from engine.request import Request
 
 
 class Watching(Executor):
-    """Does what ``inner`` does."""
+    """Does what ``inner`` does, a step at a time, and drafts before the policy selects, so that both can be told apart."""
 
     def __init__(self, inner: Executor):
         self.inner, self.context = inner, inner.context
@@ -19,6 +19,10 @@ class Watching(Executor):
     @property
     def clock(self) -> Clock:  # type: ignore[override]
         return self.inner.clock
+
+    @property
+    def adjust_s(self) -> float:  # type: ignore[override]
+        return self.inner.adjust_s
 
     def draft(self, batch: Batch, shape: DraftShape) -> Candidates:
         return self.inner.draft(batch, shape)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,8 +73,8 @@ class Spy(SimulatedExecutor):
 class CheckedEngine(Engine):
     """Checks the KV accounting after every step, and that the engine idles only when it has nothing to do."""
 
-    def step(self) -> bool:
-        busy = super().step()
+    def step(self, until_s: float = -inf) -> bool:
+        busy = super().step(until_s)
         self.check()
         assert busy or not (len(self.ordering) or self.running.sequences()), "idle although a request waits or runs"
         return busy
@@ -89,7 +90,10 @@ class Log:
     def request_done(self, request: Request) -> None:
         self.done.append(request)
 
-    def step_done(self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int]) -> None:
+    def step_done(
+        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], steps: int = 1,
+        adapter: str | None = None,
+    ) -> None:
         self.steps.append(Step(start_s, end_s, dict(prompt), dict(output)))
 
 

@@ -51,10 +51,12 @@ KNOBS: dict[Callable[..., Any], dict[str, Any]] = {
     AcceptanceModel: {"mean": 0.4, "concentration": 9.0, "later_share": 0.6, "by_kind": {"chat": 0.2}, "spread": 1.0},
     SimulatedExecutor: {"seed": 1, "cold_start_s": 0.5},
     StepCost: {"line": Line((0, 1), (0.01, 0.012)), "context_s": 1e-5, "prefill": None, "draft": DraftCost(0.002, 0.0),
-               "expands_batch": True, "sequence_s": 1e-4, "host_s": 0.003, "scale": 1.5, "query_s": 1e-5},
+               "expands_batch": True, "expanded_s": 1e-4, "host_s": 0.003, "scale": 1.5, "query_s": 1e-5,
+               "sequence_s": 1e-4},
     DraftCost: {"step_s": 0.003, "token_s": 0.001, "step_token_s": 0.0005, "context_s": 1e-6, "launches_s": 0.004},
     TiledPrefill: {"fixed_s": 0.03, "tile_s": 0.01, "tile": 16},
-    Calibration: {"scale": {"chains": 1.5}, "step_factor": 1.2, "host_s": 0.004, "sequence_s": 1e-4},
+    Calibration: {"scale": {"chains": 1.5}, "step_factor": 1.2, "host_s": 0.004, "sequence_s": 1e-4,
+                  "expanded_s": 1e-4},
 }
 
 GUESSED = {"predict": "oracle", "spread": 0.5}
@@ -102,7 +104,7 @@ def run(thing: Callable[..., Any], knob: Mapping[str, Any]) -> list[tuple[Any, .
 
 def cost(thing: Callable[..., Any], knob: Mapping[str, Any]) -> StepCost:
     if thing is StepCost:
-        return replace(EXPANDED if "sequence_s" in knob else COST, **{"prefill": PREFILL, **knob})
+        return replace(EXPANDED if "expanded_s" in knob else COST, **{"prefill": PREFILL, **knob})
     if thing is DraftCost:
         return replace(COST, draft=DraftCost(**{"step_s": 0.001, "token_s": 1e-5, **knob}))
     if thing is TiledPrefill:

@@ -58,5 +58,5 @@ def test_a_part_of_a_batch_is_a_copy() -> None:
         batch.add(request)
     part = batch.only(np.array([0, 2]))
     assert part.requests == [batch.requests[0], batch.requests[2]] and part.by_client == {"a": 2}
-    part.context += 5
+    part.context[:] += 5
     assert batch.context.tolist() == [10, 11, 12] and StepPlan().rows is None

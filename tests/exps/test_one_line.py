@@ -8,6 +8,8 @@ from pathlib import Path
 
 import cli
 from engine.adapters import ADAPTERS
+from engine.adapters.base import Choice
+from engine.adapters.unmerged import MultiLoRA
 from engine.system import parse_system
 from exps.papers.registry import FIGURES
 from exps.run.backends import BACKENDS
@@ -46,18 +48,23 @@ def test_a_figure(monkeypatch, tmp_path, capsys):
     assert cli.main(["list", "--json"]) == 0 and "vtc/mine" in capsys.readouterr().out
 
 
-def test_the_first_policy_of_a_role(monkeypatch):
-    class Resident:
-        def __init__(self, slots: int = 8):
-            self.slots = slots
+def test_an_adapters_policy(monkeypatch):
+    class Latest(MultiLoRA):
+        """The last that came go first."""
 
-    monkeypatch.setitem(ADAPTERS, "resident", Resident)
-    policies = parse_system("order=vtc,adapters=resident(slots=3)").build({})
-    assert isinstance(policies.adapters, Resident) and policies.adapters.slots == 3
+        def choose(self, queue, seats):
+            return Choice(queue.first(len(queue))[::-1][:seats])
+
+    monkeypatch.setitem(ADAPTERS, "latest", Latest)
+    policies = parse_system("batch=orca,adapters=latest(slots=3)").build({})
+    assert isinstance(policies.adapters, Latest) and policies.adapters.residency.slots == 3
     assert parse_system("order=vtc").build({}).adapters is None
+    assert cli.main(["check-policy", "batch=orca,adapters=latest"]) == 0
 
 
-def test_a_role_that_no_engine_asks_is_refused(monkeypatch, capsys):
-    monkeypatch.setitem(ADAPTERS, "resident", object)
-    assert cli.main(["check-policy", "order=vtc,adapters=resident"]) == 2
-    assert "asks no adapters or placement policy yet" in capsys.readouterr().err
+def test_an_adapters_policy_needs_others_that_leave_it_the_choice(capsys):
+    for system, advice in (("order=vtc,batch=orca,adapters=credit", "write order=fcfs"),
+                           ("adapters=credit", "write batch=orca"),
+                           ("batch=orca,spec=chain,adapters=credit", "leave spec= or adapters= out")):
+        assert cli.main(["check-policy", system]) == 2
+        assert advice in capsys.readouterr().err

@@ -106,20 +106,36 @@ class DeviceBeam:
         *layer, self._seen = self._expand(logits, above, self._seen, self._bits[len(self._layers)])
         self._layers.append((layer[0], layer[1], layer[2]))
 
-    def read(self) -> tuple[Floats, Ints, Ints]:
+    def whole(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Paths, parents and tokens [n, d, w] of all layers, where they are."""
         paths, parents, tokens = (torch.stack(layers, 1) for layers in zip(*self._layers, strict=True))
-        whole = torch.stack([paths.view(torch.int64), parents, tokens])
-        if whole.is_cuda:
-            there = torch.empty(whole.shape, dtype=torch.int64, pin_memory=True).copy_(whole, non_blocking=True)
-            arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            arrived.record()
-            self._wait(arrived)
-            whole = there
-        bits, parent, token = whole.numpy()
+        return paths, parents, tokens
+
+    def read(self) -> tuple[Floats, Ints, Ints]:
+        paths, parents, tokens = self.whole()
+        bits, parent, token = OnItsWay(torch.stack([paths.view(torch.int64), parents, tokens]), self._wait).read()
         return bits.view(np.float64), parent, token
 
 
 _bits = cache(to_see)
+
+
+class OnItsWay:
+    """Integers of a device that are sent to the host."""
+
+    def __init__(self, numbers: Tensor, wait: Callable[[torch.cuda.Event], None]):
+        self._there, self._wait = numbers, wait
+        self._arrived: torch.cuda.Event | None = None
+        if numbers.is_cuda:
+            self._there = torch.empty(numbers.shape, dtype=torch.int64, pin_memory=True).copy_(numbers, non_blocking=True)
+            self._arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._arrived.record()
+
+    def read(self) -> Ints:
+        """Waits for them."""
+        if self._arrived is not None:
+            self._wait(self._arrived)
+        return self._there.numpy()
 
 
 def _below(mask: Ints, parent: Ints, layer: int) -> Ints:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,6 +20,7 @@ from engine.request import Request
 from engine.sampling import Sampling
 
 Ints = NDArray[np.int64]
+USUAL_WIDTH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,12 @@ class Drafter:
 
     def __init__(self, runner: ModelRunner, sequences: Sequences):
         self.runner, self._sequences = runner, sequences
+        self._begun: tuple[Ints, Ints, Tensor] | None = None
 
     def draft(self, requests: Sequence[Request], rows: Ints, roots: Ints, shape: DraftShape) -> Drafts:
         """``shape.depth`` layers of ``shape.width`` draft tokens after the roots, which stand at positions ``roots``."""
-        drawn: dict[int, list[Probabilities | None]] = {
-            row: []
+        drawn = {
+            row: list[Probabilities | None]()
             for row, request in enumerate(requests)
             if shape.whole and shape.width == 1 and request.sampling.temperature > 0
         }
@@ -58,17 +61,52 @@ class Drafter:
             return found
 
         logits = self._catch_up(rows, roots)
-        plain = shape.branching is None and not drawn and shape.width <= logits.shape[1]
-        beam: Beam = HostBeam(len(rows), shape, list(drawn), draw)
-        if plain and logits.is_cuda:
-            beam = DeviceBeam(len(rows), shape, logits.device, self.runner.kernels.expand, self.runner.wait)
+        on_device = logits.is_cuda and self.grows_on_device(shape) and not drawn
+        beam = self._device_beam(len(rows), shape, logits) if on_device else HostBeam(len(rows), shape, list(drawn), draw)
+        self._grow(beam, logits, rows, roots, shape)
+        return Drafts(*beam.read(), drawn)
+
+    def grows_on_device(self, shape: DraftShape) -> bool:
+        """Whether a beam of this shape can stay on the device until it is read."""
+        return shape.branching is None and shape.width <= self.runner.vocabulary
+
+    def device_beam(self, rows: Ints, roots: Ints, shape: DraftShape) -> DeviceBeam:
+        """The same as a beam that is still on the device, of ranked drafts alone."""
+        logits = self._catch_up(rows, roots)
+        beam = self._device_beam(len(rows), shape, logits)
+        self._grow(beam, logits, rows, roots, shape)
+        return beam
+
+    def begin(self, rows: Ints, roots: Ints) -> None:
+        """Catch up ahead of the next draft, which is likely to be for these rows."""
+        self._begun = rows, roots, self._caught_up(rows, roots)
+
+    def warm_up(self) -> None:
+        """Compile what grows beams of the usual widths."""
+        for width in range(1, USUAL_WIDTH + 1):
+            logits = torch.zeros(width, self.runner.vocabulary, dtype=self.runner.kv.data.dtype, device=self.runner.kv.device)
+            beam = self._device_beam(1, DraftShape(2, width, 1 + 2 * width), logits)
+            beam.grow(logits[:1])
+            beam.grow(logits)
+
+    def _device_beam(self, n: int, shape: DraftShape, logits: Tensor) -> DeviceBeam:
+        return DeviceBeam(n, shape, logits.device, self.runner.kernels.expand, self.runner.wait)
+
+    def _grow(self, beam: Beam, logits: Tensor, rows: Ints, roots: Ints, shape: DraftShape) -> None:
         beam.grow(logits)
         for layer in range(1, shape.depth):
             step = looking_ahead(self._sequences, rows, roots, layer, beam.tokens, beam.mask)
             beam.grow(self.runner.forward(step, *beam.on_device))
-        return Drafts(*beam.read(), drawn)
 
     def _catch_up(self, rows: Ints, roots: Ints) -> Tensor:
+        """The logits after the roots; they were begun, or are computed."""
+        begun, self._begun = self._begun, None
+        there = begun is not None and np.array_equal(begun[0], rows) and np.array_equal(begun[1], roots)
+        if begun is not None and there and (self._sequences.drafted[rows] == roots + 1).all():
+            return begun[2]
+        return self._caught_up(rows, roots)
+
+    def _caught_up(self, rows: Ints, roots: Ints) -> Tensor:
         """Feed what was committed since the last time, the root included: logits [n, vocabulary] after the roots.
 
         Sequences with equally many tokens stand together, since they can attend together.

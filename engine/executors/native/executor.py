@@ -14,24 +14,28 @@ from torch import Tensor
 from engine.batch import Batch
 from engine.errors import InputError
 from engine.executors.base import Executor
-from engine.executors.native.ahead import Ahead, NextTokens, taken
+from engine.executors.native.ahead import Ahead, Habit, NextTokens, taken
+from engine.executors.native.beams import DeviceBeam
 from engine.executors.native.capacity import BLOCK_SIZE, Capacity
 from engine.executors.native.choosing import choose, log_probabilities, verify
 from engine.executors.native.clock import WallClock
 from engine.executors.native.composition import compose_step, decoding, ends_prefill, places_in, prefilling
+from engine.executors.native.device_trees import DeviceTrees
 from engine.executors.native.drafting import Drafter, Drafts
 from engine.executors.native.graphs import MOST_TOKENS, Bucket, decoding_buckets, uneven_buckets
 from engine.executors.native.model_runner import ModelRunner
 from engine.executors.native.runner import MakeRunner, Runner
 from engine.executors.native.sequences import Sequences
+from engine.executors.native.timing import DRAFT, HOST, PREFILL, NoTimes, Times
 from engine.executors.native.trees import TreeRows, lay_out
 from engine.executors.native.verification import Verified
 from engine.models.decoder import Decoder
-from engine.plan import DraftShape, StepPlan, StepResult, TokenTrees
+from engine.plan import DraftShape, Selection, StepPlan, StepResult, TokenTrees
 from engine.request import Request
 
 Ints = NDArray[np.int64]
 WIDEST = 8
+NO_CONTEXT = np.zeros(0, np.int64)
 NOT_FINITE = "the model gave a logit that is not a number"
 
 
@@ -49,7 +53,9 @@ class NativeExecutor(Executor):
 
     ``capacity``: what its KV caches have room for. ``kernel``: whose kernels compute it (engine.kernels.attention).
     ``graphs``: forwards that are not too large are replayed as CUDA graphs. ``ahead``: the decode step after the one that is
-    under way begins before its plan is known, on the guess that who runs goes on; it takes a place of each sequence's drafts.
+    under way begins before its plan is known, on the guess that who runs goes on, unless prompts often come between; it takes
+    a place of each sequence's drafts.
+    ``times`` may be set to hear where the device's time goes while trees stay on it.
     ``make_runner`` gives the target its runner: ModelRunner, or several ranks (engine.executors.native.parallel.ranks). The
     draft is always here and whole.
     """
@@ -67,13 +73,19 @@ class NativeExecutor(Executor):
         longest = self.sequences.table.shape[1]
         self._target = make_runner(target, capacity.blocks, BLOCK_SIZE, kernel, graphs, longest)
         self._group, self._drafter = target.config.group, None
+        self._device_trees: DeviceTrees | None = None
         if draft is not None:
             runner = ModelRunner(draft, capacity.blocks, BLOCK_SIZE, kernel, graphs, longest)
             self._draft_group, self._drafter = draft.config.group, Drafter(runner, self.sequences)
+            if isinstance(self._target, ModelRunner):
+                self._device_trees = DeviceTrees(self._target, self._group, self.sequences)
+        self._drafted: tuple[DeviceBeam, DraftShape, Selection | None] | None = None
         self._began: float | None = None
         self._looks_ahead = ahead and capacity.draft_tokens > 0
         self._ahead: Ahead | None = None
+        self._habit = Habit()
         self._swapped: dict[int, int] = {}
+        self.times: Times = NoTimes()
 
     def warm_up(self, sequences: int, say: Callable[[int, int], None] = lambda done, of: None) -> None:
         """Capture what steps of up to ``sequences`` sequences replay; ``say`` hears how many of how many are done."""
@@ -87,6 +99,9 @@ class NativeExecutor(Executor):
         count = count_from(1)
         for runner, buckets in wanted:
             runner.warm_up(buckets, lambda: say(next(count), whole))
+        if self._device_trees is not None and self._drafter is not None:
+            self._device_trees.warm_up()
+            self._drafter.warm_up()
 
     @staticmethod
     def _known_tokens(sequences: int, group: int) -> list[Bucket]:
@@ -107,11 +122,31 @@ class NativeExecutor(Executor):
         return self._drafter.draft(batch.requests, self.sequences.rows(batch.requests), batch.context, shape)
 
     @torch.inference_mode()
+    def draft_and_select(self, batch: Batch, shape: DraftShape, rule: Selection | None) -> bool:
+        if self._drafter is None or not self.stays_on_device(batch.requests, shape, rule):
+            return False
+        self._began = self.clock.now
+        self.times.mark(HOST)
+        rows = self.sequences.rows(batch.requests)
+        self._drafted = self._drafter.device_beam(rows, batch.context, shape), shape, rule
+        self.times.mark(DRAFT)
+        return True
+
+    def stays_on_device(self, requests: Sequence[Request], shape: DraftShape, rule: Selection | None) -> bool:
+        """Whether the drafts are selected and accepted on the device too."""
+        if self._device_trees is None or self._drafter is None or not self._drafter.grows_on_device(shape):
+            return False
+        return self._device_trees.take(len(requests), shape, rule) and not any(map(_needs_logits, requests))
+
+    @torch.inference_mode()
     def forward(self, plan: StepPlan, batch: Batch) -> StepResult:
         began = self.clock.now if self._began is None else self._began
         self._began = None
         committed, ahead, self._ahead = Committed(), self._ahead, None
-        accepted = self._verified(plan, batch, committed) if plan.trees else self._decoded(plan, batch, ahead, committed)
+        if self._drafted is not None:
+            accepted: Ints | None = self._verified_on_device(plan, batch, committed)
+        else:
+            accepted = self._verified(plan, batch, committed) if plan.trees else self._decoded(plan, batch, ahead, committed)
         ended, logprobs = committed.ended or None, committed.logprobs or None
         return StepResult(self.clock.now - began, accepted, ended, committed.tokens, logprobs)
 
@@ -166,6 +201,7 @@ class NativeExecutor(Executor):
         The step after it begins at once, but not after a prefill: another may follow, and rows cost little beside one.
         """
         rows = list(batch.requests) if plan.decode else []
+        self._habit.planned(rows, batch.context if rows else NO_CONTEXT)
         first = [chunk.request for chunk in plan.prefill if ends_prefill(chunk)]
         places = ahead.of_these(rows, batch.context) if ahead else None
         if ahead is None or places is None:
@@ -189,6 +225,8 @@ class NativeExecutor(Executor):
         if not requests or any(_needs_logits(request) for part in parts for request in part.requests):
             return None
         context = np.concatenate([part.context[part.left > 0] for part in parts])
+        if not self._habit.expect(requests, context):
+            return None
         tokens = torch.cat([taken(part.found.tokens, part.places[part.left > 0]) for part in parts])
         step = decoding(self.sequences, self.sequences.rows(requests), context)
         return Ahead.of(requests, context, self._next_tokens(self._target.forward(step, tokens)))
@@ -212,7 +250,33 @@ class NativeExecutor(Executor):
         counts = np.minimum(verdict.accepted + 1, batch.left)
         begin = np.cumsum(nodes.counts) - nodes.counts
         after = begin[:, None] + np.pad(verdict.path, ((0, 0), (1, 0)))
-        return self._commit(requests, rows, verdict.tokens, counts, found.logits, after, committed)
+        return self._commit(requests, rows, verdict.tokens, counts, (found.logits, after), committed)
+
+    def _verified_on_device(self, plan: StepPlan, batch: Batch, committed: Committed) -> Ints:
+        """The same where drafts, selection and acceptance stay on the device; the draft then begins to catch up."""
+        assert self._device_trees is not None and self._drafted is not None and self._drafter is not None
+        (beam, shape, rule), self._drafted = self._drafted, None
+        requests, rows = batch.requests, self.sequences.rows(batch.requests)
+        verification = self._device_trees.verify(rows, batch.context, beam, shape, rule, self.times)
+        first = [chunk.request for chunk in plan.prefill if ends_prefill(chunk)]
+        if plan.prefill:
+            read = self._next_tokens(self._target.forward(prefilling(self.sequences, plan.prefill)))
+            self.times.mark(PREFILL)
+        outcome = verification.read()
+        plan.trees, verdict = outcome.trees, outcome.verdict
+        if first:
+            self._commit_one_each(first, read, np.arange(len(first)), committed)
+        if not outcome.finite.all():
+            nodes = lay_out(plan.trees, _drafts_of(plan.trees).tokens)
+            alone = self._next_tokens(self._without_drafts(rows, batch.context, nodes))
+            return self._commit_one_each(requests, alone, np.arange(len(rows)), committed)
+        counts = self._commit(requests, rows, verdict.tokens, np.minimum(verdict.accepted + 1, batch.left), None, committed)
+        goes_on = (counts < batch.left) & [request.id not in committed.ended for request in requests]
+        if self._looks_ahead and goes_on.any():
+            self.times.mark(HOST)
+            self._drafter.begin(rows[goes_on], (batch.context + counts)[goes_on])
+            self.times.mark(DRAFT)
+        return counts
 
     def _without_drafts(self, rows: Ints, context: Ints, nodes: TreeRows) -> Tensor:
         """Logits after the roots alone: a draft token that breaks the target must not break the request."""
@@ -235,23 +299,25 @@ class NativeExecutor(Executor):
         best, finite = best[places], finite[places]
         tokens = choose(requests, self.sequences, rows, found.logits, places, best)
         committed.ended.update((requests[i].id, NOT_FINITE) for i in np.flatnonzero(~finite).tolist())
-        return self._commit(requests, rows, tokens[:, None], finite.astype(np.int64), found.logits, places[:, None], committed)
+        after = found.logits, places[:, None]
+        return self._commit(requests, rows, tokens[:, None], finite.astype(np.int64), after, committed)
 
     def _commit(
-        self, requests: Sequence[Request], rows: Ints, tokens: Ints, counts: Ints, logits: Tensor, after: Ints,
+        self, requests: Sequence[Request], rows: Ints, tokens: Ints, counts: Ints, after: tuple[Tensor, Ints] | None,
         committed: Committed,
     ) -> Ints:
         """Keep ``counts[i]`` of tokens [n, most] of each row, or those up to a stop token. Returns how many.
 
-        ``after`` [n, most]: the rows of ``logits`` that the tokens came after.
+        ``after``: logits, and those of their rows [n, most] that the tokens came after; None where nobody asks for them.
         """
         for i, (request, said, count) in enumerate(zip(requests, tokens.tolist(), counts.tolist(), strict=True)):
             if not request.sampling.ignore_stop and (stop := self._stop(request, said[:count])) is not None:
                 counts[i] = count = stop + 1
                 committed.ended[request.id] = None
             committed.tokens[request.id] = said[:count]
-            if request.sampling.logprobs:
-                committed.logprobs[request.id] = log_probabilities(logits, after[i, :count], said[:count])
+            if request.sampling.logprobs and after is not None:
+                logits, places = after
+                committed.logprobs[request.id] = log_probabilities(logits, places[i, :count], said[:count])
         self.sequences.append(rows, tokens, counts)
         return counts
 

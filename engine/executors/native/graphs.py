@@ -62,9 +62,14 @@ def bucket_for(step: ForwardInput, group: int) -> Bucket | None:
     words = step.tree_mask.shape[1]
     if tokens == sequences and not words:
         return _decoding(sequences)
-    rows, room = _room(SEQUENCES, sequences), _room(TOKENS, tokens)
-    last_only = len(step.wanted) <= rows and not words
-    return Bucket(rows, room, _tile(longest, group), words, rows if last_only else None)
+    last_only = len(step.wanted) <= _room(SEQUENCES, sequences) and not words
+    return uneven_bucket(sequences, tokens, longest, group, words, last_only)
+
+
+def uneven_bucket(sequences: int, tokens: int, longest: int, group: int, words: int, last_only: bool) -> Bucket:
+    """The smallest for so many sequences with up to ``longest`` of the ``tokens`` each."""
+    rows = _room(SEQUENCES, sequences)
+    return Bucket(rows, _room(TOKENS, tokens), _tile(longest, group), words, rows if last_only else None)
 
 
 def decoding_buckets(most: int) -> list[Bucket]:
@@ -220,7 +225,10 @@ class Graphs:
         self._device, self._tables = device, Tables(MOST_SEQUENCES, most_blocks, device, wait)
         self._captured: dict[Bucket, tuple[StepBuffers, Callable[[], Tensor]]] = {}
         self._complete = False
-        self._pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
+        self._logits: Tensor | None = None
+        self._pool = self._stream = None
+        if device.type == "cuda":
+            self._pool, self._stream = torch.cuda.graph_pool_handle(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
     def run(self, step: ForwardInput, tokens: Tensor | None = None, tree_mask: Tensor | None = None) -> Tensor | None:
         """Logits [wanted, vocabulary] until the next run, or None for a step that no bucket holds."""
@@ -242,6 +250,20 @@ class Graphs:
             return logits.index_select(0, torch.from_numpy(step.wanted).to(logits.device))
         return logits[: len(step.wanted)]
 
+    def has(self, bucket: Bucket) -> bool:
+        """Whether it was captured, or can be."""
+        return bucket in self._captured or not self._complete
+
+    def run_on_device(self, bucket: Bucket, block_tables: Ints, fill: Callable[[dict[str, Tensor], Tensor], None]) -> Tensor:
+        """Logits [tokens, vocabulary] of a step that ``fill`` writes where the bucket reads it: its input by name, and the
+        block tables, which are there by then."""
+        if bucket not in self._captured:
+            self._captured[bucket] = self._capture(bucket)
+        buffers, replay = self._captured[bucket]
+        self._tables.fill(block_tables)
+        fill(buffers.device, self._tables.device)
+        return replay()
+
     def capture(self, buckets: Iterable[Bucket], done: Callable[[], None]) -> None:
         """Capture these ahead of time, and no others later; ``done`` hears of each."""
         for bucket in buckets:
@@ -258,22 +280,28 @@ class Graphs:
             wanted = None if bucket.wanted is None else there["wanted"]
             return self._forward(there["tokens"], there["positions"], buffers.metadata(), wanted)
 
-        if self._pool is None:
+        if self._stream is None:
             return buffers, compute
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream = self._stream
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            compute()
+            logits = self._kept(compute())
         torch.cuda.current_stream().wait_stream(stream)
         computed = torch.cuda.Event()  # type: ignore[no-untyped-call]
         computed.record(stream)
         self._wait(computed)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool):
-            logits = compute()
+            self._kept(compute())
 
         def replay() -> Tensor:
             graph.replay()
             return logits
 
         return buffers, replay
+
+    def _kept(self, logits: Tensor) -> Tensor:
+        """The logits in memory that all graphs share, so that none holds its own."""
+        if self._logits is None:
+            self._logits = logits.new_empty(MOST_TOKENS, logits.shape[1])
+        return self._logits[: len(logits)].copy_(logits)

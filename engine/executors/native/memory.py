@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import dataclass
 
@@ -23,3 +24,10 @@ def memory_of(device: torch.device) -> Memory:
         return Memory(*torch.cuda.mem_get_info(device))
     page = os.sysconf("SC_PAGE_SIZE")
     return Memory(page * os.sysconf("SC_AVPHYS_PAGES"), page * os.sysconf("SC_PHYS_PAGES"))
+
+
+def free_unused(device: torch.device) -> None:
+    """Give the device the memory back that nothing refers to any more; graphs hold one another until they are collected."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

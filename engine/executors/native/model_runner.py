@@ -38,10 +38,14 @@ class ModelRunner:
         self.kernels = kernels_named(kernel)
         self._decoder.ops = self.kernels.ops
         self._kept: dict[int, Tensor] = {}
-        self._graphs = None
+        self.graphs: Graphs | None = None
         if graphs and self.kernels.capturable:
             last = decoder.config.context - 1
-            self._graphs = Graphs(self._compute, decoder.config.group, last, longest, decoder.device, self.wait)
+            self.graphs = Graphs(self._compute, decoder.config.group, last, longest, decoder.device, self.wait)
+
+    @property
+    def vocabulary(self) -> int:
+        return self._decoder.config.vocabulary
 
     @torch.inference_mode()
     def forward(self, step: ForwardInput, tokens: Tensor | None = None, tree_mask: Tensor | None = None) -> Tensor:
@@ -50,7 +54,7 @@ class ModelRunner:
 
         A position beyond the model's context counts as its last, so that a draft of a shorter context still drafts.
         """
-        if self._graphs is not None and (logits := self._graphs.run(step, tokens, tree_mask)) is not None:
+        if self.graphs is not None and (logits := self.graphs.run(step, tokens, tree_mask)) is not None:
             return logits
         positions = np.minimum(step.positions, self._decoder.config.context - 1)
         wanted = self._on_device(step.wanted) if len(step.wanted) < len(step.tokens) else None
@@ -65,8 +69,12 @@ class ModelRunner:
     @torch.inference_mode()
     def warm_up(self, buckets: Sequence[Bucket], done: Callable[[], None]) -> None:
         """Capture forwards of these shapes; ``done`` hears of each."""
-        if self._graphs is not None:
-            self._graphs.capture(buckets, done)
+        if self.graphs is not None:
+            self.graphs.capture(buckets, done)
+
+    def free_graphs(self) -> None:
+        """Give up what was captured; forwards are launched anew from here on."""
+        self.graphs = None
 
     @torch.inference_mode()
     def move(self, sources: Ints, targets: Ints) -> None:

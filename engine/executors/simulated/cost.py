@@ -72,10 +72,11 @@ class DraftCost:
 class StepCost:
     """Seconds of an engine step.
 
-    scale x (line(new tokens) + ``context_s`` x cached tokens read) + draft + ``host_s``. ``query_s``: what each draft token
-    adds in verification for each cached token that it looks at. A step without decoding uses ``prefill`` where there is one.
-    ``expands_batch``: each draft token is scored as a sequence of its own, so that the context is read depth + 1 times (vLLM
-    V0). ``sequence_s``: what the host takes for each sequence of such an expanded batch, while the device waits.
+    scale x (line(new tokens) + ``context_s`` x cached tokens read) + draft + the host's ``host_s``, and ``sequence_s`` for
+    each sequence. ``query_s``: what each draft token adds in verification for each cached token that it looks at. A step
+    without decoding uses ``prefill`` where there is one. ``expands_batch``: each draft token is scored as a sequence of its
+    own, so that the context is read depth + 1 times (vLLM V0), and ``expanded_s``: what the host takes for each sequence of
+    such a batch, while the device waits.
     """
 
     line: Line
@@ -83,17 +84,21 @@ class StepCost:
     prefill: TiledPrefill | None = None
     draft: DraftCost | None = None
     expands_batch: bool = False
-    sequence_s: float = 0.0
+    expanded_s: float = 0.0
     host_s: float = 0.0
     scale: float = 1.0
     query_s: float = 0.0
+    sequence_s: float = 0.0
     _decode: Sequence[float] = field(init=False, repr=False)
     _context_s: float = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        decode = [self.scale * self.line(n) + self.host_s for n in range(TABULATED)]
+        decode = [self.scale * self.line(n) + self._host_s(n) for n in range(TABULATED)]
         object.__setattr__(self, "_decode", decode)
         object.__setattr__(self, "_context_s", self.scale * self.context_s)
+
+    def _host_s(self, sequences: int) -> float:
+        return self.host_s + self.sequence_s * sequences
 
     def seconds(self, plan: StepPlan, batch: Batch) -> float:
         """Seconds of ``plan`` on the rows of ``batch``."""
@@ -104,7 +109,7 @@ class StepCost:
             return self._prefill(plan.prefill)
         new, read = n, batch.context_tokens
         depth = step_tokens = 0
-        looking_s, eager, host_s = 0.0, False, self.host_s
+        looking_s, eager, expanding_s = 0.0, False, 0.0
         if plan.trees is not None and plan.draft is not None:
             nodes = int(plan.trees.selected.sum())
             depth, step_tokens, eager = plan.draft.depth, n * plan.draft.width, plan.draft.eager
@@ -112,14 +117,28 @@ class StepCost:
             looking_s = self.query_s * batch.context_tokens * nodes / n
             if self.expands_batch:
                 read *= depth + 1
-                host_s += self.sequence_s * new
+                expanding_s = self.expanded_s * new
         chunked = sum(chunk.tokens for chunk in plan.prefill)
         read += sum(chunk.done for chunk in plan.prefill)
         drafting = self.draft.seconds(depth, step_tokens, batch.context_tokens, chunked, eager) if self.draft else 0.0
-        return self.scale * (self.line(new + chunked) + self.context_s * read + looking_s + drafting) + host_s
+        forward = self.line(new + chunked) + self.context_s * read
+        return self.scale * (forward + looking_s + drafting) + self._host_s(n + len(plan.prefill)) + expanding_s
+
+    def foresee(self, plan: StepPlan, batch: Batch, steps: int, span_s: float) -> list[float]:
+        """Seconds of ``steps`` decodes of ``batch`` one after another, up to those that begin within ``span_s``."""
+        n, context = len(batch.requests), batch.context_tokens
+        first_s = self.seconds(plan, batch)
+        if first_s * steps > span_s:
+            steps = min(steps, int(span_s / first_s) + 2)
+        contexts = range(context, context + steps * n, n)
+        if plan is DECODE and n < TABULATED:
+            fixed_s, context_s = self._decode[n], self._context_s
+            return [fixed_s + context_s * read for read in contexts]
+        line_s, context_s, scale, host_s = self.line(n), self.context_s, self.scale, self._host_s(n)
+        return [scale * (line_s + context_s * read) + host_s for read in contexts]
 
     def _prefill(self, chunks: Sequence[Chunk]) -> float:
         tokens, done = sum(chunk.tokens for chunk in chunks), sum(chunk.done for chunk in chunks)
         forward = self.prefill(tokens) if self.prefill else self.line(tokens)
         drafting = self.draft.seconds(0, 0, 0, tokens) if self.draft else 0.0
-        return self.scale * (forward + self.context_s * done + drafting) + self.host_s
+        return self.scale * (forward + self.context_s * done + drafting) + self._host_s(len(chunks))

@@ -8,15 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine.adapters.base import GROUPED, ONE_HOT, WHOLE, Adapters
 from engine.configuration import from_table, merge_policies, nearest, read_toml
 from engine.errors import InputError
 from engine.executors.simulated.acceptance import AcceptanceModel
+from engine.executors.simulated.adapter_cost import AdapterCost
 from engine.executors.simulated.cost import DraftCost, Line, StepCost, TiledPrefill
 from engine.executors.simulated.engines import CHAINS, PLAIN
 from engine.executors.simulated.measured import MeasuredAcceptance, load_measured
 
 ROOT = Path(__file__).parent / "profiles"
-FACTS = ("deployments", "fitted")
+FACTS = ("deployments", "fitted", "stated")
+"""Folders of what is known of a model on some hardware: facts, fitted numbers, and calibrations by what others state."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,10 @@ class Hardware:
     ``host_bytes_per_s`` is what copies to and from pinned host memory reach. ``eager_layer_s`` is what the host takes to
     launch the kernels of a decoder layer one by one: a decode step of Llama-3.1-8B's 32 layers without CUDA graphs takes
     10.2 ms (docs/speed.md, on the host of an H100); carried over to the others.
+
+    Adapters that are not merged take ``dense_layer_s`` a layer and step with dLoRA's kernel, whatever the batch, and
+    ``grouped_layer_s`` with one that groups tokens by adapter; merging one reaches ``fold_share`` of the bandwidth. They are
+    copied in at ``adapter_bytes_per_s`` and read from the disk at ``disk_bytes_per_s``.
 
     ``kv_share`` is the share of the bandwidth at which attention reads the KV cache. It was measured on the A10G and is
     carried over to the others.
@@ -41,12 +48,18 @@ class Hardware:
     kv_share: float
     source: str
     host_bytes_per_s: float = 25e9
+    dense_layer_s: float = 3.75e-4
+    grouped_layer_s: float = 4.7e-5
+    fold_share: float = 0.66
+    adapter_bytes_per_s: float = 32 * 2**30
+    disk_bytes_per_s: float = 2e9
     eager_layer_s: float = 10.2e-3 / 32
 
 
 @dataclass(frozen=True)
 class Model:
-    """A decoder with 16-bit weights. ``context``: positions it was published for; ``parameters``: embeddings included."""
+    """A decoder with 16-bit weights. ``context``: positions it was published for; ``parameters``: embeddings included;
+    ``intermediate``: width of the MLP, which only adapters ask for."""
 
     layers: int
     hidden: int
@@ -55,10 +68,22 @@ class Model:
     context: int
     parameters: float
     source: str
+    intermediate: int = 0
 
     @property
     def weight_bytes(self) -> float:
         return 2 * self.parameters
+
+    def adapter_parameters(self, rank: int) -> int:
+        """Of an adapter of all linear layers as dLoRA lays it out: A of query, key and value side by side, against a B as wide
+        for all three; gate and up share an A. InputError without the width of the MLP."""
+        if not self.intermediate:
+            raise InputError("the model's profile has no intermediate, the width of its MLP, without which adapters have no"
+                             " size; add it to the profile.")
+        hidden, inner = self.hidden, self.intermediate
+        qkv = hidden + 2 * self.kv_heads * self.head_size
+        attention = 3 * (hidden + qkv) + 2 * hidden
+        return self.layers * rank * (attention + hidden + 2 * inner + inner + hidden)
 
     @property
     def kv_bytes_per_token(self) -> int:
@@ -69,8 +94,9 @@ class Model:
 class Calibration:
     """One named set of fitted numbers. ``scale``: step cost by engine (engines.PLAIN, CHAINS, TREES).
 
-    ``step_factor`` multiplies the decode steps and ``host_s`` is added to every step, ``sequence_s`` for every sequence of an
-    expanded batch. ``acceptance`` and ``policies`` hold what was fitted of the draft model and of the policies' parameters.
+    ``step_factor`` multiplies the decode steps; ``host_s`` is added to every step, ``sequence_s`` for each of its sequences,
+    and ``expanded_s`` for each sequence of a batch that vLLM V0 expands. ``acceptance`` and ``policies`` hold what was fitted
+    of the draft model and of the policies' parameters.
     """
 
     fitted_on: str
@@ -78,6 +104,7 @@ class Calibration:
     step_factor: float = 1.0
     host_s: float = 0.0
     sequence_s: float = 0.0
+    expanded_s: float = 0.0
     acceptance: AcceptanceModel | MeasuredAcceptance | None = None
     policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -108,6 +135,35 @@ class Deployment:
         """Seconds to copy a token's keys and values to host memory or back, each GPU its share of them."""
         return self.model.kv_bytes_per_token / (self.gpus * self.hardware.host_bytes_per_s)
 
+    def adapter_bytes(self, policy: Adapters) -> float:
+        """What one adapter of the policy takes on each GPU."""
+        if policy.kernel == WHOLE:
+            return self.model.weight_bytes / self.gpus
+        return 2 * self.model.adapter_parameters(policy.rank) / self.gpus
+
+    def kv_tokens_beside(self, policy: Adapters, tokens: int) -> int:
+        """What is left of a pool of ``tokens`` beside the adapters in the policy's slots, or the further models."""
+        held = policy.copies - 1 if policy.kernel == WHOLE else policy.residency.slots
+        return int(tokens - held * self.adapter_bytes(policy) * self.gpus / self.model.kv_bytes_per_token)
+
+    def adapter_cost(self, policy: Adapters) -> AdapterCost:
+        """What the adapters of a policy add to a step: launches a layer, operations over the matrix rate, bytes over
+        bandwidth."""
+        device, size = self.hardware, self.adapter_bytes(policy)
+        layer_s = {WHOLE: 0.0, GROUPED: device.grouped_layer_s}.get(policy.kernel, device.dense_layer_s)
+        multiplied = policy.kernel != WHOLE
+        return AdapterCost(
+            kernel_s=self.model.layers * layer_s if policy.kernel_s is None else policy.kernel_s,
+            token_s=multiplied * size / (device.flops_per_s * device.flops_share),
+            weights_s=multiplied * size / (device.bandwidth_bytes_per_s * device.bandwidth_share),
+            fold_s=2 * self.model.weight_bytes / (self.gpus * device.bandwidth_bytes_per_s * device.fold_share),
+            copy_s=size / device.adapter_bytes_per_s,
+            read_s=size / device.disk_bytes_per_s,
+            layers=self.model.layers,
+            dense=policy.kernel == ONE_HOT,
+            overlaps=policy.overlaps,
+        )
+
     def calibration(self, name: str) -> Calibration:
         """The named calibration. InputError when this deployment has none of that name."""
         if name not in self.calibrations:
@@ -129,8 +185,9 @@ class Deployment:
             prefill=self.prefill,
             draft=None if engine == PLAIN else self.draft,
             expands_batch=self.expands_chains and engine == CHAINS,
-            sequence_s=fitted.sequence_s,
+            expanded_s=fitted.expanded_s,
             host_s=fitted.host_s,
+            sequence_s=fitted.sequence_s,
             scale=fitted.scale.get(engine, 1.0),
             query_s=self.query_s,
         )
@@ -241,7 +298,7 @@ def load_deployment(model: str, hardware: str, profiles: Path | None = None) -> 
 
 @dataclass(frozen=True)
 class _Measured:
-    """The keys of a deployment: its facts in ``deployments/``, its fitted numbers in ``fitted/``."""
+    """The keys of a deployment, in all folders of ``FACTS``."""
 
     source: str = ""
     fitted_by: str = ""

@@ -6,5 +6,6 @@ from engine.kernels.attention import Kernels
 from engine.kernels.triton.attention import TritonAttention
 from engine.kernels.triton.beams import expand
 from engine.kernels.triton.layers import TritonOps
+from engine.kernels.triton.trees import TritonTrees
 
-KERNELS = Kernels(TritonAttention, TritonOps(), expand, capturable=True)
+KERNELS = Kernels(TritonAttention, TritonOps(), expand, TritonTrees(), capturable=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from engine.horizon import ENDLESS, ONE_STEP, Horizon
 from engine.ordering.base import Ordering
 from engine.ordering.fairserve.normalised import CHARGES, TokenWeights, of_client, of_request
 from engine.ordering.fairserve.rules import Rules
@@ -124,6 +125,11 @@ class FairServe(Ordering):
             self._interaction_debts.owe(request)
         if self.rules.check == "overload" and (reason := self._over_limit(request)) and not self._let_off(request):
             self._drop(request, reason, now)
+
+    def horizon(self, by_client: Mapping[str, int]) -> Horizon:
+        """Service that is charged at the end does not change whose turn it is before; debts grow with every pass."""
+        indebts = self._rpm_debts is not None or self._interaction_debts is not None
+        return ONE_STEP if len(self) and (self.by_request or indebts) else ENDLESS
 
     def on_request_tokens(self, produced: Iterable[tuple[Request, int, int]], first: bool, finished: int) -> None:
         times = 1 if not self.rules.duplicate_charge else 0 if first else 1 + (finished > 0)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import floor, inf
 
+from engine.horizon import Horizon
 from engine.ordering.base import Ordering
 from engine.ordering.mechanics.insertion import Advance, PartialQueue
 from engine.ordering.mechanics.recent import Recent
@@ -79,6 +80,9 @@ class ByRounds(Ordering):
             for tallies, rounds in self._rounds.ended(now):
                 self.end_round(tallies, rounds)
                 self.departed += sum(account.credit for account in self.accounts.forget(now))
+
+    def horizon(self, by_client: Mapping[str, int]) -> Horizon:
+        return Horizon(inf, self._rounds.surely_until_s)
 
     def on_admit(self, request: Request, now: float) -> None:
         self._line.pop()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 
+from engine.horizon import ENDLESS, Horizon
 from engine.ordering.base import Ordering
 from engine.request import Request
 
@@ -28,6 +30,9 @@ class OneLine(Ordering):
 
     def withdraw(self, request: Request, now: float) -> None:
         self._line.remove(request)
+
+    def horizon(self, by_client: Mapping[str, int]) -> Horizon:
+        return ENDLESS
 
     def __len__(self) -> int:
         return len(self._line)

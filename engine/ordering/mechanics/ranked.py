@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from heapq import heappop, heappush
 from itertools import count
 from math import inf
 
+from engine.horizon import ENDLESS, Horizon
 from engine.ordering.base import Ordering
 from engine.request import Request
 
@@ -46,6 +48,9 @@ class Ranked(Ordering):
 
     def withdraw(self, request: Request, now: float) -> None:
         del self._places[request.id]
+
+    def horizon(self, by_client: Mapping[str, int]) -> Horizon:
+        return ENDLESS
 
     def __len__(self) -> int:
         return len(self._places)

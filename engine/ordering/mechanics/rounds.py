@@ -8,6 +8,8 @@ from math import floor
 
 from engine.request import FINISHED, Request
 
+SLACK = 1e-12
+
 
 @dataclass(slots=True)
 class Tally:
@@ -42,6 +44,11 @@ class Rounds:
     def over(self, now: float) -> bool:
         """Whether a round ended up to ``now`` that was not given before."""
         return floor(now / self.round_s) > self.number
+
+    @property
+    def surely_until_s(self) -> float:
+        """A time up to which the current round is not over, however rounded."""
+        return (self.number + 1) * self.round_s * (1 - SLACK)
 
     def ended(self, now: float) -> Iterator[tuple[dict[str, Tally], int]]:
         """The rounds that ended up to ``now`` and were not given before: the tallies of each, in order of appearance.

@@ -24,6 +24,11 @@ def shares(given: Mapping[str, float] | str | None) -> dict[str, float]:
     return table
 
 
+def add_exactly(*amounts: float) -> bool:
+    """Whether sums of the amounts are exact in any order, as long as they stay below 10^12."""
+    return all((amount * 1024).is_integer() for amount in map(float, amounts))
+
+
 def check_token_weights(**weights: float) -> None:
     """ValueError unless every weight is a number of at least 0, and one of them above."""
     for name, weight in weights.items():

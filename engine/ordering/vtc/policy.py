@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from engine.horizon import ENDLESS, ONE_STEP, Horizon
 from engine.ordering.base import Ordering
 from engine.ordering.mechanics.giving_way import newest_of_last
 from engine.ordering.mechanics.lines import Lines
-from engine.ordering.mechanics.weights import check_token_weights, shares
+from engine.ordering.mechanics.weights import add_exactly, check_token_weights, shares
 from engine.ordering.vtc.cost import Cost, linear, profiled
 from engine.ordering.vtc.predicting import Oracle, Predictor, RunningMean
 from engine.request import Request
@@ -50,6 +51,8 @@ class VTC(Ordering):
         self.lift, self.lift_from_empty, self.duplicate_charge = lift, lift_from_empty, duplicate_charge
         self.by_request = cost != "linear" or predict != "nothing"
         self._cost, self._predictor = costs[cost], predictors[predict]
+        paid = [w / weight for weight in (1.0, *self.weights.values()) for w in (w_p, w_q)]
+        self._exact = not self.by_request and add_exactly(*paid)
         self._ahead: dict[int, float] = {}
         self._lines = Lines(keep=not (lift and lift_from_empty))
         self._counters = self._lines.counters
@@ -106,6 +109,27 @@ class VTC(Ordering):
             if after > predicted:
                 p, paid = request.prompt_tokens, max(before, predicted)
                 self._charge(request, times * (cost(p, after) - cost(p, paid)))
+
+    def on_equal_tokens(self, by_client: Mapping[str, int], steps: int) -> None:
+        if not self._exact:
+            super().on_equal_tokens(by_client, steps)
+            return
+        counters, weights, charge = self._counters, self.weights, self.w_q * steps
+        for client, tokens in by_client.items():
+            counters[client] += charge * tokens / weights.get(client, 1.0)
+
+    def horizon(self, by_client: Mapping[str, int]) -> Horizon:
+        """Up to where the least counter may pass the next one, which grows too."""
+        least = self._lines.least()
+        if least is None:
+            return ENDLESS
+        if not self._exact:
+            return ONE_STEP
+        paid = self.w_q * by_client.get(least, 0) / self.weights.get(least, 1.0)
+        second = self._lines.second() if paid else None
+        if second is None:
+            return ENDLESS
+        return Horizon(max(1, int((self._counters[second] - self._counters[least]) / paid)))
 
     def on_finish(self, request: Request, now: float) -> None:
         if self._predictor:

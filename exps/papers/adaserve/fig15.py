@@ -87,5 +87,6 @@ FIG15 = replace(
     local_values=lambda platform, options: (middle_rate(platform, options),),
     backend="native",
     why="is what a real engine's time goes to, which a simulator (sim) would make up",
+    timed_parts=True,
     output_tokens=128,
 )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-
 import torch
 
 from engine.errors import InputError
 from engine.executors.native.capacity import Capacity
 from engine.executors.native.executor import NativeExecutor
+from engine.executors.native.memory import free_unused
 from engine.models.decoder import Decoder
 from exps.figures.figure import Execution
 from exps.run.native.models import Loaded
@@ -26,8 +25,7 @@ def executor_on(device: Device, execution: Execution, loaded: Loaded, drafts: bo
     draft = pair.draft if drafts else None
     if not device.gpus:
         return NativeExecutor(pair.target, draft, capacity, make_runner=loaded.make_runner)
-    gc.collect()
-    torch.cuda.empty_cache()
+    free_unused(pair.target.device)
     kernel = execution.attention or "triton"
     try:
         return NativeExecutor(

@@ -44,13 +44,14 @@ def serve_natively(timetable: pl.DataFrame, setup: Setup) -> Outcome:
             raise
         executor.clock.reset()
         try:
-            watch = Stopwatch(executor)
-            outcome = serve(timetable, setup, deployment, lambda: watch, with_prompts(timetable, prompts), faults.explain)
+            watch = Stopwatch(executor) if setup.timed_parts else None
+            requests = with_prompts(timetable, prompts)
+            outcome = serve(timetable, setup, deployment, lambda: watch or executor, requests, faults.explain)
         except RunError as error:
             error.outcome = _with_facts(error.outcome, loaded.facts)
             raise
         executor.check()
-        return _with_facts(outcome, {**loaded.facts, **watch.facts})
+        return _with_facts(outcome, {**loaded.facts, **(watch.facts if watch else {})})
 
 
 def make_executor(setup: Setup, deployment: Deployment, loaded: Loaded) -> tuple[NativeExecutor, Faults]:

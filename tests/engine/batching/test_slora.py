@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.batch import Batch
-from engine.batching.slora import PeakUse, SLoRA, peak_tokens
+from engine.batching.peak import PeakUse, peak_tokens
+from engine.batching.slora import SLoRA
 from engine.kv_cache import BlockPool
 from engine.request import Request
 from tests.engine.strategies import Seen, make_request, serve
@@ -119,31 +122,49 @@ RUNNING = st.tuples(st.integers(1, 50), st.integers(2, 60), st.integers(1, 59)).
 WAITING = st.tuples(st.integers(1, 50), st.integers(1, 60), st.integers(0, 59)).map(
     lambda row: make_request(prompt=row[0], output=row[1], produced=min(row[2], row[1] - 1))
 )
+TICKS = st.integers(0, 30)
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(RUNNING, max_size=8), st.lists(st.tuples(WAITING, st.integers(0, 30)), min_size=1, max_size=6))
-def test_the_fast_peak_is_the_plain_one(running: list[Request], candidates: list[tuple[Request, int]]) -> None:
+@given(st.lists(RUNNING, max_size=8), st.lists(st.tuples(WAITING, TICKS, st.integers(0, 2)), min_size=1, max_size=6))
+def test_the_fast_peak_is_the_plain_one(running: list[Request], candidates: list[tuple[Request, int, int]]) -> None:
     """Ticks, finished rows and newcomers in between; the index is kept or rebuilt, the answer is the same."""
     batch, peak = Batch(), PeakUse()
     for request in running:
         batch.add(request)
-    for candidate, ticks in candidates:
+    for candidate, ticks, counted in candidates:
         for _ in range(ticks):
             finished = batch.advance()
             if finished is not None and finished.size:
                 batch.remove(finished)
-        _assert_same_peak(batch, peak, candidate)
+        _assert_same_peak(batch, peak, candidate, counted)
         if candidate.output_tokens - candidate.generated > 1:
             candidate.produced, candidate.first_token_s = candidate.generated + 1, 0.0
             batch.add(candidate)
 
 
-def _assert_same_peak(batch: Batch, peak: PeakUse, candidate: Request) -> None:
+@settings(max_examples=150, deadline=None)
+@given(st.lists(RUNNING, min_size=1, max_size=8), WAITING, st.integers(20, 300))
+def test_the_step_is_known_at_which_a_request_will_fit(running: list[Request], candidate: Request, limit: int) -> None:
+    batch, peak = Batch(), PeakUse()
+    for request in running:
+        batch.add(request)
+    peak.follow(batch)
+    most = batch.steps_to_end
+    foreseen, tried = peak.steps_until(candidate, limit, most), []
+    for _ in range(most):
+        batch.advance()
+        peak.follow(batch)
+        tried.append(peak.with_request(candidate) < limit)
+    assert foreseen == (tried.index(True) + 1 if True in tried else inf)
+
+
+def _assert_same_peak(batch: Batch, peak: PeakUse, candidate: Request, counted: int) -> None:
     has, left = (batch.context + 1).tolist(), (batch.left - 1).tolist()
     peak.follow(batch)
-    for _ in range(2):
+    for place in range(1 + counted):
         has.append(candidate.prefill_tokens + 1)
         left.append(candidate.output_tokens - candidate.generated - 1)
         assert peak.with_request(candidate) == peak_tokens(has, left)
-        peak.add(candidate)
+        if place < counted:
+            peak.add(candidate)

@@ -30,7 +30,10 @@ class History(Log):
         for request in late:
             request.arrival_s = inf
 
-    def step_done(self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int]) -> None:
+    def step_done(
+        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], steps: int = 1,
+        adapter: str | None = None,
+    ) -> None:
         super().step_done(start_s, end_s, prompt, output)
         while self._late and len(self.steps) >= self._after:
             request = self._late.pop(0)

@@ -194,7 +194,10 @@ class BacklogLog(Log):
         self.service: Counter[str] = Counter()
         self.history: list[tuple[Counter[str], set[str]]] = []
 
-    def step_done(self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int]) -> None:
+    def step_done(
+        self, start_s: float, end_s: float, prompt: Mapping[str, int], output: Mapping[str, int], steps: int = 1,
+        adapter: str | None = None,
+    ) -> None:
         super().step_done(start_s, end_s, prompt, output)
         self.service.update(prompt)
         self.service.update({client: 2 * tokens for client, tokens in output.items()})

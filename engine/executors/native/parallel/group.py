@@ -98,8 +98,8 @@ class Group:
             self.watch(time.monotonic() - began)
 
     def leave(self) -> None:
-        """Leave the group, in seconds even where a rank is gone. NCCL's is aborted: to destroy it waits for every graph that
-        was captured with it."""
+        """Leave the group, in seconds even where a rank is gone. NCCL's is aborted, and both wait for the graphs that were
+        captured with it: give them up first."""
         if not dist.is_initialized():
             return
         leaving = Thread(target=_abort if self.device.type == "cuda" else dist.destroy_process_group, daemon=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import time
 import traceback
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from engine.executors.native.forward_input import ForwardInput
 from engine.executors.native.graphs import unpacked
-from engine.executors.native.memory import memory_of
+from engine.executors.native.memory import free_unused, memory_of
 from engine.executors.native.model_runner import ModelRunner
 from engine.executors.native.parallel.board import Board
 from engine.executors.native.parallel.commands import Command, unpack
@@ -80,6 +79,7 @@ def _live(seat: Seat, pipe: Connection) -> None:
     decoder.collectives = group
     pipe.send(LOADED)
     _serve(board, rank, group, decoder, pipe)
+    free_unused(group.device)
     group.leave()
 
 
@@ -91,7 +91,7 @@ def _serve(board: Board, rank: int, group: Group, decoder: Decoder, pipe: Connec
             return
         if command is Command.BUILD:
             runner, options = None, pipe.recv()
-            _free(group.device)
+            free_unused(group.device)
             group.use_symmetric_memory(decoder.dtype)
             runner = ModelRunner(decoder, *options)
             pipe.send(BUILT)
@@ -124,13 +124,6 @@ def _do(command: Command, arrays: list[Ints], runner: ModelRunner, group: Group)
         runner.swap_in(int(arrays[0][0]), arrays[1])
     else:
         runner.forget(int(arrays[0][0]))
-
-
-def _free(device: torch.device) -> None:
-    """Give back the memory of a runner that is no more; its graphs hold one another."""
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
 
 
 def _beat(board: Board, rank: int, parent: int) -> None:

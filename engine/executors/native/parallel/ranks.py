@@ -21,7 +21,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 
 from engine.errors import InputError, RankError, RunError
-from engine.executors.native.memory import Memory, memory_of
+from engine.executors.native.memory import Memory, free_unused, memory_of
 from engine.executors.native.model_runner import ModelRunner
 from engine.executors.native.parallel.board import Board
 from engine.executors.native.parallel.commands import Command, pack
@@ -245,6 +245,9 @@ class Ranks:
         """All leave the group and end by themselves; who does not is left to be killed."""
         with suppress(RankError):
             self._board.ring.send(pack(Command.STOP), self.watch)
+            if self._runner is not None:
+                self._runner.local.free_graphs()
+            free_unused(self.device)
             self._joined.leave()
             until = time.monotonic() + GOODBYE_S
             for member in self._members:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 import torch
 
@@ -62,8 +63,8 @@ def policies(system: str, block_size: int = 16) -> Policies:
 class CheckedEngine(Engine):
     """Checks the KV accounting of the engine and of the executor after every step."""
 
-    def step(self) -> bool:
-        busy = super().step()
+    def step(self, until_s: float = -inf) -> bool:
+        busy = super().step(until_s)
         self.check()
         assert isinstance(self.executor, NativeExecutor)
         self.executor.check()

@@ -15,7 +15,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from engine.kernels.triton import attention, beams, layers
+from engine.kernels.triton import attention, beams, layers, trees
 
 CAPABILITIES = (80, 90)
 INTS = {"slots", "tables", "tiles", "starts", "lens", "mask"}
@@ -43,6 +43,22 @@ def variants() -> list[tuple[str, Any, dict[str, Any], dict[str, str], dict[str,
         ("join of parts", beams._join_parts, {"WIDTH": 3, "PARTS": 32, "FOUND": 128}, kinds, {"num_warps": 1}),
         ("paths", beams._paths, {"WIDTH": 3, "WORDS": 1, "FOUND": 16}, kinds, {"num_warps": 1}),
     ]
+    doubles, flags = dict.fromkeys(("paths", "need", "ranks", "pool"), "*fp64"), ("for_slo", "selected", "finite")
+    names = (
+        "order", "wanted", "granted", "parents", "drafted", "counts", "context", "root", "first", "number", "parent", "tokens",
+        "positions", "best", "outcome",
+    )
+    kinds = doubles | dict.fromkeys(flags, "*i1") | dict.fromkeys(names, "*i64")
+    most = {"REQUESTS": trees.MOST_REQUESTS}
+    for size in (trees.FEWEST_NODES, 64):
+        found += [
+            (f"want of {size}", trees._want, {"SIZE": size}, kinds, {"num_warps": 1}),
+            (f"grant of {size}", trees._grant, {"SIZE": size, **most}, kinds, {"num_warps": 1}),
+            (f"spend of {size}", trees._spend, {"SIZE": size, **most, "BLOCK": 64}, kinds, {"num_warps": 4}),
+            (f"lay out of {size}", trees._lay_out, {"SIZE": size, **most}, kinds, {"num_warps": 1}),
+            (f"accept of {size}", trees._accept, {"SIZE": size}, kinds, {"num_warps": 1}),
+        ]
+    found.append(("compact", trees._compact, {"COLUMNS": trees.COLUMNS}, kinds, {"num_warps": 4}))
     for queries, tiles in ((1, 4), (1, 256), (4, 32), (16, 64)):
         launch = attention.launch_for(queries, tiles, GROUP, 8)
         constants = {"HEAD": HEAD, "GROUP": GROUP, "PAGE": PAGE, "QUERIES": launch.queries, "ROWS": launch.rows,

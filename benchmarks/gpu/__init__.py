@@ -1,0 +1,1 @@
+"""The native engine on one GPU."""

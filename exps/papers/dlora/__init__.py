@@ -1,0 +1,1 @@
+"""dLoRA (OSDI 2024): many adapters, many replicas."""

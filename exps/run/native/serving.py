@@ -19,6 +19,7 @@ from exps.run.native.faults import Faults
 from exps.run.native.models import Loaded, Prompts, load, load_prompts, unloaded_by_errors
 from exps.run.serving import Outcome, Setup, nothing_served, serve
 from exps.run.simulation import requests_of
+from exps.run.watching import Stopwatch
 
 WARM_UP = 6
 TO_THE_END = Sampling(ignore_stop=True)
@@ -43,12 +44,14 @@ def serve_natively(timetable: pl.DataFrame, setup: Setup) -> Outcome:
             raise
         executor.clock.reset()
         try:
-            outcome = serve(timetable, setup, deployment, lambda: executor, with_prompts(timetable, prompts), faults.explain)
+            watch = Stopwatch(executor) if setup.timed_parts else None
+            requests = with_prompts(timetable, prompts)
+            outcome = serve(timetable, setup, deployment, lambda: watch or executor, requests, faults.explain)
         except RunError as error:
             error.outcome = _with_facts(error.outcome, loaded.facts)
             raise
         executor.check()
-        return _with_facts(outcome, loaded.facts)
+        return _with_facts(outcome, {**loaded.facts, **(watch.facts if watch else {})})
 
 
 def make_executor(setup: Setup, deployment: Deployment, loaded: Loaded) -> tuple[NativeExecutor, Faults]:

@@ -40,9 +40,9 @@ class FlashInferAttention:
     def _plan(self, heads: int, dtype: torch.dtype) -> flashinfer.BatchPrefillWithPagedKVCacheWrapper:
         kv, found = self._kv, pages_of(self._metadata, self._kv.block_size)
         wrapper = flashinfer.BatchPrefillWithPagedKVCacheWrapper(_workspace(kv.device), "NHD", backend="fa2")
+        queries, begins, last = (torch.from_numpy(one).to(kv.device) for one in (found.first_query, found.first_page, found.last))
         wrapper.plan(
-            torch.from_numpy(found.first_query), torch.from_numpy(found.first_page), found.pages, torch.from_numpy(found.last),
-            heads, kv.kv_heads, kv.head_size, kv.block_size, custom_mask=found.mask, causal=found.mask is None,
+            queries, begins, found.pages, last, heads, kv.kv_heads, kv.head_size, kv.block_size, custom_mask=found.mask, causal=found.mask is None,
             q_data_type=dtype, kv_data_type=dtype,
         )
         return wrapper

@@ -53,7 +53,7 @@ def test_flashinfer_is_the_reference(sequences: list[Sequence]) -> None:
     pytest.importorskip("flashinfer")
     forward = make(sequences, 4, 2, 128, 1, torch.bfloat16)
     got, want = (_attended(name, forward) for name in ("flashinfer", "reference"))
-    torch.testing.assert_close(got, want, atol=2e-2, rtol=2e-2)
+    assert (got - want).float().norm() < 0.01 * want.float().norm()
 
 
 def _attended(name: str, forward: Forward) -> Any:

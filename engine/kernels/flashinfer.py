@@ -40,10 +40,11 @@ class FlashInferAttention:
     def _plan(self, heads: int, dtype: torch.dtype) -> flashinfer.BatchPrefillWithPagedKVCacheWrapper:
         kv, found = self._kv, pages_of(self._metadata, self._kv.block_size)
         wrapper = flashinfer.BatchPrefillWithPagedKVCacheWrapper(_workspace(kv.device), "NHD", backend="fa2")
-        queries, begins, last = (torch.from_numpy(one).to(kv.device) for one in (found.first_query, found.first_page, found.last))
+        bounds = (found.first_query, found.first_page, found.last)
+        queries, begins, last = (torch.from_numpy(numbers).to(kv.device) for numbers in bounds)
         wrapper.plan(
-            queries, begins, found.pages, last, heads, kv.kv_heads, kv.head_size, kv.block_size, custom_mask=found.mask, causal=found.mask is None,
-            q_data_type=dtype, kv_data_type=dtype,
+            queries, begins, found.pages, last, heads, kv.kv_heads, kv.head_size, kv.block_size,
+            custom_mask=found.mask, causal=found.mask is None, q_data_type=dtype, kv_data_type=dtype,
         )
         return wrapper
 

@@ -76,10 +76,9 @@ def figure(id: str, title: str, platform: Platform, timetable: Timetable, **more
         id=f"dlora/{id}",
         title=title,
         platforms=(platform,),
-        calibrations=CALIBRATIONS,
+        **{"calibrations": CALIBRATIONS, **more},
         timetable=timetable,
         kv_tokens=MEMORY[platform].kv_tokens,
-        **more,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from cli_options import (
     Quick,
     Results,
     Seed,
+    StepByStep,
     Weights,
     about_figures,
     refuse_both,
@@ -58,7 +60,12 @@ def list_(as_json: AsJson = False) -> None:
 @app.command(cls=OfFigures)
 @about_figures
 def run(
-    asked: Asked, context: typer.Context, jobs: Jobs = None, one_by_one: OneByOne = False, here: Here = False
+    asked: Asked,
+    context: typer.Context,
+    jobs: Jobs = None,
+    one_by_one: OneByOne = False,
+    step_by_step: StepByStep = False,
+    here: Here = False,
 ) -> None:
     """Run what is missing of a figure, then judge its claims and draw it. Interrupted, the same command goes on.
 
@@ -71,7 +78,8 @@ def run(
     from exps.commands.run import run
 
     cli_containers.in_container(context, here)
-    if not run(asked.figure, asked.selection, asked.options, asked.results, jobs, _reporter(), one_by_one):
+    options = replace(asked.options, step_by_step=step_by_step)
+    if not run(asked.figure, asked.selection, options, asked.results, jobs, _reporter(), one_by_one):
         raise typer.Exit(1)
 
 
@@ -142,6 +150,7 @@ def simulate(
         str | None, typer.Option("--calibration", help="A calibration of this model and hardware; default: the first.")
     ] = None,
     seed: Seed = 0,
+    step_by_step: StepByStep = False,
 ) -> None:
     """Serve your own trace on the simulator and show metrics overall and by client.
 
@@ -151,7 +160,9 @@ def simulate(
     from exps.run.serving import Setup
 
     named = calibration or simulation.first_calibration(model, hardware)
-    simulation.command(trace, Setup(simulation.only_system(system), model, hardware, named, seed, kv_tokens), out, _reporter())
+    chosen = simulation.only_system(system)
+    setup = Setup(chosen, model, hardware, named, seed, kv_tokens, step_by_step=step_by_step)
+    simulation.command(trace, setup, out, _reporter())
 
 
 @app.command()
@@ -195,7 +206,7 @@ def profile(
     """
     from exps.commands.profile import profile, show_profile
     from exps.figures.figure import Options
-    from exps.papers.registry import check_choice
+    from exps.figures.typed import check_choice
     from exps.run.local import find_local, on_this_machine
 
     check_choice("--weights", weights, ("own", "widened"))
@@ -242,7 +253,7 @@ def setup(
     Examples: python cli.py setup --model llama; python cli.py setup --traces --paper adaserve
     """
     from exps.commands import setup as fetching
-    from exps.papers.registry import split_names
+    from exps.figures.typed import split_names
 
     models = split_names(model or [])
     fetching.check_wanted(models, traces)

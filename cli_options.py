@@ -63,6 +63,9 @@ OneByOne = Annotated[
     bool, typer.Option("--one-by-one", help="One point after the other, a line for each, and a summary at the end.")
 ]
 At = Annotated[str | None, typer.Option("--at", help="Of the figure's axis only these values, as in 10,50.")]
+StepByStep = Annotated[
+    bool, typer.Option("--step-by-step", help="Simulate each step by itself: the same records, more slowly.")
+]
 Here = Annotated[bool, typer.Option("--here", help="Here, even while the container runs.")]
 
 
@@ -129,7 +132,7 @@ def _asked(
     results: Results = RESULTS,
 ) -> Asked:
     from exps.figures.figure import Execution, Options, Selection
-    from exps.papers.registry import check_choice, parse_axis, parse_values, split_names, split_systems
+    from exps.figures.typed import check_choice, parse_axis, parse_values, split_names, split_systems
     from exps.run.backends import check_backend
 
     check_choice("--acceptance", acceptance, ("measured",))

@@ -35,7 +35,8 @@ OF_METRICS = ("envelope", "fairness_metrics", "interaction_metrics", "jain", "re
               "round_metrics", "service_metrics", "starvation_and_isolation", "table_metrics")
 METRICS = ("tests/engine/test_edges.py", *(f"tests/exps/metrics/test_{name}.py" for name in OF_METRICS))
 PAPERS = ("tests/exps/papers/vtc", "tests/exps/papers/fairserve", "tests/exps/papers/exfairs")
-SERVING = ("tests/exps/run/test_simulation.py", "tests/exps/commands/test_check_policy.py")
+SERVED = ("run/test_simulation", "run/test_stretches", "commands/test_check_policy")
+SERVING = tuple(f"tests/exps/{name}.py" for name in SERVED)
 ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "engine/ordering": (("tests/engine/ordering", *POLICIES), (*WIDER, *SERVING, "tests/exps/papers/exfairs")),
     "engine/batching": (("tests/engine/batching", *POLICIES), (*WIDER, *SERVING, "tests/engine/ordering")),

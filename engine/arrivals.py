@@ -69,7 +69,7 @@ class Arrivals:
     def passed(self, waits: int, steps: int, now: float) -> None:
         """``steps`` steps with ``waits`` waits each were done, in which nothing was seen or ended, and a step begins."""
         self._waits, self._seen_until = waits, now
-        before = -inf
+        before = inf
         while steps and self._may_read != before:
             before, steps = self._may_read, steps - 1
             self._read_on(waits)

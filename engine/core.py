@@ -194,8 +194,10 @@ class Engine:
     def _take_stretch(self, stretch: Stretch, plan: StepPlan, until_s: float) -> bool:
         """Take the steps that are like the planned one. Returns whether one, planned too, is left to be taken by itself."""
         times, left = stretch.take(plan, min(until_s, self._patience[0][0]) if self._patience else until_s)
-        self.steps += max(len(times) - 1, 0)
-        busy_s = self.busy_s
+        if not times:
+            return left
+        self.steps += len(times) - 1
+        self._idle_steps, busy_s = 0, self.busy_s
         for begin, end in pairwise(times):
             busy_s += end - begin
         self.busy_s = self.running.batch.busy_s = busy_s
@@ -255,7 +257,7 @@ class Engine:
         assert self.speculation is not None and plan.draft is not None
         progress = batch.progress(now)
         rule = self.speculation.rule(progress, plan.draft)
-        if plan.prefill or not self.executor.draft_and_select(batch, plan.draft, rule):
+        if not self.executor.draft_and_select(batch, plan.draft, rule):
             plan.trees = self.speculation.select(self.executor.draft(batch, plan.draft), progress)
 
     def _commit(self, plan: StepPlan, stepped: Batch, result: StepResult, start: float, end: float) -> None:

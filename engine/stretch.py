@@ -65,7 +65,7 @@ class Stretch:
         horizon = self.batching.horizon(running)
         until_s = min(until_s, horizon.until_s)
         steps = 1 + running.room(int(min(running.batch.steps_to_end, horizon.steps)) - 1)
-        if steps == 1:
+        if steps == 1 or until_s <= now:
             return 1, []
         elapsed = self.executor.foresee(plan, running.batch, steps, min(until_s, self.arrivals.first_s) - now)
         times = list(accumulate(elapsed, initial=now))

@@ -41,17 +41,17 @@ class PeakUse:
         self._later: list[int] = []
         """Each term with f added: what a candidate before it makes of it, but for the candidate's origin."""
         self._entered: list[tuple[int, int]] = []
-        self._guessed = 0
-        self._kept: tuple[list[int], ...] = ()
+        self._counted = 0
 
     def follow(self, batch: Batch) -> None:
         """Look at the batch as it is now, with whoever was admitted in it, past the token that a prefill brings."""
         self._tick, n = batch.tick, len(batch)
-        if self._entered:
-            self._ends, self._terms, self._later = self._kept or (self._ends, self._terms, self._later)
-            for last, origin in self._entered:
+        for number, (last, origin) in enumerate(self._entered):
+            if number < self._counted:
+                self._shorten(last)
+            else:
                 self._insert(last - 1, origin)
-            self._entered, self._guessed, self._kept = [], 0, ()
+        self._entered, self._counted = [], 0
         while self._ends and -self._ends[-1] < batch.tick:
             for column in (self._ends, self._terms, self._later):
                 column.pop()
@@ -62,13 +62,6 @@ class PeakUse:
         """Count an admitted request in, until the batch is looked at again."""
         self._entered.append(self._place(request))
 
-    def _count_in(self) -> None:
-        if not self._guessed:
-            self._kept = self._ends[:], self._terms[:], self._later[:]
-        for last, origin in self._entered[self._guessed :]:
-            self._insert(last, origin)
-        self._guessed = len(self._entered)
-
     def _insert(self, last: int, origin: int) -> None:
         place = bisect_right(self._ends, -last)
         own = self._own(place, last, origin)
@@ -77,10 +70,18 @@ class PeakUse:
         self._terms[place:] = [own, *terms]
         self._ends.insert(place, -last)
 
+    def _shorten(self, last: int) -> None:
+        """Take a tick off the one of this last tick that was counted in last."""
+        place = bisect_right(self._ends, -last) - 1
+        self._ends[place] += 1
+        self._terms[place] -= place + 1
+        self._later[place] -= place + 2
+
     def with_request(self, request: Request) -> float:
         """Peak use in tokens if ``request`` were admitted now."""
-        if len(self._entered) > self._guessed:
-            self._count_in()
+        for entered in self._entered[self._counted :]:
+            self._insert(*entered)
+        self._counted = len(self._entered)
         last, origin = self._place(request)
         place = bisect_right(self._ends, -last)
         before, after = max(self._terms[:place], default=0), max(self._later[place:], default=-inf)

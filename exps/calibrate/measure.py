@@ -94,12 +94,13 @@ class Bench:
     def draft_prefill_s(self, tokens: int) -> float:
         """The draft's catching up with one prompt of ``tokens`` tokens, beyond what drafting takes anyway."""
         times, shape = [], DraftShape(1, 1, 2)
-        for _ in range(max(3, self.repeats // 3)):
-            executor = self._executor(1, shape)
+        executor = self._executor(1, shape)
+        for _ in range(max(5, self.repeats // 3)):
             batch = self._rows(executor, 1, tokens)
             begin = time.perf_counter()
             executor.draft(batch, shape)
             times.append(time.perf_counter() - begin)
+            executor.release(batch.requests[0])
         return max(0.0, typical(times) - self.speculate_s(1, 1, shape)[0])
 
     def _executor(self, rows: int, shape: DraftShape | None = None) -> NativeExecutor:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import InputError
-from exps.papers.registry import split_names
+from exps.figures.typed import split_names
 from exps.report import Reporter
 from exps.workload.download import Source, download_traces
 

@@ -12,10 +12,10 @@ from engine.executors.simulated.profiles import load_deployment
 from engine.ordering.mechanics.weights import numbers
 from engine.system import System, parse_system
 from exps.commands.reasons import reasons_by_kind
+from exps.figures.typed import canonical_system, split_systems
 from exps.metrics.fairness import fairness
 from exps.metrics.requests import summarize, summarize_by_client
 from exps.metrics.starvation import starvation_s
-from exps.papers.registry import canonical_system, split_systems
 from exps.report import Reporter
 from exps.run.manifest import configuration, manifest
 from exps.run.plan import check_needs, check_setup

@@ -98,7 +98,8 @@ class Options:
     ``backend`` auto is native for local platforms and the simulator for the others. ``calibration`` None is the figure's
     own; ``acceptance`` "measured" replaces a simulation's model of the draft; ``traces`` replaces the drawn workload;
     ``quick`` means short workloads. ``weights`` of a native run: "own" or "widened". ``profiles`` is the folder of what
-    was measured on this machine. ``device`` of it: cpu, gpu or 4xgpu, None for what fits the model.
+    was measured on this machine. ``device`` of it: cpu, gpu or 4xgpu, None for what fits the model. ``step_by_step``: a
+    simulation takes each step by itself, for the same records.
     """
 
     backend: str = "auto"
@@ -111,6 +112,7 @@ class Options:
     profiles: Path | None = None
     device: str | None = None
     execution: Execution = FASTEST
+    step_by_step: bool = False
 
     @property
     def workload_source(self) -> str:

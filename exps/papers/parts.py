@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exps.figures.figure import Figure, Selection
-from exps.papers.registry import canonical_system
+from exps.figures.typed import canonical_system
 from exps.run.plan import folder_name
 
 

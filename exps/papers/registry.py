@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from engine.configuration import nearest
 from engine.errors import InputError
-from engine.system import PRESETS, parse_system
+from engine.system import PRESETS
 from exps.figures.figure import Figure, Options, Platform, Point, Selection
+from exps.figures.typed import canonical_system
 from exps.papers.adaserve.fig8 import FIG8
 from exps.papers.adaserve.fig9 import FIG9
 from exps.papers.dlora.figures import DLORA_FIGURES
@@ -22,7 +22,6 @@ from exps.run.local import MEASURED
 
 FIGURES = {figure.id: figure for figure in (FIG8, FIG9, *VTC_FIGURES, *FAIRSERVE_FIGURES, *EXFAIRS_FIGURES, *DLORA_FIGURES)}
 ALL = "all"
-MOST_VALUES = 1000
 
 
 def find_figure(name: str) -> Figure:
@@ -59,12 +58,6 @@ def traces_of(name: str, figure: Figure, folder: Path | None) -> Path | None:
     if folder is None or (part := folder / figure.id.split("/")[0]).is_dir():
         return folder and part
     return None if name == ALL else folder
-
-
-def check_choice(option: str, value: str | None, choices: Sequence[str]) -> None:
-    """InputError unless the value of an option is one of its choices or left out."""
-    if value is not None and value not in choices:
-        raise InputError(f"{option} {value!r} is not known; choose {' or '.join(choices)}.")
 
 
 def platforms_of(figure: Figure, names: tuple[str, ...], options: Options) -> list[Platform]:
@@ -160,53 +153,6 @@ def expand(
         if figure.runs(system, x)
     ]
     return points, settled
-
-
-def canonical_system(text: str) -> str:
-    """The name of a preset, or a composition without blanks. InputError with the nearest names."""
-    name = re.sub(r"\s+", "", text)
-    parse_system(name)
-    return name
-
-
-def split_systems(values: list[str]) -> tuple[str, ...]:
-    """Systems as typed: "vtc,fcfs" is two, "order=vtc,spec=adaserve" one composition; the option may be repeated."""
-    return tuple(name for value in values for name in ([value] if "=" in value else split_names([value])))
-
-
-def split_names(values: list[str]) -> tuple[str, ...]:
-    """Names as typed, separated by commas or repeated."""
-    return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
-
-
-def parse_values(text: str) -> tuple[float, ...]:
-    """ "2.6:4.8:0.2" (both ends included), "2.6,3.0" or "4"; "auto" is none, the figure's own rates.
-
-    InputError when it is none of these.
-    """
-    if text == "auto":
-        return ()
-    wrong = InputError(f"--rps {text!r} is no range of rates above 0; write auto, or first:last:step, as in 2.6:4.8:0.2.")
-    try:
-        if ":" not in text:
-            values = tuple(float(part) for part in text.split(","))
-        else:
-            first, last, step = (float(part) for part in text.split(":"))
-            count = min(int((last - first) / step + 1e-9) + 1, MOST_VALUES + 1) if step > 0 else 0
-            values = tuple(round(first + i * step, 9) for i in range(count))
-    except (ValueError, ZeroDivisionError, OverflowError):
-        raise wrong from None
-    if not 0 < len(values) <= MOST_VALUES or not all(0 < value < 1e6 for value in values):
-        raise wrong
-    return tuple(dict.fromkeys(values))
-
-
-def parse_axis(text: str) -> tuple[float, ...]:
-    """ "10,50": values of a figure's axis. InputError when they are no numbers."""
-    try:
-        return tuple(dict.fromkeys(float(part) for part in text.split(",")))
-    except ValueError:
-        raise InputError(f"--at {text!r} is no list of numbers; write values of the figure's axis, as in 10,50.") from None
 
 
 def _values(figure: Figure, platform: Platform, selection: Selection, options: Options) -> tuple[float, ...]:

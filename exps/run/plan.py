@@ -167,6 +167,7 @@ def setup_of(point: Point, options: Options) -> Setup:
         weights=options.weights,
         device=platform.device or CPU,
         execution=options.execution,
+        step_by_step=options.step_by_step,
         until_s=figure.until_s(point.x) if platform.local and figure.until_s else None,
     )
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from engine.request import Request
 
 Ints = NDArray[np.int64]
+ENOUGH, MEMORY = 0.9, 32
 Wait = Callable[[torch.cuda.Event], None]
 
 
@@ -63,6 +64,34 @@ class Ahead:
         if len(found) == 0 or (found < 0).any() or (self.context[found] != context).any():
             return None
         return found
+
+
+class Habit:
+    """Whether a step that is begun before it is planned is likely to be the one that is planned.
+
+    Counted over the last steps, whether one was begun or not; a step that is thrown away holds up what was planned instead by
+    all of its time, one that is used saves about a tenth of it.
+    """
+
+    def __init__(self) -> None:
+        self._share = 1.0
+        self._expected: dict[int, int] | None = None
+
+    def expect(self, requests: Sequence[Request], context: Ints) -> bool:
+        """The next step decodes ``requests``, if nothing comes between. True: begin it."""
+        self._expected = _lengths(requests, context)
+        return self._share >= ENOUGH
+
+    def planned(self, requests: Sequence[Request], context: Ints) -> None:
+        """The step after ``expect`` decodes these."""
+        if self._expected is not None:
+            came = self._expected == _lengths(requests, context)
+            self._share += (came - self._share) / MEMORY
+            self._expected = None
+
+
+def _lengths(requests: Sequence[Request], context: Ints) -> dict[int, int]:
+    return {request.id: length for request, length in zip(requests, context.tolist(), strict=True)}
 
 
 def taken(tokens: Tensor, places: Ints) -> Tensor:

@@ -113,23 +113,29 @@ class DeviceBeam:
 
     def read(self) -> tuple[Floats, Ints, Ints]:
         paths, parents, tokens = self.whole()
-        bits, parent, token = on_host(torch.stack([paths.view(torch.int64), parents, tokens]), self._wait)
+        bits, parent, token = OnItsWay(torch.stack([paths.view(torch.int64), parents, tokens]), self._wait).read()
         return bits.view(np.float64), parent, token
 
 
 _bits = cache(to_see)
 
 
-def on_host(numbers: Tensor, wait: Callable[[torch.cuda.Event], None]) -> Ints:
-    """Integers of a device, once they have arrived."""
-    if numbers.is_cuda:
-        there = torch.empty(numbers.shape, dtype=torch.int64, pin_memory=True).copy_(numbers, non_blocking=True)
-        arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        arrived.record()
-        wait(arrived)
-        numbers = there
-    found: Ints = numbers.numpy()
-    return found
+class OnItsWay:
+    """Integers of a device that are sent to the host."""
+
+    def __init__(self, numbers: Tensor, wait: Callable[[torch.cuda.Event], None]):
+        self._there, self._wait = numbers, wait
+        self._arrived: torch.cuda.Event | None = None
+        if numbers.is_cuda:
+            self._there = torch.empty(numbers.shape, dtype=torch.int64, pin_memory=True).copy_(numbers, non_blocking=True)
+            self._arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._arrived.record()
+
+    def read(self) -> Ints:
+        """Waits for them."""
+        if self._arrived is not None:
+            self._wait(self._arrived)
+        return self._there.numpy()
 
 
 def _below(mask: Ints, parent: Ints, layer: int) -> Ints:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.executors.native.beams import DeviceBeam, on_host
+from engine.executors.native.beams import DeviceBeam, OnItsWay
 from engine.executors.native.drafting import Drafts
 from engine.executors.native.graphs import MOST_SEQUENCES, MOST_TOKENS, Bucket, uneven_bucket
 from engine.executors.native.model_runner import ModelRunner
@@ -31,6 +31,26 @@ class Outcome:
     trees: TokenTrees
     verdict: Verified
     finite: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """A verification that the device was told, of candidates [n, d, w] of this ``size``."""
+
+    numbers: OnItsWay
+    size: tuple[int, ...]
+    rule: Selection | None
+
+    def read(self) -> Outcome:
+        """Waits for it."""
+        numbers, (n, depth, _) = self.numbers.read(), self.size
+        most = 5 * int(np.prod(self.size))
+        bits, parents, tokens, selected, for_slo = numbers[:most].reshape(5, *self.size)
+        found = numbers[most:].reshape(n, -1)
+        drafts = Drafts(bits.view(np.float64), parents, tokens, {})
+        reasons = (None, None) if self.rule is None else (self.rule.need, for_slo.astype(bool))
+        verdict = Verified(found[:, 0], found[:, 3 + depth :], found[:, 2 : 3 + depth])
+        return Outcome(TokenTrees(drafts, selected.astype(bool), *reasons), verdict, found[:, 1].astype(bool))
 
 
 class DeviceTrees:
@@ -66,7 +86,7 @@ class DeviceTrees:
 
     def verify(
         self, rows: Ints, context: Ints, beam: DeviceBeam, shape: DraftShape, rule: Selection | None, times: Times
-    ) -> Outcome:
+    ) -> Verification:
         """``rule`` decides what of ``beam`` is verified after the roots at positions ``context``; None: everything."""
         graphs, kernels, sequences = self._target.graphs, self._target.kernels, self._sequences
         assert graphs is not None
@@ -95,20 +115,9 @@ class DeviceTrees:
         candidates = torch.stack([paths.view(torch.int64), parents, tokens, selected.long(), for_slo.long()])
         everything = torch.cat([candidates.flatten(), accepted.flatten()])
         times.mark(ACCEPT)
-        numbers = on_host(everything, self._target.wait)
-        return _outcome(numbers, tuple(paths.shape), rule)
+        return Verification(OnItsWay(everything, self._target.wait), tuple(paths.shape), rule)
 
     def _send(self, numbers: Ints) -> Tensor:
         host = torch.from_numpy(numbers)
         device = self._target.kv.device
         return host.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else host
-
-
-def _outcome(numbers: Ints, size: tuple[int, ...], rule: Selection | None) -> Outcome:
-    n, depth, _ = size
-    bits, parents, tokens, selected, for_slo = numbers[: 5 * int(np.prod(size))].reshape(5, *size)
-    found = numbers[5 * int(np.prod(size)) :].reshape(n, -1)
-    drafts = Drafts(bits.view(np.float64), parents, tokens, {})
-    reasons = (None, None) if rule is None else (rule.need, for_slo.astype(bool))
-    verdict = Verified(found[:, 0], found[:, 3 + depth :], found[:, 2 : 3 + depth])
-    return Outcome(TokenTrees(drafts, selected.astype(bool), *reasons), verdict, found[:, 1].astype(bool))

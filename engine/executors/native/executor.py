@@ -14,7 +14,7 @@ from torch import Tensor
 from engine.batch import Batch
 from engine.errors import InputError
 from engine.executors.base import Executor
-from engine.executors.native.ahead import Ahead, NextTokens, taken
+from engine.executors.native.ahead import Ahead, Habit, NextTokens, taken
 from engine.executors.native.beams import DeviceBeam
 from engine.executors.native.capacity import BLOCK_SIZE, Capacity
 from engine.executors.native.choosing import choose, log_probabilities, verify
@@ -26,7 +26,7 @@ from engine.executors.native.graphs import MOST_TOKENS, Bucket, decoding_buckets
 from engine.executors.native.model_runner import ModelRunner
 from engine.executors.native.runner import MakeRunner, Runner
 from engine.executors.native.sequences import Sequences
-from engine.executors.native.timing import DRAFT, HOST, NoTimes, Times
+from engine.executors.native.timing import DRAFT, HOST, PREFILL, NoTimes, Times
 from engine.executors.native.trees import TreeRows, lay_out
 from engine.executors.native.verification import Verified
 from engine.models.decoder import Decoder
@@ -35,6 +35,7 @@ from engine.request import Request
 
 Ints = NDArray[np.int64]
 WIDEST = 8
+NO_CONTEXT = np.zeros(0, np.int64)
 NOT_FINITE = "the model gave a logit that is not a number"
 
 
@@ -52,7 +53,8 @@ class NativeExecutor(Executor):
 
     ``capacity``: what its KV caches have room for. ``kernel``: whose kernels compute it (engine.kernels.attention).
     ``graphs``: forwards that are not too large are replayed as CUDA graphs. ``ahead``: the decode step after the one that is
-    under way begins before its plan is known, on the guess that who runs goes on; it takes a place of each sequence's drafts.
+    under way begins before its plan is known, on the guess that who runs goes on, unless prompts often come between; it takes
+    a place of each sequence's drafts.
     ``times`` may be set to hear where the device's time goes while trees stay on it.
     ``make_runner`` gives the target its runner: ModelRunner, or several ranks (engine.executors.native.parallel.ranks). The
     draft is always here and whole.
@@ -81,6 +83,7 @@ class NativeExecutor(Executor):
         self._began: float | None = None
         self._looks_ahead = ahead and capacity.draft_tokens > 0
         self._ahead: Ahead | None = None
+        self._habit = Habit()
         self._swapped: dict[int, int] = {}
         self.times: Times = NoTimes()
 
@@ -198,6 +201,7 @@ class NativeExecutor(Executor):
         The step after it begins at once, but not after a prefill: another may follow, and rows cost little beside one.
         """
         rows = list(batch.requests) if plan.decode else []
+        self._habit.planned(rows, batch.context if rows else NO_CONTEXT)
         first = [chunk.request for chunk in plan.prefill if ends_prefill(chunk)]
         places = ahead.of_these(rows, batch.context) if ahead else None
         if ahead is None or places is None:
@@ -221,6 +225,8 @@ class NativeExecutor(Executor):
         if not requests or any(_needs_logits(request) for part in parts for request in part.requests):
             return None
         context = np.concatenate([part.context[part.left > 0] for part in parts])
+        if not self._habit.expect(requests, context):
+            return None
         tokens = torch.cat([taken(part.found.tokens, part.places[part.left > 0]) for part in parts])
         step = decoding(self.sequences, self.sequences.rows(requests), context)
         return Ahead.of(requests, context, self._next_tokens(self._target.forward(step, tokens)))
@@ -251,8 +257,15 @@ class NativeExecutor(Executor):
         assert self._device_trees is not None and self._drafted is not None and self._drafter is not None
         (beam, shape, rule), self._drafted = self._drafted, None
         requests, rows = batch.requests, self.sequences.rows(batch.requests)
-        outcome = self._device_trees.verify(rows, batch.context, beam, shape, rule, self.times)
+        verification = self._device_trees.verify(rows, batch.context, beam, shape, rule, self.times)
+        first = [chunk.request for chunk in plan.prefill if ends_prefill(chunk)]
+        if plan.prefill:
+            read = self._next_tokens(self._target.forward(prefilling(self.sequences, plan.prefill)))
+            self.times.mark(PREFILL)
+        outcome = verification.read()
         plan.trees, verdict = outcome.trees, outcome.verdict
+        if first:
+            self._commit_one_each(first, read, np.arange(len(first)), committed)
         if not outcome.finite.all():
             nodes = lay_out(plan.trees, _drafts_of(plan.trees).tokens)
             alone = self._next_tokens(self._without_drafts(rows, batch.context, nodes))

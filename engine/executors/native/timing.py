@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-HOST, DRAFT, SELECT, VERIFY, ACCEPT = "host", "draft", "select", "verify", "accept"
+HOST, DRAFT, SELECT, VERIFY, ACCEPT, PREFILL = "host", "draft", "select", "verify", "accept", "prefill"
 
 
 class Times(Protocol):

@@ -8,18 +8,8 @@ import pytest
 
 from engine.errors import InputError
 from exps.figures.figure import Options, Selection
-from exps.papers.registry import (
-    FIGURES,
-    expand,
-    find_figure,
-    find_figures,
-    options_for,
-    parse_axis,
-    parse_values,
-    platforms_of,
-    split_systems,
-    traces_of,
-)
+from exps.figures.typed import parse_axis, parse_values, split_systems
+from exps.papers.registry import FIGURES, expand, find_figure, find_figures, options_for, platforms_of, traces_of
 from exps.papers.vtc.fig3 import S1
 from exps.run.backends import check_backend
 from exps.run.local import TINY

@@ -1,4 +1,4 @@
-"""Seconds that HiGHS takes for dLoRA's program of two replicas, by the number of requests: `python -m benchmarks.placement`."""
+"""Seconds that HiGHS takes for dLoRA's program of two replicas, by requests: `python -m benchmarks.placement`."""
 
 from __future__ import annotations
 

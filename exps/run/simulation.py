@@ -30,16 +30,19 @@ def simulate(timetable: pl.DataFrame, setup: Setup, deployment: Deployment | Non
     deployment = deployment or setup.deployment()
     acceptance = load_acceptance(MEASURED_ON) if setup.acceptance else deployment.calibration(setup.calibration).acceptance
 
+    policies = setup.system.build(setup.parameters(deployment))
+    cost = deployment.step_cost(engine_of(policies.speculation), setup.calibration)
+    adapters = deployment.adapter_cost(policies.adapters) if policies.adapters else None
+
     def executor() -> SimulatedExecutor:
-        policies = setup.system.build(setup.parameters(deployment))
         return SimulatedExecutor(
-            deployment.step_cost(engine_of(policies.speculation), setup.calibration),
+            cost,
             acceptance,
             seed=setup.seed,
             cold_start_s=setup.cold_start_s,
             context=deployment.model.context,
             swap_token_s=deployment.swap_token_s,
-            adapters=deployment.adapter_cost(policies.adapters) if policies.adapters else None,
+            adapters=adapters,
         )
 
     return serve(timetable, setup, deployment, executor, requests_of(timetable))

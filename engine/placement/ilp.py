@@ -57,7 +57,7 @@ def solve(pair: Pair, nodes: int, seconds: float | None = None) -> Ints:
 def _solved(pair: Pair, nodes: int, seconds: float | None) -> Ints | None:
     kinds = Kinds.in_pair(pair)
     g, k = len(kinds.count), len(pair.run_s)
-    most = np.concatenate([np.repeat(kinds.count, 2), np.ones(2 * k), np.full(3, np.inf)])
+    most = np.concatenate([np.ones(2 * g + 2 * k), np.full(3, np.inf)])
     few = len(pair.adapter) <= FEW
     whole = np.concatenate([np.full(2 * g, int(few)), np.ones(2 * k, int), np.zeros(3, int)])
     cost = np.zeros(2 * g + 2 * k + 3)
@@ -71,7 +71,8 @@ def _solved(pair: Pair, nodes: int, seconds: float | None) -> Ints | None:
 
 
 def _constraints(pair: Pair, kinds: Kinds) -> LinearConstraint:
-    """Over x[g, j] requests of kind g at j, y[a, j] whether adapter a is there, z[j] seconds of swapping, and T.
+    """Over x[g, j] the share of kind g at j, y[a, j] whether adapter a is there, z[j] the time of swapping, and T, both by the time
+    that all requests take one after another.
 
     Rows: every request is served; an adapter is there for its requests; adapters fit; z swaps what is over; T is late enough
     for both.
@@ -84,22 +85,25 @@ def _constraints(pair: Pair, kinds: Kinds) -> LinearConstraint:
     rows = (kind, there + 2 * kinds.adapter[kind] + on, there + presence, fits + presence % 2, swaps + on, swaps + both,
             late + on, late + both, late + both)
     columns = (x, x, y + presence, y + presence, x, z + both, x, z + both, np.full(2, t))
-    run_s = pair.run_s[kinds.adapter[kind]] + MOVE_S * (kinds.source[kind] != on)
+    count = kinds.count[kind]
+    unit_s = float((kinds.count * pair.run_s[kinds.adapter]).sum())
+    run = count * (pair.run_s[kinds.adapter[kind]] + MOVE_S * (kinds.source[kind] != on)) / unit_s
+    swapped = pair.blocks_per_s * unit_s
     requests = np.bincount(kinds.adapter, weights=kinds.count, minlength=k)
-    values = (np.ones(2 * g), -np.ones(2 * g), np.repeat(requests, 2), -np.ones(2 * k),
-              -kinds.blocks[kind] / pair.blocks_per_s, np.ones(2), -run_s, -np.ones(2), np.ones(2))
+    values = (np.ones(2 * g), -count / requests[kinds.adapter[kind]], np.ones(2 * k), -np.ones(2 * k),
+              -count * kinds.blocks[kind] / swapped, np.ones(2), -run, -np.ones(2), np.ones(2))
     least = np.concatenate([
-        kinds.count, np.zeros(2 * k), -np.array(pair.capacity, float), -np.array(pair.pool) / pair.blocks_per_s, np.zeros(2)
+        np.ones(g), np.zeros(2 * k), -np.array(pair.capacity, float), -np.array(pair.pool) / swapped, np.zeros(2)
     ])
     cells = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
     return LinearConstraint(coo_array(cells, shape=(len(least), t + 1)).tocsr(), lb=least)
 
 
 def _moved(pair: Pair, kinds: Kinds, there: Floats) -> Ints:
-    """Of each kind as many requests elsewhere as ``there`` says, the last of them."""
+    """Of each kind the share elsewhere that ``there`` says, in whole requests, the last of them."""
     target = pair.source.copy()
     for kind, source in enumerate(kinds.source.tolist()):
         rows = np.flatnonzero(kinds.of == kind)
-        away = min(round(float(there[kind, 1 - source])), len(rows))
+        away = min(round(len(rows) * float(there[kind, 1 - source])), len(rows))
         target[rows[len(rows) - away :]] = 1 - source
     return target

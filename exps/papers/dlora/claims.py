@@ -84,13 +84,31 @@ def _below_both(metric: str) -> Judge:
     return judge
 
 
+SKEWED = (
+    "the popularity that is drawn is more skewed at stride 4 than the artifact's seems to be, so that merging pays earlier, and"
+    " at stride 32 the few requests of other adapters interrupt the one that has nearly all (`cli.py run dlora/fig10a --seed 1`)."
+)
+SOON = (
+    "in a run of two minutes dLoRA looks at its replicas every ten seconds; when it looks every two it waits less than"
+    " Proactive at every rate (`cli.py run dlora/fig11a --with \"dlora,place=migrating(period_s=2)\"`)."
+)
+UNLOADED = (
+    "at 8 requests/s hardly anybody waits here at ratio 1, where the published server was overloaded; at 16 and 24 requests/s"
+    " dLoRA grows 1.6 and 1.3 times."
+)
+DRAWN = (
+    "which functions share a replica decides how much the busiest one has to do, and that is drawn with each number of adapters"
+    " anew; other seeds decline (`cli.py run dlora/fig12 --seed 2`)."
+)
+
+
 def skew_claims(name: str, metric: str, merged: str, unmerged: str, ours: str) -> tuple[Claim, ...]:
     """Those of Figure 10, by mean or by 90th percentile."""
     return (
-        claim(f"2 {name} merged", "Merged-only improves with the skew", merged, "none", _improves(metric)),
+        claim(f"2 {name} merged", "Merged-only improves with the skew", merged, "none", _improves(metric), SKEWED),
         claim(f"2 {name} unmerged", "Unmerged-only worsens slightly with the skew", unmerged, "30 %", _worsens(metric)),
         claim(f"2 {name} crossing", "Merged-only overtakes unmerged-only between strides 8 and 16", "between 8 and 16", "none",
-              _crosses(metric)),
+              _crosses(metric), SKEWED),
         claim(f"2 {name} dLoRA", "dLoRA is below both at every stride", ours, "none", _below_both(metric)),
     )
 
@@ -187,18 +205,19 @@ FIG11A_CLAIMS = (
     claim("3 RR", "Least cost (RR) waits longer than Proactive wherever requests wait", "at 12: longer", "none",
           _ordered(LEAST_COST, PROACTIVE)),
     claim("3 proactive", "Proactive waits longer than dLoRA wherever requests wait", "at 12 to 32: 2 to 5x", "none",
-          _ordered(PROACTIVE, DLORA)),
+          _ordered(PROACTIVE, DLORA), SOON),
     claim("3 alike", "At 8 requests/s Proactive and dLoRA are alike", "0.017 and 0.023", f"{WAITS_S} s a token", _alike),
 )
 FIG11B_CLAIMS = (
     claim("4 RR", "Least cost (RR) grows at least twofold from ratio 1 to 8", "10.8 to 31.0: 2.9x", "2x",
           _grows(LEAST_COST, 2.0, np.inf)),
-    claim("4 dLoRA", "dLoRA grows at most 1.7 times", "2.4 to 3.5: 1.5x", "1.7x", _grows(DLORA, 0.0, 1.7)),
+    claim("4 dLoRA", "dLoRA grows at most 1.7 times", "2.4 to 3.5: 1.5x", "1.7x", _grows(DLORA, 0.0, 1.7),
+          UNLOADED),
 )
 FIG12_CLAIMS = (
-    claim("5 flat", "dLoRA's throughput is flat from 16 to 128 adapters", "12.77, 12.78, 12.96, 12.49: 4 %", "5 %", _flat),
+    claim("5 flat", "dLoRA's throughput is flat from 16 to 128 adapters", "12.77, 12.78, 12.96, 12.49: 4 %", "5 %", _flat, DRAWN),
     claim("5 baselines", "The baselines' throughput declines from 16 to 128 adapters",
-          "vLLM 1.77 to 0.82, PEFT 2.54 to 1.67", "none", _declines),
+          "vLLM 1.77 to 0.82, PEFT 2.54 to 1.67", "none", _declines, DRAWN),
 )
 FIG13_CLAIMS = (
     claim("6 overhead", "Solving and switching are a few per cent of the run", "at most 3.3 %", "5 %", _small),

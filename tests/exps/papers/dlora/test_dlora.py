@@ -65,7 +65,7 @@ def test_a_figure_runs_each_system_at_its_own_rates():
 
 def record(name: str, system: str, x: float) -> Record:
     """A quick point."""
-    figure, options = FIGURES[f"dlora/{name}"], Options(quick=True, calibration="dlora")
+    figure, options = FIGURES[f"dlora/{name}"], Options(quick=True)
     points, options = expand(figure, Selection(systems=(system,), at=(x,)), options)
     found = simulate(figure.timetable(points[0].platform, x, options), setup_of(points[0], options))
     return Record(points[0], found.requests, found.steps, {"facts": found.facts})

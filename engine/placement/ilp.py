@@ -71,8 +71,8 @@ def _solved(pair: Pair, nodes: int, seconds: float | None) -> Ints | None:
 
 
 def _constraints(pair: Pair, kinds: Kinds) -> LinearConstraint:
-    """Over x[g, j] the share of kind g at j, y[a, j] whether adapter a is there, z[j] the time of swapping, and T, both by the time
-    that all requests take one after another.
+    """Over x[g, j] the share of kind g at j, y[a, j] whether adapter a is there, z[j] the time of swapping, and T, both by
+    the time that all requests take one after another.
 
     Rows: every request is served; an adapter is there for its requests; adapters fit; z swaps what is over; T is late enough
     for both.

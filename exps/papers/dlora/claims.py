@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from exps.figures.claims import Claim, Judge, Verdict, verdict
+from exps.figures.claims import UNPUBLISHED, Claim, Judge, Verdict, verdict
 from exps.figures.numbers import MissingError, Numbers
 from exps.figures.vocabulary import listed, times
+from exps.papers.dlora.causes import DRAWN, SKEWED, SOON, UNLOADED
 from exps.papers.dlora.setup import COPIES, DLORA, LEAST_COST, LLAMA_7B, MERGED, PEFT, PROACTIVE, UNMERGED
 
 SLO_S = 0.5
@@ -82,24 +83,6 @@ def _below_both(metric: str) -> Judge:
         return verdict(min(gains) > 1, f"{listed(ours, '.2f')}: {min(gains):.2f} to {max(gains):.2f}x")
 
     return judge
-
-
-SKEWED = (
-    "the popularity that is drawn is more skewed at stride 4 than the artifact's seems to be, so that merging pays earlier, and"
-    " at stride 32 the few requests of other adapters interrupt the one that has nearly all (`cli.py run dlora/fig10a --seed 1`)."
-)
-SOON = (
-    "in a run of two minutes dLoRA looks at its replicas every ten seconds; when it looks every two it waits less than"
-    " Proactive at every rate (`cli.py run dlora/fig11a --with \"dlora,place=migrating(period_s=2)\"`)."
-)
-UNLOADED = (
-    "at 8 requests/s hardly anybody waits here at ratio 1, where the published server was overloaded; at 16 and 24 requests/s"
-    " dLoRA grows 1.6 and 1.3 times."
-)
-DRAWN = (
-    "which functions share a replica decides how much the busiest one has to do, and that is drawn with each number of adapters"
-    " anew; other seeds decline (`cli.py run dlora/fig12 --seed 2`)."
-)
 
 
 def skew_claims(name: str, metric: str, merged: str, unmerged: str, ours: str) -> tuple[Claim, ...]:
@@ -214,8 +197,13 @@ FIG11B_CLAIMS = (
     claim("4 dLoRA", "dLoRA grows at most 1.7 times", "2.4 to 3.5: 1.5x", "1.7x", _grows(DLORA, 0.0, 1.7),
           UNLOADED),
 )
+BUSY_CLAIMS = (
+    claim("4 dLoRA, busy", "dLoRA grows at most 1.7 times where requests wait at every ratio", UNPUBLISHED, "1.7x",
+          _grows(DLORA, 0.0, 1.7)),
+)
 FIG12_CLAIMS = (
-    claim("5 flat", "dLoRA's throughput is flat from 16 to 128 adapters", "12.77, 12.78, 12.96, 12.49: 4 %", "5 %", _flat, DRAWN),
+    claim("5 flat", "dLoRA's throughput is flat from 16 to 128 adapters", "12.77, 12.78, 12.96, 12.49: 4 %", "5 %", _flat,
+          DRAWN),
     claim("5 baselines", "The baselines' throughput declines from 16 to 128 adapters",
           "vLLM 1.77 to 0.82, PEFT 2.54 to 1.67", "none", _declines, DRAWN),
 )

@@ -24,6 +24,7 @@ from cli_options import (
     Results,
     Seed,
     StepByStep,
+    TraceSteps,
     Weights,
     about_figures,
     refuse_both,
@@ -95,6 +96,20 @@ def plot(asked: Asked) -> None:
     plot(asked.figure, asked.selection, asked.options, asked.results, _reporter())
 
 
+@app.command()
+def timeline(
+    point: Annotated[Path, typer.Argument(help="Folder of a point that was run with --trace-steps.")],
+    between: Annotated[str, typer.Option("--between", help="Seconds of the run, as in 120:121.")],
+) -> None:
+    """Draw who got how many draft tokens in an interval and why: for each step and request its nodes and its need.
+
+    Example: python cli.py timeline results/adaserve/fig8/sim-4xa100-80g-scaled-traced/llama/adaserve/rps-4 --between 120:121
+    """
+    from exps.commands.timeline import command
+
+    command(point, between, _reporter())
+
+
 @app.command(cls=OfFigures)
 @about_figures
 def check(
@@ -151,6 +166,7 @@ def simulate(
     ] = None,
     seed: Seed = 0,
     step_by_step: StepByStep = False,
+    trace_steps: TraceSteps = False,
 ) -> None:
     """Serve your own trace on the simulator and show metrics overall and by client.
 
@@ -161,7 +177,9 @@ def simulate(
 
     named = calibration or simulation.first_calibration(model, hardware)
     chosen = simulation.only_system(system)
-    setup = Setup(chosen, model, hardware, named, seed, kv_tokens, step_by_step=step_by_step)
+    setup = Setup(
+        chosen, model, hardware, named, seed, kv_tokens, trace_steps=trace_steps, step_by_step=step_by_step
+    )
     simulation.command(trace, setup, out, _reporter())
 
 

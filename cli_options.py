@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
@@ -58,6 +58,18 @@ Quick = Annotated[bool, typer.Option("--quick", help="Short workloads and few va
 Rates = Annotated[
     str | None,
     typer.Option("--rps", help="Request rates, as in 2.6:4.8:0.2 or 2.6,3.0; auto: the figure's own, or this machine's."),
+]
+Urgent = Annotated[
+    str | None, typer.Option("--urgent", help="Shares of urgent requests, as in 0.1:0.9:0.1; AdaServe's Figure 10.")
+]
+SloScale = Annotated[
+    str | None, typer.Option("--slo-scale", help="SLOs of urgent requests over the baseline latency, as in 0.6:1.6:0.2.")
+]
+OutputTokens = Annotated[
+    int | None, typer.Option("--output-tokens", min=1, help="Cap of the answers in AdaServe's figures; default: 256.")
+]
+TraceSteps = Annotated[
+    bool, typer.Option("--trace-steps", help="Record what speculation decides in each step, for cli.py timeline.")
 ]
 OneByOne = Annotated[
     bool, typer.Option("--one-by-one", help="One point after the other, a line for each, and a summary at the end.")
@@ -117,7 +129,11 @@ def _asked(
     system: Systems = None,
     added: Added = None,
     rps: Rates = None,
+    urgent: Urgent = None,
+    slo_scale: SloScale = None,
     at: At = None,
+    output_tokens: OutputTokens = None,
+    trace_steps: TraceSteps = False,
     backend: Backend = "auto",
     calibration: Calibration = None,
     acceptance: Acceptance = None,
@@ -145,11 +161,17 @@ def _asked(
         at=_given("--at", at, parse_axis),
         settings=_given("--setting", setting, split_names),
         added=_given("--with", added, split_systems),
+        urgent=_given("--urgent", urgent, partial(parse_values, option="--urgent", what="shares", example="0.1:0.9:0.1")),
+        slo_scale=_given(
+            "--slo-scale", slo_scale, partial(parse_values, option="--slo-scale", what="scales", example="0.6:1.6:0.2")
+        ),
     )
     named = check_backend(backend)
     execution = Execution(attention, not no_graphs, not no_overlap)
     profiles = results / "profiles"
-    options = Options(named, calibration, seed, traces, quick, acceptance, weights, profiles, device, execution)
+    options = Options(
+        named, calibration, seed, traces, quick, acceptance, weights, profiles, device, execution, output_tokens, trace_steps
+    )
     return Asked(figure, selection, options, results)
 
 

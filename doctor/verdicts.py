@@ -23,7 +23,7 @@ def judge_figures(faults: Sequence[str], driver: Driver | None, engine: Found | 
     rows = []
     for figure in FIGURES.values():
         for backend, verdict in verdicts.items():
-            reason = verdict if backend.platforms(figure) else NOT_YET
+            reason = verdict if backend.platforms(figure) else figure.why or NOT_YET
             rows.append({"figure": figure.id, "backend": backend.name, "ok": reason.startswith(READY), "reason": reason})
     return rows
 

@@ -19,7 +19,7 @@ from engine.request import Request
 from exps.report import Reporter
 from exps.run.native.models import load, load_prompts
 from exps.run.native.serving import TO_THE_END
-from exps.workload.adaserve import AnswerLengths
+from exps.workload.adaserve_loads import AnswerLengths
 
 DEPTH, WIDTHS = 8, (1, 2, 3)
 TEXTS, TOGETHER, SEED = 24, 24, 0

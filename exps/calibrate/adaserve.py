@@ -16,7 +16,7 @@ from engine.executors.simulated.acceptance import AcceptanceModel
 from engine.executors.simulated.engines import CHAINS, PLAIN, TREES
 from engine.executors.simulated.profiles import Calibration, Deployment, load_deployment
 from engine.system import parse_system
-from exps.calibrate.kinds import fit_kinds
+from exps.calibrate.kinds import Kinds, fit_kinds
 from exps.calibrate.store import store
 from exps.figures.figure import Platform
 from exps.figures.published import read_published
@@ -24,7 +24,8 @@ from exps.metrics.requests import summarize
 from exps.papers.adaserve.evaluation import PLATFORMS, STATIC
 from exps.run.serving import Setup
 from exps.run.simulation import simulate
-from exps.workload.adaserve import fig8_timetable
+from exps.workload.adaserve import evaluation_timetable
+from exps.workload.adaserve_loads import of_rate
 
 COMMAND = "cli.py fit --adaserve DIR"
 ACCEPTANCE_FROM = (
@@ -32,11 +33,13 @@ ACCEPTANCE_FROM = (
     " request of Figures 8 and 9"
 )
 CONCENTRATION = 1.5
-SCALE_FROM = "scale: lower half of Figure 8's rates"
+SCALE_FROM = "scale, expanded_s: lower half of Figure 8's rates"
 LATER_SHARES = (0.2, 0.3, 0.4, 0.5, 0.6)
 C1S = (10.0, 20.0, 30.0, 40.0)
 SCALES = tuple(round(0.86 + 0.02 * i, 2) for i in range(14))
 FINE_STEPS = (-0.01, 0.0, 0.01)
+EXPANDED_S = tuple(20e-6 * i for i in range(12))
+FINE_EXPANDED_S = (-10e-6, 0.0, 10e-6)
 FAMILIES = {
     PLAIN: ("vllm", "sarathi"),
     CHAINS: ("vllm-spec-4", "vllm-spec-6", "vllm-spec-8"),
@@ -53,41 +56,49 @@ def fit(traces: Path, report: Report, into: Path | None = None) -> list[Path]:
 
 
 def fit_platform(platform: Platform, traces: Path, report: Report) -> dict[str, Any]:
-    """The fitted numbers of a platform: acceptance and c1 for both calibrations, three scales for the scaled one."""
+    """The fitted numbers of a platform: acceptance and c1 for both calibrations, three numbers for the scaled one: two scales,
+    and what vLLM V0's host takes for each sequence of an expanded batch, whose other steps are those of plain batching."""
     base = load_deployment(platform.model, platform.hardware)
-    timetables = {rps: fig8_timetable(rps, base.baseline_tpot_s, 0, traces) for rps in published_rates(platform)}
+    rates, baseline_s = published_rates(platform), base.baseline_tpot_s
+    timetables = {rps: evaluation_timetable(of_rate(rps), baseline_s, 0, traces) for rps in rates}
     trees = fit_trees(platform, base, timetables, report)
-    scale = {family: fit_scale(platform, base, trees, family, timetables, report) for family in FAMILIES}
+    scale = {family: fit_scale(platform, base, trees, family, timetables, report) for family in (PLAIN, TREES)}
+    scale[CHAINS] = scale[PLAIN]
+    expanded_s = fit_expanded(platform, base, trees, scale[CHAINS], timetables, report)
     return {
         "fitted_by": COMMAND,
         "calibration": {
             "first-principles": {"fitted_on": ACCEPTANCE_FROM, **trees.table()},
-            "scaled": {"fitted_on": f"{ACCEPTANCE_FROM}; {SCALE_FROM}", "scale": scale, **trees.table()},
+            "scaled": {
+                "fitted_on": f"{ACCEPTANCE_FROM}; {SCALE_FROM}", "expanded_s": expanded_s, "scale": scale, **trees.table(),
+            },
         },
     }
 
 
 @dataclass(frozen=True)
 class Trees:
-    """How likely the first child of a node is, by kind of text too, how its siblings share the rest, and AdaServe's c1."""
+    """How likely the first child of a node is, for each kind of text and request, how its siblings share the rest, and
+    AdaServe's c1."""
 
     mean: float
-    by_kind: Mapping[str, float]
+    kinds: Kinds
     later_share: float
     c1: float
 
     def table(self) -> dict[str, Any]:
         """The tables of a calibration that hold these numbers."""
-        acceptance = {
-            "mean": self.mean, "concentration": CONCENTRATION, "later_share": self.later_share, "by_kind": self.by_kind,
-        }
-        return {"acceptance": acceptance, "policies": {"adaserve": {"c1": self.c1}}}
+        first = {"mean": self.mean, "concentration": CONCENTRATION, "later_share": self.later_share}
+        kinds = {"spread": self.kinds.spread, "by_kind": self.kinds.by_kind}
+        return {"acceptance": {**first, **kinds}, "policies": {"adaserve": {"c1": self.c1}}}
 
-    def applied_to(self, base: Deployment, scale: Mapping[str, float] | None = None) -> Deployment:
+    def applied_to(
+        self, base: Deployment, scale: Mapping[str, float] | None = None, expanded_s: float = 0.0
+    ) -> Deployment:
         """``base`` with one calibration, ``trial``, that scales the steps of the engine families in ``scale``."""
-        acceptance = AcceptanceModel(self.mean, CONCENTRATION, self.later_share, self.by_kind)
+        acceptance = AcceptanceModel(**self.table()["acceptance"])
         policies = {"adaserve": {"c1": self.c1}}
-        trial = Calibration("", scale or {}, acceptance=acceptance, policies=policies)
+        trial = Calibration("", scale or {}, expanded_s=expanded_s, acceptance=acceptance, policies=policies)
         return replace(base, calibrations={"trial": trial})
 
 
@@ -108,11 +119,12 @@ def chain_acceptance(platform: Platform) -> dict[int, float]:
 
 
 def fit_trees(platform: Platform, base: Deployment, timetables: Mapping[float, pl.DataFrame], report: Report) -> Trees:
-    """The cell of a grid of later_share and c1 that is nearest to AdaServe's curve in Figure 12, with nothing scaled."""
-    target = _published("fig12", platform, "adaserve")
+    """The cell of a grid of later_share and c1 that is nearest to AdaServe's curve in Figure 12, with nothing scaled; at every
+    other rate, since neighbours share a trace."""
+    target = dict(list(_published("fig12", platform, "adaserve").items())[::2])
     levels = chain_acceptance(platform)
-    mean, by_kind = round(levels[min(levels)], 3), fit_kinds(levels)
-    cells = [Trees(mean, by_kind, share, c1) for share, c1 in product(LATER_SHARES, C1S)]
+    mean, kinds = round(levels[min(levels)], 3), fit_kinds(levels)
+    cells = [Trees(mean, kinds, share, c1) for share, c1 in product(LATER_SHARES, C1S)]
     runs = [(cell.applied_to(base), platform, "adaserve", timetables[rps]) for cell in cells for rps in target]
     tokens = np.array(_measure_all(runs))[:, 0].reshape(len(cells), len(target))
     errors = np.sqrt(np.mean((tokens - np.array([*target.values()])) ** 2, axis=1))
@@ -121,29 +133,56 @@ def fit_trees(platform: Platform, base: Deployment, timetables: Mapping[float, p
     return cells[best]
 
 
+Timetables = Mapping[float, pl.DataFrame]
+
+
 def fit_scale(
-    platform: Platform, base: Deployment, trees: Trees, family: str, timetables: Mapping[float, pl.DataFrame], report: Report
+    platform: Platform, base: Deployment, trees: Trees, family: str, timetables: Timetables, report: Report
 ) -> float:
-    """One step-cost scale of an engine family, by least squares on attainment at the lower half of the rates."""
-    rates = published_rates(platform)
-    low = rates[: len(rates) // 2]
-    cells = [(system, rps) for system in FAMILIES[family] for rps in low]
-    published = np.array([_published("fig8", platform, system)[rps] for system, rps in cells])
+    """One step-cost scale of an engine family."""
+    trials = LowerHalf(platform, family, timetables, lambda scale: trees.applied_to(base, {family: scale}))
+    best, rms = trials.best(SCALES, FINE_STEPS)
+    report(f"{platform.name} scaled: {family} x {best:.2f}, rms {rms:.1f} points on the lower rates")
+    return round(best, 2)
 
-    def errors(scales: Iterable[float]) -> dict[float, float]:
-        scales = list(scales)
-        trials = [trees.applied_to(base, {family: scale}) for scale in scales]
-        runs = [(trial, platform, system, timetables[rps]) for trial in trials for system, rps in cells]
-        ours = np.array(_measure_all(runs))[:, 1].reshape(len(scales), len(cells))
+
+def fit_expanded(
+    platform: Platform, base: Deployment, trees: Trees, scale: float, timetables: Timetables, report: Report
+) -> float:
+    """Seconds of the host for each sequence of an expanded batch, with the steps of chains scaled."""
+    trials = LowerHalf(platform, CHAINS, timetables, lambda s: trees.applied_to(base, {CHAINS: scale}, s))
+    best, rms = trials.best(EXPANDED_S, FINE_EXPANDED_S)
+    report(f"{platform.name} scaled: {1e6 * best:.0f} us a sequence, rms {rms:.1f} points on the lower rates")
+    return round(best, 6)
+
+
+@dataclass(frozen=True)
+class LowerHalf:
+    """Least squares of one number on attainment at the lower half of Figure 8's rates, over the systems of a family."""
+
+    platform: Platform
+    family: str
+    timetables: Timetables
+    applied: Callable[[float], Deployment]
+
+    def best(self, coarse: Iterable[float], steps: Iterable[float]) -> tuple[float, float]:
+        """The number and its error: of the coarse values, then of the steps around the best of them."""
+        found = self._errors(coarse)
+        middle = min(found, key=found.__getitem__)
+        fine = self._errors(middle + step for step in steps)
+        best = min(fine, key=fine.__getitem__)
+        return best, fine[best]
+
+    def _errors(self, numbers: Iterable[float]) -> dict[float, float]:
+        numbers = [number for number in numbers if number >= 0]
+        rates = published_rates(self.platform)
+        cells = [(system, rps) for system in FAMILIES[self.family] for rps in rates[: len(rates) // 2]]
+        published = np.array([_published("fig8", self.platform, system)[rps] for system, rps in cells])
+        trials = [self.applied(number) for number in numbers]
+        runs = [(trial, self.platform, system, self.timetables[rps]) for trial in trials for system, rps in cells]
+        ours = np.array(_measure_all(runs))[:, 1].reshape(len(numbers), len(cells))
         rms = np.sqrt(np.mean((ours - published) ** 2, axis=1))
-        return dict(zip(scales, rms.tolist(), strict=True))
-
-    coarse = errors(SCALES)
-    middle = min(coarse, key=coarse.__getitem__)
-    fine = errors(round(middle + step, 2) for step in FINE_STEPS)
-    best = min(fine, key=fine.__getitem__)
-    report(f"{platform.name} scaled: {family} x {best}, rms {fine[best]:.1f} points on the lower rates")
-    return best
+        return dict(zip(numbers, rms.tolist(), strict=True))
 
 
 Run = tuple[Deployment, Platform, str, pl.DataFrame]

@@ -70,12 +70,13 @@ def repeat_all(several: Sequence[Asked], number: int) -> list[Repeat]:
     for asked in several:
         figure, options, own = asked.figure, asked.options, []
         for point in asked.points:
-            place = (figure.points_folder, point.platform, point.x)
+            served = point.served
+            place = (figure.points_folder, point.platform, served.x)
             if place not in timetables:
-                timetables[place] = figure.timetable(point.platform, point.x, options)
-            key = (*place[:2], point.system, point.x)
+                timetables[place] = figure.timetable(point.platform, served.x, options)
+            key = (*place[:2], point.system, served.x)
             if key not in records:
-                records[key] = _served(timetables[place], point, options, number)
+                records[key] = _served(timetables[place], served, options, number)
             own.append(replace(records[key], point=point))
         metrics = figure.measure(own)
         published = judged_metrics(figure, asked.selection, own, metrics)

@@ -54,5 +54,4 @@ def applicable(figure: Figure, selection: Selection, backend: str) -> Selection 
     settings = tuple(name for name in selection.settings if name in {setting.name for setting in figure.settings})
     if selection.settings and not settings:
         return None
-    rps = selection.rps if figure.sweep.axis == "rps" else ()
-    return replace(selection, models=models, settings=settings, rps=rps, at=())
+    return replace(selection.along(figure.sweep.axis), models=models, settings=settings)

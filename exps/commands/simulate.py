@@ -12,6 +12,7 @@ from engine.executors.simulated.profiles import load_deployment
 from engine.ordering.mechanics.weights import numbers
 from engine.system import System, parse_system
 from exps.commands.reasons import reasons_by_kind
+from exps.commands.slos import hopeless
 from exps.figures.typed import canonical_system, split_systems
 from exps.metrics.fairness import fairness
 from exps.metrics.requests import summarize, summarize_by_client
@@ -46,6 +47,8 @@ def command(trace: Path, setup: Setup, out: Path, report: Reporter) -> None:
     policies = check_setup(setup)
     _check_weighted(timetable, setup.system)
     check_needs(timetable, policies.ordering, setup.system.name)
+    if sentence := hopeless(timetable, setup):
+        report.note(sentence)
     _check_replaceable(out)
     check_writable(out.absolute().parent)
     remove_stale(out.absolute().parent, pattern="")

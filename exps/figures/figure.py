@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,8 @@ class Execution:
 
 
 FASTEST = Execution()
+AXES = {"rps": "request rates", "urgent": "shares of urgent requests", "slo_scale": "scales of an SLO"}
+"""The axes that have an option of their own, and what it names."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,9 @@ class Options:
     ``backend`` auto is native for local platforms and the simulator for the others. ``calibration`` None is the figure's
     own; ``acceptance`` "measured" replaces a simulation's model of the draft; ``traces`` replaces the drawn workload;
     ``quick`` means short workloads. ``weights`` of a native run: "own" or "widened". ``profiles`` is the folder of what
-    was measured on this machine. ``device`` of it: cpu, gpu or 4xgpu, None for what fits the model. ``step_by_step``: a
-    simulation takes each step by itself, for the same records.
+    was measured on this machine. ``device`` of it: cpu, gpu or 4xgpu, None for what fits the model. ``output_tokens`` caps
+    answers, None is the figure's own cap. ``trace_steps``: what speculation decides in each step is recorded too.
+    ``step_by_step``: a simulation takes each step by itself, for the same records.
     """
 
     backend: str = "auto"
@@ -112,6 +115,8 @@ class Options:
     profiles: Path | None = None
     device: str | None = None
     execution: Execution = FASTEST
+    output_tokens: int | None = None
+    trace_steps: bool = False
     step_by_step: bool = False
 
     @property
@@ -125,6 +130,7 @@ class Selection:
     the figure's own.
 
     For a local platform these are rates scaled to the measured capacity. ``added``: systems beside those, not judged.
+    ``urgent`` and ``slo_scale`` are values of axes of these names, ``at`` of whatever axis a figure has.
     """
 
     models: tuple[str, ...] = ()
@@ -133,6 +139,17 @@ class Selection:
     at: tuple[float, ...] = ()
     settings: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
+    urgent: tuple[float, ...] = ()
+    slo_scale: tuple[float, ...] = ()
+
+    def by_axis(self) -> dict[str, tuple[float, ...]]:
+        """The values that were asked for of an axis by its name."""
+        return {axis: values for axis in AXES if (values := getattr(self, axis))}
+
+    def along(self, axis: str) -> Selection:
+        """The same without values of other axes."""
+        others: dict[str, Any] = {other: () for other in AXES if other != axis}
+        return replace(self, at=(), **others)
 
 
 @dataclass(frozen=True)
@@ -149,6 +166,9 @@ class Figure:
     ``has_traces``: the paper's artifact ships its workload. ``points_of``: the figure whose points this one draws from.
     ``kv_tokens`` is the KV pool, at every x or by x; ``policies(x)`` gives parameters by policy name to every system that
     does not choose its own, as in {"rpm": {"limit": 50}}.
+    ``served_at(system, x)``: the axis value at which a system is served whose records serve for x too, told apart by what the
+    figure measures of them. ``backend``: the only one that can measure it, and ``why`` no other can; ``timed_parts``: it tells
+    drafting from verifying. ``output_tokens``: the answers' cap, where a person may choose another.
     ``local_values(platform, options)`` are the axis values on the machine at hand, ``until_s(x)`` when a local run ends
     with what is unfinished then. ``has_point(system, x)``: whether the figure has that point, where not every system is run at
     every x.
@@ -175,6 +195,11 @@ class Figure:
     points_of: str | None = None
     local_values: Callable[[Platform, Options], tuple[float, ...]] | None = None
     until_s: Callable[[float], float] | None = None
+    served_at: Callable[[str, float], float] | None = None
+    backend: str | None = None
+    why: str = ""
+    timed_parts: bool = False
+    output_tokens: int | None = None
     has_point: Callable[[str, float], bool] | None = None
 
     @property
@@ -220,6 +245,12 @@ class Point:
     @property
     def name(self) -> str:
         return f"{self.figure.sweep.axis}-{self.x:.10g}"
+
+    @property
+    def served(self) -> Point:
+        """The point whose records are this one's too."""
+        served_at = self.figure.served_at
+        return self if served_at is None else replace(self, x=served_at(self.system, self.x))
 
 
 @dataclass(frozen=True)

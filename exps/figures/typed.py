@@ -34,14 +34,14 @@ def split_names(values: list[str]) -> tuple[str, ...]:
     return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
 
 
-def parse_values(text: str) -> tuple[float, ...]:
-    """ "2.6:4.8:0.2" (both ends included), "2.6,3.0" or "4"; "auto" is none, the figure's own rates.
+def parse_values(text: str, option: str = "--rps", what: str = "rates", example: str = "2.6:4.8:0.2") -> tuple[float, ...]:
+    """ "2.6:4.8:0.2" (both ends included), "2.6,3.0" or "4"; "auto" is none, the figure's own.
 
     InputError when it is none of these.
     """
     if text == "auto":
         return ()
-    wrong = InputError(f"--rps {text!r} is no range of rates above 0; write auto, or first:last:step, as in 2.6:4.8:0.2.")
+    wrong = InputError(f"{option} {text!r} is no range of {what} above 0; write auto, or first:last:step, as in {example}.")
     try:
         if ":" not in text:
             values = tuple(float(part) for part in text.split(","))

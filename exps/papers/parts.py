@@ -23,7 +23,7 @@ def part_name(figure: Figure, selection: Selection) -> str:
         "system": () if set(judged_systems(figure, selection)) == set(figure.systems) else selection.systems,
         "with": tuple(canonical_system(text) for text in selection.added),
         "at": tuple(f"{value:.10g}" for value in selection.at),
-        "rps": tuple(f"{value:.10g}" for value in selection.rps),
+        **{axis: tuple(f"{value:.10g}" for value in values) for axis, values in selection.by_axis().items()},
     }
     text = "-".join(f"{key}={','.join(sorted(set(values)))}" for key, values in parts.items() if values)
     return folder_name(text.replace(" ", "")) if text else ""

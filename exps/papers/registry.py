@@ -9,18 +9,20 @@ from pathlib import Path
 from engine.configuration import nearest
 from engine.errors import InputError
 from engine.system import PRESETS
-from exps.figures.figure import Figure, Options, Platform, Point, Selection
+from exps.figures.figure import AXES, Figure, Options, Platform, Point, Selection
 from exps.figures.typed import canonical_system
-from exps.papers.adaserve.fig8 import FIG8
-from exps.papers.adaserve.fig9 import FIG9
+from exps.papers.adaserve.figures import ADASERVE_FIGURES
 from exps.papers.dlora.figures import DLORA_FIGURES
 from exps.papers.exfairs.figures import EXFAIRS_FIGURES
 from exps.papers.fairserve.figures import FAIRSERVE_FIGURES
 from exps.papers.vtc.figures import VTC_FIGURES
-from exps.run.backends import BACKENDS, SIMULATED, backend_for
+from exps.run.backends import AUTO, BACKENDS, SIMULATED, backend_for
 from exps.run.local import MEASURED
 
-FIGURES = {figure.id: figure for figure in (FIG8, FIG9, *VTC_FIGURES, *FAIRSERVE_FIGURES, *EXFAIRS_FIGURES, *DLORA_FIGURES)}
+FIGURES = {
+    figure.id: figure
+    for figure in (*ADASERVE_FIGURES, *VTC_FIGURES, *FAIRSERVE_FIGURES, *EXFAIRS_FIGURES, *DLORA_FIGURES)
+}
 ALL = "all"
 
 
@@ -71,8 +73,10 @@ def platforms_of(figure: Figure, names: tuple[str, ...], options: Options) -> li
             raise InputError(f"{name} is a setting of {figure.id}, not a model; write --setting {name}.")
         if name not in known:
             raise InputError(f"{figure.id} has no model {name!r}; {nearest(name, list(known))}")
-    backend = BACKENDS.get(options.backend, SIMULATED)
+    backend = BACKENDS.get(_named(figure, options.backend), SIMULATED)
     chosen = [known[name] for name in dict.fromkeys(names)] or list(backend.platforms(figure))
+    if not chosen and figure.backend is not None:
+        raise _wrong_backend(figure)
     if not chosen:
         raise InputError(
             f"{figure.id} has no model that --backend {options.backend} serves on this machine; leave --backend out."
@@ -87,7 +91,16 @@ def platforms_of(figure: Figure, names: tuple[str, ...], options: Options) -> li
 
 def is_served(figure: Figure, backend: str) -> bool:
     """Whether the backend has a platform of the figure where no model is named."""
-    return bool(BACKENDS.get(backend, SIMULATED).platforms(figure))
+    return bool(BACKENDS.get(_named(figure, backend), SIMULATED).platforms(figure))
+
+
+def _named(figure: Figure, backend: str) -> str:
+    """The backend that was named, or the only one that can measure the figure."""
+    return figure.backend if figure.backend and backend == AUTO else backend
+
+
+def _wrong_backend(figure: Figure) -> InputError:
+    return InputError(f"{figure.id} {figure.why}; use --backend {figure.backend}.")
 
 
 def places_of(figure: Figure, selection: Selection, options: Options) -> list[Platform]:
@@ -116,17 +129,23 @@ def options_for(figure: Figure, options: Options, platforms: Sequence[Platform],
     the platforms, a calibration the figure does not know or traces it does not have; ``lenient`` falls back to its own.
     """
     local, traces = platforms[0].local, options.traces
-    backend = backend_for(options.backend, platforms)
+    backend = backend_for(_named(figure, options.backend), platforms)
     if traces is not None and (local or not figure.has_traces) and not lenient:
         raise InputError(f"{figure.id} has no traces for {platforms[0].name}, its workload is made; leave --traces out.")
     if options.weights != "own" and backend.simulates and not local:
         raise InputError("a simulation has no weights; leave --weights out, or use --backend native.")
+    if figure.backend not in (None, backend.name):
+        raise _wrong_backend(figure)
+    if options.output_tokens is not None and figure.output_tokens is None and not lenient:
+        raise InputError(f"{figure.id} has answers of its own lengths; leave --output-tokens out.")
+    own_cap = options.output_tokens in (None, figure.output_tokens) or figure.output_tokens is None
     return replace(
         options,
         backend=backend.name,
         calibration=_calibration(figure, options.calibration, local, lenient),
         traces=traces if figure.has_traces and not local else None,
         profiles=options.profiles if local else None,
+        output_tokens=None if own_cap else options.output_tokens,
     )
 
 
@@ -158,11 +177,13 @@ def expand(
 def _values(figure: Figure, platform: Platform, selection: Selection, options: Options) -> tuple[float, ...]:
     if selection.at:
         return _listed(figure, platform, selection.at, options)
-    if not selection.rps:
+    asked = selection.by_axis()
+    if other := next((axis for axis in asked if axis != figure.sweep.axis), None):
+        raise InputError(f"{figure.id} does not sweep {AXES[other]}; leave --{other.replace('_', '-')} out.")
+    if figure.sweep.axis not in asked:
         return figure.values(platform, options)
-    if figure.sweep.axis != "rps":
-        raise InputError(f"{figure.id} does not sweep request rates; leave --rps out.")
-    return _listed(figure, platform, selection.rps, options) if figure.sweep.listed else selection.rps
+    values = asked[figure.sweep.axis]
+    return _listed(figure, platform, values, options) if figure.sweep.listed else values
 
 
 def _listed(figure: Figure, platform: Platform, asked: tuple[float, ...], options: Options) -> tuple[float, ...]:

@@ -44,6 +44,7 @@ def configuration(
         "kv_tokens": setup.kv_tokens,
         "cold_start_s": setup.cold_start_s,
         "record_steps": setup.record_steps,
+        "trace_steps": setup.trace_steps,
         "backend": setup.backend,
         "acceptance": setup.acceptance,
         "until_s": setup.until_s,

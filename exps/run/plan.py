@@ -67,9 +67,9 @@ def make_plan(figure: Figure, points: Sequence[Point], options: Options, root: P
     timetables: dict[tuple[Platform, float], pl.DataFrame] = {}
     jobs = []
     for point in points:
-        key = (point.platform, point.x)
+        key = (point.platform, point.served.x)
         if key not in timetables:
-            timetables[key] = figure.timetable(point.platform, point.x, options)
+            timetables[key] = figure.timetable(*key, options)
         jobs.append(_job(point, options, root, timetables[key]))
     return Plan(figure, options, root, tuple(jobs))
 
@@ -100,6 +100,7 @@ def variant(options: Options, hardware: str | None = None) -> str:
     parts = [options.backend, hardware, options.calibration if BACKENDS[options.backend].simulates else None]
     parts += [f"acceptance-{options.acceptance}"] * bool(options.acceptance)
     parts += ["widened"] * (options.weights != "own") + ["traces"] * bool(options.traces) + ["quick"] * options.quick
+    parts += [f"output-{options.output_tokens}"] * bool(options.output_tokens) + ["traced"] * options.trace_steps
     return "-".join(part for part in parts if part)
 
 
@@ -167,13 +168,16 @@ def setup_of(point: Point, options: Options) -> Setup:
         weights=options.weights,
         device=platform.device or CPU,
         execution=options.execution,
+        trace_steps=options.trace_steps,
+        timed_parts=figure.timed_parts,
         step_by_step=options.step_by_step,
         until_s=figure.until_s(point.x) if platform.local and figure.until_s else None,
     )
 
 
 def _job(point: Point, options: Options, root: Path, timetable: pl.DataFrame) -> Job:
-    setup = setup_of(point, options)
+    served = point.served
+    setup = setup_of(served, options)
     check_needs(timetable, check_setup(setup).ordering, setup.system.name)
     asked = configuration(
         setup,
@@ -181,9 +185,9 @@ def _job(point: Point, options: Options, root: Path, timetable: pl.DataFrame) ->
         options.workload_source,
         point.figure.points_folder,
         quick=options.quick,
-        point={point.figure.sweep.axis: point.x},
+        point={point.figure.sweep.axis: served.x},
     )
-    folder = folder_of(point, options, root)
+    folder = folder_of(served, options, root)
     return Job(point, setup, timetable, asked, folder, is_complete(folder, asked))
 
 

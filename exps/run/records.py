@@ -22,7 +22,8 @@ from engine.errors import InputError
 from exps.figures.figure import Point, Record
 
 REQUESTS, STEPS, SUMMARY, MANIFEST = "requests.parquet", "steps.parquet", "summary.json", "manifest.json"
-NAMES = {REQUESTS, STEPS, SUMMARY, MANIFEST}
+TRACE = "speculation.parquet"
+NAMES = {REQUESTS, STEPS, SUMMARY, MANIFEST, TRACE}
 TEMPORARY = ".tmp-"
 ABANDONED_S = 86_400.0
 
@@ -85,6 +86,7 @@ def is_complete(folder: Path, configuration: Mapping[str, Any]) -> bool:
         return False
     digests = manifest.get("files")
     expected = {REQUESTS, SUMMARY} | ({STEPS} if configuration["record_steps"] else set())
+    expected |= {TRACE} if configuration.get("trace_steps") else set()
     if not isinstance(digests, dict) or set(digests) != expected:
         return False
     try:

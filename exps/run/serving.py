@@ -25,6 +25,7 @@ from engine.roles import Parameters, Policies
 from engine.system import System
 from exps.figures.figure import FASTEST, Execution
 from exps.run.recorder import Recorder
+from exps.run.tracing import TracingExecutor
 from hosting.device import CPU, Device
 
 
@@ -35,6 +36,8 @@ class Setup:
     ``backend`` by its name (exps.run.backends). ``kv_tokens`` None means the deployment's pool; ``cold_start_s`` delays the
     first step of a simulation. ``acceptance`` "measured" puts the acceptance measured on the tiny pair in the place of the
     calibration's. ``profiles`` is a folder of profiles measured on this machine. What is unfinished at ``until_s`` stays so.
+    ``trace_steps``: what speculation decides in each step is recorded too; ``timed_parts``: in a native run the seconds of
+    drafting and verifying are facts.
     ``device`` and ``execution`` are those of a native run, and ``weights``: "own", or "widened" for the tiny pair's function
     in the model's full-size shape. ``policies`` are parameters by policy name for what the system does not choose itself;
     they go before the deployment's. ``step_by_step`` takes each step by itself, for the same records.
@@ -55,6 +58,8 @@ class Setup:
     weights: str = "own"
     device: Device = CPU
     execution: Execution = FASTEST
+    trace_steps: bool = False
+    timed_parts: bool = False
     policies: Parameters = field(default_factory=dict)
     step_by_step: bool = False
 
@@ -69,11 +74,13 @@ class Setup:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Per-request records, run-length step records where the setup asked for them, and facts about the run."""
+    """Per-request records, run-length step records and a trace of speculation (exps.run.tracing) where the setup asked for
+    them, and facts about the run."""
 
     requests: pl.DataFrame
     steps: pl.DataFrame | None
     facts: dict[str, Any]
+    trace: pl.DataFrame | None = None
 
 
 def as_it_is(error: BaseException) -> RunError | None:
@@ -98,9 +105,13 @@ def serve(
     pool = make_pool(setup, deployment, policies)
     recorder = Recorder(timetable.height, setup.record_steps, timed=policies.adapters is not None)
     server: Engine | Fleet | None = None
+    trace: TracingExecutor | None = None
     try:
         if policies.placement is None:
-            server = Engine(policies, make_executor(), pool, recorder, stretches=not setup.step_by_step)
+            executor = make_executor()
+            trace = TracingExecutor(executor) if setup.trace_steps else None
+            stretches = not setup.step_by_step and trace is None
+            server = Engine(policies, trace or executor, pool, recorder, stretches=stretches)
         else:
             server = make_fleet(timetable, setup, deployment, policies.placement, make_executor, recorder)
         server.run(requests, inf if setup.until_s is None else setup.until_s)
@@ -109,9 +120,9 @@ def serve(
         failure = explain(error) or _of_a_policy(setup, error)
         if failure is None:
             raise
-        failure.outcome = _outcome(timetable, server, pool, recorder)
+        failure.outcome = _outcome(timetable, server, pool, recorder, trace)
         raise failure from (None if failure is error else error)
-    return _outcome(timetable, server, pool, recorder)
+    return _outcome(timetable, server, pool, recorder, trace)
 
 
 def nothing_served(timetable: pl.DataFrame, setup: Setup, deployment: Deployment) -> Outcome:
@@ -153,7 +164,10 @@ def _room(setup: Setup, deployment: Deployment) -> int:
     return int(tokens * deployment.model.kv_bytes_per_token // (deployment.adapter_bytes(policies.adapters) * deployment.gpus))
 
 
-def _outcome(timetable: pl.DataFrame, server: Engine | Fleet | None, pool: BlockPool, recorder: Recorder) -> Outcome:
+def _outcome(
+    timetable: pl.DataFrame, server: Engine | Fleet | None, pool: BlockPool, recorder: Recorder,
+    trace: TracingExecutor | None = None,
+) -> Outcome:
     """What is known when a run ends, also of what still waits or runs."""
     engines = [] if server is None else [server] if isinstance(server, Engine) else server.engines
     for engine in engines:
@@ -168,7 +182,7 @@ def _outcome(timetable: pl.DataFrame, server: Engine | Fleet | None, pool: Block
         **_of_adapters(engines),
         **(server.facts() if isinstance(server, Fleet) else {}),
     }
-    return Outcome(recorder.requests(timetable), recorder.steps(), facts)
+    return Outcome(recorder.requests(timetable), recorder.steps(), facts, None if trace is None else trace.frame())
 
 
 def _of_adapters(engines: Sequence[Engine]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def produce(timetable: pl.DataFrame, setup: Setup) -> Product:
     """Serve and encode. ValueError when the records are not one row a submitted request."""
     from exps.metrics.requests import summarize
     from exps.run.backends import BACKENDS
-    from exps.run.records import REQUESTS, STEPS, SUMMARY, json_bytes, parquet_bytes
+    from exps.run.records import REQUESTS, STEPS, SUMMARY, TRACE, json_bytes, parquet_bytes
 
     begin, failure, final = time.perf_counter(), None, False
     try:
@@ -48,8 +48,9 @@ def produce(timetable: pl.DataFrame, setup: Setup) -> Product:
         check_totals(outcome.requests, outcome.steps, setup.system.name)
     summary = {**summarize(outcome.requests), **outcome.facts}
     files = {REQUESTS: parquet_bytes(outcome.requests), SUMMARY: json_bytes(summary)}
-    if outcome.steps is not None:
-        files[STEPS] = parquet_bytes(outcome.steps)
+    for name, frame in ((STEPS, outcome.steps), (TRACE, outcome.trace)):
+        if frame is not None:
+            files[name] = parquet_bytes(frame)
     return Product(files, outcome.requests.height, outcome.facts, time.perf_counter() - begin, failure, final)
 
 

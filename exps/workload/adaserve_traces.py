@@ -14,11 +14,11 @@ from typing import Any
 import polars as pl
 
 from engine.errors import InputError
+from exps.workload.adaserve_loads import Load
 from exps.workload.checks import Rule, arrival, first_violation, whole_tokens
 from exps.workload.csv_file import Columns, read_bytes, read_csv
 
 ARTIFACT = "AdaServe-Artifact-Evaluation"
-FIGURE_FOLDERS = {"fig8": "fig8,9", "fig9": "fig8,9"}
 NO_SLO_RATIO = 999.0
 LARGEST = 1e15
 
@@ -31,13 +31,12 @@ JSON_COLUMNS = {
 CSV_COLUMNS = tuple(JSON_COLUMNS.values())
 
 
-def find_emission(traces_dir: Path, figure: str, rps: float, output_cap: int) -> Path:
-    """The emission file of a rate below ``traces_dir``: a download of the artifact, its parts, or a folder of CSVs.
+def find_emission(traces_dir: Path, load: Load) -> Path:
+    """The emission file of a load below ``traces_dir``: a download of the artifact, its parts, or a folder of CSVs.
 
     Raises InputError that names the patterns looked for.
     """
-    folder = FIGURE_FOLDERS[figure]
-    name = f"rps{rps:.1f}_ol{output_cap}" if round(rps, 1) == round(rps, 9) else f"rps{rps:g}_ol{output_cap}"
+    folder, name = load.folder, load.file
     json_name, csv_name = f"emission_{name}.json", f"{folder.replace(',', '_')}_{name}.csv"
     json_folders = (Path(), Path(folder), Path("exps") / folder, Path(ARTIFACT) / "exps" / folder)
     csv_folders = (Path(), Path("adaserve"))
@@ -47,7 +46,7 @@ def find_emission(traces_dir: Path, figure: str, rps: float, output_cap: int) ->
         if (traces_dir / candidate).is_file():
             return traces_dir / candidate
     raise InputError(
-        f"No emission file for {rps:g} requests/s and {output_cap} output tokens below {traces_dir}: looked for"
+        f"No emission file {name!r} of {folder} below {traces_dir}: looked for"
         f" {json_name} there and in {', '.join(str(place) for place in json_folders[1:])}, and for {csv_name}[.gz]"
         f" there and in {csv_folders[1]}; download the artifact's with `cli.py setup --traces`."
     )

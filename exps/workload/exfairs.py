@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from engine.errors import InputError
-from exps.workload.adaserve import AnswerLengths
+from exps.workload.adaserve_loads import AnswerLengths
 from exps.workload.timetable import timetable
 
 CONTEXT = 8124

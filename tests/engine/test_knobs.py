@@ -22,6 +22,7 @@ from engine.request import Request
 from engine.speculation.adaserve import AdaServe
 from engine.speculation.chain import Chain
 from engine.speculation.goodput import GoodputChain
+from engine.speculation.specinfer import SpecInfer
 from tests.engine.strategies import COST, serve
 
 ADASERVE: dict[str, Any] = {
@@ -30,8 +31,9 @@ ADASERVE: dict[str, Any] = {
 }
 GOODPUT: dict[str, Any] = {"draft_step_s": 0.001, "verify_tokens": (0.0, 40.0), "verify_s": (0.01, 0.012)}
 LAUNCHING = replace(COST, draft=DraftCost(0.001, 1e-5, launches_s=0.004))
+EXPANDED = replace(COST, expands_batch=True)
 PREFILL = TiledPrefill(0.01, 0.002)
-CALIBRATION = Calibration("x", scale={"plain": 1.0}, host_s=0.001)
+CALIBRATION = Calibration("x", scale={"chains": 1.0}, host_s=0.001)
 
 KNOBS: dict[Callable[..., Any], dict[str, Any]] = {
     VTC: {"w_p": 9.0, "w_q": 0.1, "weights": {"c": 5.0}, "lift": False, "lift_from_empty": False, "duplicate_charge": True,
@@ -46,13 +48,15 @@ KNOBS: dict[Callable[..., Any], dict[str, Any]] = {
                "slo_selection": False, "neediest_first": False, "rest": "equal", "eager": True},
     GoodputChain: {"longest": 1, "draft_step_s": 0.02, "verify_tokens": (0.0, 4.0), "verify_s": (0.0, 0.2), "accepted": 0.1,
                    "memory": 3.0},
-    AcceptanceModel: {"mean": 0.4, "concentration": 9.0, "later_share": 0.6, "by_kind": {"chat": 0.2}},
+    AcceptanceModel: {"mean": 0.4, "concentration": 9.0, "later_share": 0.6, "by_kind": {"chat": 0.2}, "spread": 1.0},
     SimulatedExecutor: {"seed": 1, "cold_start_s": 0.5},
     StepCost: {"line": Line((0, 1), (0.01, 0.012)), "context_s": 1e-5, "prefill": None, "draft": DraftCost(0.002, 0.0),
-               "expands_batch": True, "eager_draft": True, "host_s": 0.003, "scale": 1.5, "query_s": 1e-5},
+               "expands_batch": True, "expanded_s": 1e-4, "host_s": 0.003, "scale": 1.5, "query_s": 1e-5,
+               "sequence_s": 1e-4},
     DraftCost: {"step_s": 0.003, "token_s": 0.001, "step_token_s": 0.0005, "context_s": 1e-6, "launches_s": 0.004},
     TiledPrefill: {"fixed_s": 0.03, "tile_s": 0.01, "tile": 16},
-    Calibration: {"scale": {"plain": 1.5}, "step_factor": 1.2, "host_s": 0.004},
+    Calibration: {"scale": {"chains": 1.5}, "step_factor": 1.2, "host_s": 0.004, "sequence_s": 1e-4,
+                  "expanded_s": 1e-4},
 }
 
 GUESSED = {"predict": "oracle", "spread": 0.5}
@@ -94,20 +98,20 @@ def run(thing: Callable[..., Any], knob: Mapping[str, Any]) -> list[tuple[Any, .
         return serve(workload(), Sarathi(), speculation=AdaServe(**ADASERVE), acceptance=model).records()
     if thing is SimulatedExecutor:
         return serve(workload(), VLLM(), speculation=Chain(), **knob).records()
-    speculation = None if thing is Calibration else Chain()
+    speculation = SpecInfer("1;1;1;1") if thing is DraftCost else Chain()
     return serve(workload(), VLLM(), speculation=speculation, cost=cost(thing, knob)).records()
 
 
 def cost(thing: Callable[..., Any], knob: Mapping[str, Any]) -> StepCost:
     if thing is StepCost:
-        return replace(LAUNCHING, **{"prefill": PREFILL, **knob})
+        return replace(EXPANDED if "expanded_s" in knob else COST, **{"prefill": PREFILL, **knob})
     if thing is DraftCost:
-        return replace(COST, draft=DraftCost(**{"step_s": 0.001, "token_s": 1e-5, **knob}), eager_draft=True)
+        return replace(COST, draft=DraftCost(**{"step_s": 0.001, "token_s": 1e-5, **knob}))
     if thing is TiledPrefill:
         return replace(COST, prefill=replace(PREFILL, **knob))
     calibrations = {"x": replace(CALIBRATION, **knob)}
     deployment = replace(load_deployment("llama-2-7b", "a10g"), line=COST.line, calibrations=calibrations)
-    return deployment.step_cost("plain", "x")
+    return replace(deployment, expands_chains=True).step_cost("chains", "x")
 
 
 @pytest.mark.parametrize(("thing", "name"), [(thing, name) for thing, knobs in KNOBS.items() for name in knobs])

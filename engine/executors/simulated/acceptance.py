@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.plan import Candidates, DraftShape, TokenTrees
 from engine.request import Request
+
+LEVELS, REQUESTS, FINE, COARSE = 32, 4096, 4096, 512
 
 
 @dataclass(frozen=True)
@@ -20,33 +23,47 @@ class AcceptanceModel:
     independently for each node; each later child has ``later_share`` of what its elder siblings left,
     but never more than the first. Chains and trees
     draw from the same process. ``by_kind``: the mean for requests of a kind of text (their category), where it is known.
+    ``spread``: requests of one kind differ too; the log-odds of their means are normal around the kind's with this deviation.
     """
 
     mean: float
     concentration: float = 1.5
     later_share: float = 0.3
     by_kind: Mapping[str, float] = field(default_factory=dict, hash=False)
+    spread: float = 0.0
 
     def __post_init__(self) -> None:
         means = (self.mean, *self.by_kind.values())
-        if not all(0 <= mean <= 1 for mean in means) or self.concentration <= 0 or not 0 <= self.later_share <= 1:
+        shares = (*means, self.later_share)
+        if not all(0 <= share <= 1 for share in shares) or self.concentration <= 0 or not 0 <= self.spread < 10:
             raise ValueError(f"not an acceptance model: {self}")
 
     def sampler(self, seed: int) -> AcceptanceSampler:
         """What draws from this model."""
         return AcceptanceSampler(self, seed)
 
-    def quantiles(self, kind: str | None = None, count: int = 4096) -> NDArray[np.float64]:
-        """The first child's probability at ``count`` equally likely levels, ascending."""
-        mean = self.by_kind.get(kind or "", self.mean)
-        if mean in (0.0, 1.0):
-            return np.full(count, mean)
-        from scipy.special import betaincinv
+    def means(self) -> NDArray[np.float64]:
+        """[kinds + 1, levels]: the mean for requests of no known kind, then of each kind, at equally likely levels."""
+        kinds = np.array([self.mean, *self.by_kind.values()])
+        if not self.spread:
+            return kinds[:, None]
+        from scipy.special import expit, logit, ndtri
 
-        levels = (np.arange(count) + 0.5) / count
-        alpha = mean * self.concentration
-        values = betaincinv(alpha, self.concentration - alpha, levels)
-        return values * (mean / values.mean())
+        apart = self.spread * ndtri((np.arange(LEVELS) + 0.5) / LEVELS)
+        return np.asarray(expit(logit(kinds)[:, None] + apart))
+
+
+@cache
+def quantiles(mean: float, concentration: float, count: int = FINE) -> NDArray[np.float64]:
+    """The first child's probability at ``count`` equally likely levels, ascending; their mean is ``mean``."""
+    if mean in (0.0, 1.0):
+        return np.full(count, mean)
+    from scipy.special import betaincinv
+
+    levels = (np.arange(count) + 0.5) / count
+    alpha = mean * concentration
+    values = betaincinv(alpha, concentration - alpha, levels)
+    return np.minimum(values * (mean / values.mean()), 1.0)
 
 
 class AcceptanceSampler:
@@ -54,23 +71,28 @@ class AcceptanceSampler:
 
     def __init__(self, model: AcceptanceModel, seed: int):
         self._rng = np.random.default_rng(seed)
-        self._first = np.minimum([model.quantiles(kind) for kind in (None, *model.by_kind)], 1.0)
+        means = model.means()
+        count = COARSE if model.spread else FINE
+        self._first = np.array([quantiles(float(mean), model.concentration, count) for mean in means.ravel()])
+        self._levels = means.shape[1]
+        self._level_of = np.random.default_rng((seed, LEVELS)).integers(0, self._levels, REQUESTS)
         self._kinds = {kind: number for number, kind in enumerate(model.by_kind, 1)}
         self._later_share = model.later_share
 
     def draft_for(self, requests: Sequence[Request], shape: DraftShape) -> Candidates:
-        """A beam for each request, as likely to be accepted as texts of its kind are."""
-        if not self._kinds:
+        """A beam for each request, as likely to be accepted as its kind of text is, and as it is itself."""
+        if len(self._first) == 1:
             return self.draft(len(requests), shape)
-        known = self._kinds
-        kinds = np.fromiter((known.get(request.category or "", 0) for request in requests), np.int64, len(requests))
-        return self.draft(len(requests), shape, kinds[:, None, None])
+        known, n = self._kinds, len(requests)
+        kinds = np.fromiter((known.get(request.category or "", 0) for request in requests), np.int64, n)
+        levels = self._level_of[np.fromiter((request.id for request in requests), np.int64, n) % REQUESTS]
+        return self.draft(n, shape, (kinds * self._levels + levels)[:, None, None])
 
-    def draft(self, requests: int, shape: DraftShape, kinds: NDArray[np.int64] | int = 0) -> Candidates:
+    def draft(self, requests: int, shape: DraftShape, which: NDArray[np.int64] | int = 0) -> Candidates:
         """A beam for each request: of all children of a layer's nodes the ``width`` likeliest paths survive; or the static
-        tree that ``branching`` asks for. ``kinds``: numbers of kinds from 1, 0 for one that is not known."""
+        tree that ``branching`` asks for. ``which``: the row of the model's means, as if they were one after the other."""
         depth, width = shape.depth, shape.width
-        first = self._first[kinds, self._rng.integers(0, self._first.shape[1], (requests, depth, width))]
+        first = self._first[which, self._rng.integers(0, self._first.shape[1], (requests, depth, width))]
         parent = np.zeros((requests, depth, width), np.int64)
         if width == 1:
             return Candidates(np.multiply.accumulate(first, axis=1), parent)

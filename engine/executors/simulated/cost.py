@@ -75,8 +75,8 @@ class StepCost:
     scale x (line(new tokens) + ``context_s`` x cached tokens read) + draft + the host's ``host_s``, and ``sequence_s`` for
     each sequence. ``query_s``: what each draft token adds in verification for each cached token that it looks at. A step
     without decoding uses ``prefill`` where there is one. ``expands_batch``: each draft token is scored as a sequence of its
-    own, so that the context is read depth + 1 times, and ``eager_draft``: draft steps are launched kernel by kernel, whatever
-    their shape says (both vLLM V0).
+    own, so that the context is read depth + 1 times (vLLM V0), and ``expanded_s``: what the host takes for each sequence of
+    such a batch, while the device waits.
     """
 
     line: Line
@@ -84,7 +84,7 @@ class StepCost:
     prefill: TiledPrefill | None = None
     draft: DraftCost | None = None
     expands_batch: bool = False
-    eager_draft: bool = False
+    expanded_s: float = 0.0
     host_s: float = 0.0
     scale: float = 1.0
     query_s: float = 0.0
@@ -109,18 +109,20 @@ class StepCost:
             return self._prefill(plan.prefill)
         new, read = n, batch.context_tokens
         depth = step_tokens = 0
-        looking_s, eager = 0.0, self.eager_draft
+        looking_s, eager, expanding_s = 0.0, False, 0.0
         if plan.trees is not None and plan.draft is not None:
             nodes = int(plan.trees.selected.sum())
-            depth, step_tokens, eager = plan.draft.depth, n * plan.draft.width, eager or plan.draft.eager
+            depth, step_tokens, eager = plan.draft.depth, n * plan.draft.width, plan.draft.eager
             new += nodes
             looking_s = self.query_s * batch.context_tokens * nodes / n
-            read *= depth + 1 if self.expands_batch else 1
+            if self.expands_batch:
+                read *= depth + 1
+                expanding_s = self.expanded_s * new
         chunked = sum(chunk.tokens for chunk in plan.prefill)
         read += sum(chunk.done for chunk in plan.prefill)
         drafting = self.draft.seconds(depth, step_tokens, batch.context_tokens, chunked, eager) if self.draft else 0.0
         forward = self.line(new + chunked) + self.context_s * read
-        return self.scale * (forward + looking_s + drafting) + self._host_s(n + len(plan.prefill))
+        return self.scale * (forward + looking_s + drafting) + self._host_s(n + len(plan.prefill)) + expanding_s
 
     def foresee(self, plan: StepPlan, batch: Batch, steps: int, span_s: float) -> list[float]:
         """Seconds of ``steps`` decodes of ``batch`` one after another, up to those that begin within ``span_s``."""

@@ -94,8 +94,9 @@ class Model:
 class Calibration:
     """One named set of fitted numbers. ``scale``: step cost by engine (engines.PLAIN, CHAINS, TREES).
 
-    ``step_factor`` multiplies the decode steps; ``host_s`` is added to every step, and ``sequence_s`` for each of its
-    sequences. ``acceptance`` and ``policies`` hold what was fitted of the draft model and of the policies' parameters.
+    ``step_factor`` multiplies the decode steps; ``host_s`` is added to every step, ``sequence_s`` for each of its sequences,
+    and ``expanded_s`` for each sequence of a batch that vLLM V0 expands. ``acceptance`` and ``policies`` hold what was fitted
+    of the draft model and of the policies' parameters.
     """
 
     fitted_on: str
@@ -103,6 +104,7 @@ class Calibration:
     step_factor: float = 1.0
     host_s: float = 0.0
     sequence_s: float = 0.0
+    expanded_s: float = 0.0
     acceptance: AcceptanceModel | MeasuredAcceptance | None = None
     policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -111,8 +113,7 @@ class Calibration:
 class Deployment:
     """A model on some hardware: everything the simulator knows about the pair.
 
-    ``expands_chains``: the engine of chains is vLLM V0: it scores each token of a chain as a sequence of its own, and
-    launches the draft's kernels one by one.
+    ``expands_chains``: the engine scores each token of a chain as a sequence of its own (vLLM V0).
     """
 
     model: Model
@@ -176,15 +177,15 @@ class Deployment:
 
     def step_cost(self, engine: str, calibration: str) -> StepCost:
         """The cost of a step of one of the engines of engine.executors.simulated.engines."""
-        fitted, v0 = self.calibration(calibration), self.expands_chains and engine == CHAINS
+        fitted = self.calibration(calibration)
         line = Line(self.line.tokens, tuple(fitted.step_factor * s for s in self.line.seconds))
         return StepCost(
             line=line,
             context_s=fitted.step_factor * self.context_s,
             prefill=self.prefill,
             draft=None if engine == PLAIN else self.draft,
-            expands_batch=v0,
-            eager_draft=v0,
+            expands_batch=self.expands_chains and engine == CHAINS,
+            expanded_s=fitted.expanded_s,
             host_s=fitted.host_s,
             sequence_s=fitted.sequence_s,
             scale=fitted.scale.get(engine, 1.0),

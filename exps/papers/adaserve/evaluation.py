@@ -17,4 +17,12 @@ RATES = {
     LLAMA.name: tuple(round(2.6 + 0.2 * i, 1) for i in range(12)),
     QWEN.name: tuple(round(2.4 + 0.2 * i, 1) for i in range(10)),
 }
+RPS = 4.0
+SHARES = tuple(round(0.1 * i, 1) for i in range(1, 10))
+SCALES = (0.6, 0.8, 1.0, 1.2, 1.4, 1.6)
 CALIBRATIONS = ("scaled", "first-principles")
+
+
+def of_each_model(values: tuple[float, ...]) -> dict[str, tuple[float, ...]]:
+    """The same values of an axis for both models."""
+    return {platform.name: values for platform in PLATFORMS}

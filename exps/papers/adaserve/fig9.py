@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from exps.papers.adaserve.fig8 import FIG8, over_rates
-from plots.axes import Axis
+from exps.papers.adaserve.distances import distance_to
+from exps.papers.adaserve.fig8 import FIG8
+from exps.papers.adaserve.pictures import GOODPUT, RPS, over
 
 FIG9 = replace(
     FIG8,
     id="adaserve/fig9",
     title="Goodput over the request rate",
-    draw=over_rates("fig9", Axis("goodput_tokens_per_s", "Goodput (tokens/s)", (0, None)), "goodput_tokens_per_s"),
-    deviation=None,
+    draw=over("fig9", RPS, GOODPUT).draw,
+    deviation=distance_to("fig9", "rps", GOODPUT.column),
     points_of=FIG8.id,
 )

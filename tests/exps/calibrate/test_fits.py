@@ -8,18 +8,22 @@ from types import ModuleType
 import numpy as np
 import pytest
 import typer
+from scipy.special import expit, logit
 
 import cli
 from engine.configuration import read_toml
 from engine.executors.simulated import profiles
+from engine.executors.simulated.acceptance import AcceptanceModel
 from exps.calibrate import adaserve as adaserve_fit
 from exps.calibrate import fairserve as fairserve_fit
 from exps.calibrate import vtc as vtc_fit
 from exps.calibrate.adaserve import Trees, chain_acceptance, published_rates
+from exps.calibrate.kinds import REQUESTS, Kinds, counted, fit_kinds, public_distances, tokens_a_verification
 from exps.calibrate.store import store
 from exps.calibrate.vtc import fit_decode, fit_prefill, profile_rows
 from exps.figures.figure import Platform
 from exps.papers.adaserve.evaluation import PLATFORMS
+from exps.workload.adaserve_loads import CATEGORIES
 
 
 def made_profile() -> dict[str, dict[str, tuple[int, float, float]]]:
@@ -41,14 +45,39 @@ def test_the_decode_line_and_the_prefill_are_found_again() -> None:
     assert (prefill.fixed_s, prefill.tile_s) == (pytest.approx(0.040), pytest.approx(0.027))
 
 
-def test_chain_acceptance_is_figure_12s_level_over_four() -> None:
+def test_chain_acceptance_is_figure_12s_level_over_the_length() -> None:
     llama, qwen = (chain_acceptance(platform) for platform in PLATFORMS)
-    assert llama == pytest.approx(0.842, abs=0.003) and qwen == pytest.approx(0.742, abs=0.003)
+    assert llama == pytest.approx({4: 0.843, 6: 0.834, 8: 0.827}, abs=0.001)
+    assert qwen == pytest.approx({4: 0.743, 6: 0.727, 8: 0.716}, abs=0.001)
     assert [len(published_rates(platform)) for platform in PLATFORMS] == [12, 10]
 
 
+@pytest.mark.parametrize(("coding", "spread"), [(0.93, 0.6), (0.88, 0.9), (0.7, 0.3)])
+def test_acceptance_by_kind_is_found_again(coding: float, spread: float) -> None:
+    away = np.array(list(public_distances().values()))
+    chances = expit(logit(coding) + away[:, None] + spread * REQUESTS)
+    shares = np.array([[category.share / len(REQUESTS)] for category in CATEGORIES])
+    found = fit_kinds({n: counted(chances, shares, n) for n in (4, 6, 8)})
+    assert found.by_kind["coding"] == pytest.approx(coding, abs=0.002) and found.spread == pytest.approx(spread, abs=0.02)
+    assert list(found.by_kind.values()) == sorted(found.by_kind.values(), reverse=True)
+
+
+def test_the_public_tables_say_that_code_is_drafted_best_and_summaries_worst() -> None:
+    found = public_distances()
+    assert found == pytest.approx({"coding": 0.0, "chat": -1.104, "summarization": -1.307}, abs=0.001)
+    assert tokens_a_verification(0.5, 2) == pytest.approx(1.75)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_the_profiles_hold_what_the_fit_finds_of_kinds(platform: Platform) -> None:
+    kinds = fit_kinds(chain_acceptance(platform))
+    acceptance = profiles.load_deployment(platform.model, platform.hardware).calibration("scaled").acceptance
+    assert isinstance(acceptance, AcceptanceModel)
+    assert acceptance.by_kind == pytest.approx(kinds.by_kind) and acceptance.spread == kinds.spread
+
+
 def test_what_is_stored_is_what_the_simulator_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trees = Trees(mean=0.8, later_share=0.4, c1=25.0)
+    trees = Trees(mean=0.8, kinds=Kinds({"chat": 0.6}, 0.5), later_share=0.4, c1=25.0)
     table = {"fitted_by": "a test", "calibration": {"one": {"fitted_on": "nothing", "scale": {"plain": 0.9}, **trees.table()}}}
     for folder in ("hardware", "models", "deployments"):
         (tmp_path / folder).symlink_to(profiles.ROOT / folder)
@@ -57,7 +86,7 @@ def test_what_is_stored_is_what_the_simulator_reads(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(profiles, "ROOT", tmp_path)
     deployment = profiles.load_deployment("llama-3.1-70b", "4xa100-80g")
     acceptance = deployment.calibration("one").acceptance
-    assert acceptance is not None and (acceptance.mean, acceptance.later_share) == (0.8, 0.4)
+    assert acceptance == AcceptanceModel(0.8, later_share=0.4, by_kind={"chat": 0.6}, spread=0.5)
     assert deployment.policies_under("one")["adaserve"]["c1"] == 25 and deployment.step_cost("plain", "one").scale == 0.9
 
 

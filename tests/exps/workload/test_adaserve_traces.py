@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from engine.errors import InputError
+from exps.workload.adaserve_loads import of_rate
 from exps.workload.adaserve_traces import find_emission, read_emission
 
 FIRST = {
@@ -52,12 +53,12 @@ def test_finds_the_file_where_people_put_it(tmp_path, place):
     path = tmp_path / place
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
-    assert find_emission(tmp_path, "fig8", 2.6, 256) == path
+    assert find_emission(tmp_path, of_rate(2.6)) == path
 
 
 def test_not_found_names_patterns_and_the_command(tmp_path):
     with pytest.raises(InputError) as caught:
-        find_emission(tmp_path, "fig9", 3.0, 128)
+        find_emission(tmp_path, of_rate(3.0, 128))
     for part in ("emission_rps3.0_ol128.json", "fig8_9_rps3.0_ol128.csv", "exps/fig8,9", "cli.py setup --traces"):
         assert part in str(caught.value)
 

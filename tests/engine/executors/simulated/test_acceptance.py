@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.executors.simulated.acceptance import AcceptanceModel, AcceptanceSampler
+from engine.executors.simulated.acceptance import AcceptanceModel, AcceptanceSampler, quantiles
 from engine.plan import Candidates, DraftShape, TokenTrees
+from engine.request import Request
 from engine.speculation.mechanics.selection import distinct, select_for_throughput
 from tests.engine.contract import assert_valid_beam
 
@@ -52,8 +53,7 @@ def test_drafts_are_valid_beams(
 @pytest.mark.parametrize("mean", MEANS)
 @pytest.mark.parametrize("concentration", [0.2, 1.5, 20.0])
 def test_the_first_child_has_the_mean_probability(mean: float, concentration: float) -> None:
-    model = AcceptanceModel(mean, concentration)
-    values = np.minimum(model.quantiles(), 1.0)
+    values = quantiles(mean, concentration)
     assert (np.diff(values) >= 0).all() and values.mean() == pytest.approx(mean, abs=1e-3)
     spread = np.sqrt(mean * (1 - mean) / (concentration + 1))
     assert values.std() == pytest.approx(spread, abs=2e-3)
@@ -119,6 +119,34 @@ def test_seeds_tell_samplers_apart() -> None:
         AcceptanceSampler(AcceptanceModel(0.7), seed).draft(3, DraftShape(4, 2, 99)).probability for seed in (1, 1, 2)
     )
     assert np.array_equal(one, same) and not np.array_equal(one, other)
+
+
+BY_KIND = {"coding": 0.9, "chat": 0.6}
+
+
+def accepted_by(model: AcceptanceModel, kinds: list[str | None], width: int = 1) -> np.ndarray:
+    requests = [Request(id, "a", 9, 9, 0.0, category=kind) for id, kind in enumerate(kinds)]
+    sampler = AcceptanceSampler(model, seed=7)
+    drafts = (sampler.draft_for(requests, DraftShape(1, width, 10**6)) for _ in range(400))
+    return np.mean([sampler.accept(whole(draft)) for draft in drafts], axis=0)
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_acceptance_is_a_property_of_the_requests_kind(width: int) -> None:
+    kinds: list[str | None] = ["coding", "chat", "unheard of", None] * 40
+    found = accepted_by(AcceptanceModel(0.3, later_share=0.0, by_kind=BY_KIND), kinds, width).reshape(40, 4).mean(axis=0)
+    assert found == pytest.approx([0.9, 0.6, 0.3, 0.3], abs=0.02)
+
+
+def test_requests_of_a_kind_differ_by_the_spread() -> None:
+    model = AcceptanceModel(0.3, by_kind=BY_KIND, spread=0.8)
+    means = model.means()
+    assert np.median(means, axis=1) == pytest.approx([0.3, 0.9, 0.6], abs=0.01)
+    assert np.std(np.log(means / (1 - means)), axis=1) == pytest.approx(0.8, abs=0.05)
+    found = accepted_by(model, ["coding"] * 300)
+    assert found.std() == pytest.approx(means[1].std(), rel=0.25) and found.mean() == pytest.approx(means[1].mean(), abs=0.02)
+    again = accepted_by(model, ["coding"] * 300)
+    assert np.array_equal(found, again)
 
 
 @pytest.mark.parametrize("wrong", [(-0.1,), (1.1,), (float("nan"),), (0.5, 0.0), (0.5, 1.0, 1.5), (0.5, 1.0, -0.1)])

@@ -17,7 +17,8 @@ from engine.speculation.specinfer import SpecInfer
 from engine.system import parse_system
 from exps.run.serving import Setup
 from exps.run.simulation import simulate
-from exps.workload.adaserve import fig8_timetable
+from exps.workload.adaserve import evaluation_timetable
+from exps.workload.adaserve_loads import of_rate
 
 MODEL, HARDWARE = "qwen2.5-32b", "2xa100-80g"
 
@@ -49,7 +50,7 @@ class Asking(Chain):
 
 def served(system: str) -> pl.DataFrame:
     baseline_s = load_deployment(MODEL, HARDWARE).baseline_tpot_s
-    timetable = fig8_timetable(3.8, baseline_s, 0, None, duration_s=20.0)
+    timetable = evaluation_timetable(of_rate(3.8), baseline_s, 0, None, duration_s=20.0)
     return simulate(timetable, Setup(parse_system(system), MODEL, HARDWARE, "scaled")).requests
 
 

@@ -20,7 +20,7 @@ import pytest
 import torch
 
 import cli
-import exps.papers.adaserve.fig8
+import exps.papers.adaserve.workloads
 import exps.run.local
 from engine.errors import DeviceError, InputError, KernelError, RankError, RunError
 from engine.executors.native.clock import WallClock
@@ -217,7 +217,7 @@ def test_gpus_get_a_rank_each(two: Setup, monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_command_ends_with_the_ranks_sentence(
     two: Setup, after: After, one_by_one: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(exps.papers.adaserve.fig8, "LOCAL_QUICK_S", 0.3)
+    monkeypatch.setattr(exps.papers.adaserve.workloads, "LOCAL_QUICK_S", 0.3)
     monkeypatch.setattr(exps.run.local, "device_for", lambda weight_bytes, asked: TWO)
     assert two.profiles is not None
     after(20, kill_one)

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import cli
-import exps.papers.adaserve.fig8
+import exps.papers.adaserve.workloads
 import exps.papers.vtc.fig3
 from engine.errors import InputError
 from engine.executors.simulated.measured import MISSED
@@ -105,7 +105,7 @@ def test_what_the_pair_accepts_is_measured(small_pair: Path, monkeypatch: pytest
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exps.papers.adaserve.fig8, "LOCAL_QUICK_S", 0.3)
+    monkeypatch.setattr(exps.papers.adaserve.workloads, "LOCAL_QUICK_S", 0.3)
     monkeypatch.setattr(exps.papers.vtc.fig3, "LOCAL_QUICK_S", 1.0)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import cli
 import exps.commands.run
-import exps.papers.adaserve.fig8
+import exps.papers.adaserve.workloads
 import exps.run.local
 from engine.errors import InputError
 from exps.commands.planning import asked_of, plan_figures
@@ -34,8 +34,8 @@ def measured_gpus(profiles: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         text = (profiles / folder / f"{old}.toml").read_text()
         (profiles / folder / f"{new}.toml").write_text(text.replace(CPU.title, H100.title))
     monkeypatch.setattr(exps.run.local, "device_for", lambda weight_bytes, asked: H100)
-    monkeypatch.setattr(exps.papers.adaserve.fig8, "GPU_S", 20.0)
-    monkeypatch.setattr(exps.papers.adaserve.fig8, "SETTLED", 100.0)
+    monkeypatch.setattr(exps.papers.adaserve.workloads, "GPU_S", 20.0)
+    monkeypatch.setattr(exps.papers.adaserve.workloads, "SETTLED", 100.0)
     return profiles
 
 

@@ -32,7 +32,7 @@ from cli_options import (
 
 app = typer.Typer(
     name="cli.py",
-    help="ServeLab: LLM serving policies of four papers in one engine, and their figures reproduced by one command.",
+    help="ServeLab: LLM serving policies of five papers in one engine, and their figures reproduced by one command.",
     epilog="Start with: python cli.py list; python cli.py run fig8 --model llama",
     add_completion=False,
     no_args_is_help=True,

@@ -18,6 +18,7 @@ from engine.system import parse_system
 from exps.calibrate.served import Beside, Step, host_time
 from tests.engine.strategies import Log
 
+
 class Moving(VirtualClock):
     """A clock that has moved on by the time a step is told, as a wall clock has."""
 

@@ -42,8 +42,9 @@ app = typer.Typer(
 
 AsJson = cli_containers.AsJson
 TRACE_HELP = (
-    "CSV: arrival_s, client, prompt_tokens, output_tokens; optional request, app, category, slo_tpot_s, slo_s, patience_s,"
-    " interaction with call and calls, expected_input with expected_system and expected_output, system_tokens, app_limit."
+    "CSV: arrival_s, client, prompt_tokens, output_tokens; optional request, app, category, adapter, slo_tpot_s, slo_s,"
+    " patience_s, interaction with call and calls, expected_input with expected_system and expected_output, system_tokens,"
+    " app_limit."
 )
 
 

@@ -78,9 +78,8 @@ def bars(name: str, axis: str, metric: str, label: str, x: str, published_as: st
     """Bars of a metric by a value of the axis and system, beside those that were published."""
     if published_as is None:
         return Bars(name, {metric: label}, x, TITLES, partial(_rows, axis, metric))
-    return Bars(
-        name, {metric: label}, x, TITLES, partial(_rows, axis, metric), published=partial(_theirs, published_as, axis, metric)
-    )
+    theirs = partial(_theirs, published_as, axis, metric)
+    return Bars(name, {metric: label}, x, TITLES, partial(_rows, axis, metric), published=theirs, symlog=metric == MEAN)
 
 
 def _rows(axis: str, metric: str, metrics: pl.DataFrame) -> pl.DataFrame:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import polars as pl
 
+from engine.executors.simulated.adapter_cost import AdapterCost
+from engine.executors.simulated.cost import StepCost
 from engine.executors.simulated.engines import engine_of
 from engine.executors.simulated.executor import SimulatedExecutor
 from engine.executors.simulated.profiles import Deployment, load_acceptance
@@ -30,11 +33,15 @@ def simulate(timetable: pl.DataFrame, setup: Setup, deployment: Deployment | Non
     deployment = deployment or setup.deployment()
     acceptance = load_acceptance(MEASURED_ON) if setup.acceptance else deployment.calibration(setup.calibration).acceptance
 
-    policies = setup.system.build(setup.parameters(deployment))
-    cost = deployment.step_cost(engine_of(policies.speculation), setup.calibration)
-    adapters = deployment.adapter_cost(policies.adapters) if policies.adapters else None
+    @cache
+    def costs() -> tuple[StepCost, AdapterCost | None]:
+        """The same for every replica."""
+        policies = setup.system.build(setup.parameters(deployment))
+        adapters = deployment.adapter_cost(policies.adapters) if policies.adapters else None
+        return deployment.step_cost(engine_of(policies.speculation), setup.calibration), adapters
 
     def executor() -> SimulatedExecutor:
+        cost, adapters = costs()
         return SimulatedExecutor(
             cost,
             acceptance,

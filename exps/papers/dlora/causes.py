@@ -8,8 +8,9 @@ SKEWED = (
     " --seed 1`)."
 )
 SOON = (
-    "in a run of two minutes dLoRA looks at its replicas every ten seconds; when it looks every two it waits less than"
-    " Proactive at every rate (`cli.py run dlora/fig11a --with \"dlora,place=migrating(period_s=2)\"`)."
+    "at 12 and 16 requests/s both wait alike in this draw of the popularity; in others dLoRA waits less at every rate"
+    " (`cli.py run dlora/fig11a --seed 1`), and in this one when it looks at its replicas every two seconds instead of every"
+    " ten (`cli.py run dlora/fig11a --with \"dlora,place=migrating(period_s=2)\"`)."
 )
 UNLOADED = (
     "at 8 requests/s hardly anybody waits here at ratio 1, where the published server was overloaded; at 24, where requests"

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.adapters.queue import adapter_of
 from engine.placement.base import Move, Seen
-from engine.placement.least_cost import SEATS, LeastCost
+from engine.placement.by_cost import SEATS, ByCost
 from engine.placement.pair import Pair
 from engine.request import Request
 
@@ -20,7 +20,7 @@ SOLVE_S = 0.015
 measured on two cores."""
 
 
-class Migrating(LeastCost):
+class Migrating(ByCost):
     """Every ``period_s`` the two replicas that differ most share their requests out anew (``solve``, cut at ``nodes``).
 
     ``kv`` "transferred" takes the keys and values of moved requests along, "recomputed" does not. ``blocks_per_s``: KV blocks

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from engine.placement import PLACEMENTS
 from engine.placement.base import fewest_requests
+from engine.placement.by_cost import batches
 from engine.placement.hosting import Hosting
 from engine.placement.ilp import FEW, _solved, solve
-from engine.placement.least_cost import LeastCost, batches
+from engine.placement.least_cost import LeastCost
 from engine.placement.migrating import Migrating, choose_pair
 from engine.placement.pair import Pair, greedy
 from engine.placement.proactive import Proactive

@@ -11,7 +11,7 @@ from engine.adapters.queue import adapter_of
 from engine.placement.base import Move, Seen
 from engine.placement.by_cost import SEATS, ByCost
 from engine.placement.pair import Pair
-from engine.request import Request
+from engine.request import FINISHED, Request
 
 FULL = 0.9
 UNKNOWN_S = 5.0
@@ -43,8 +43,9 @@ class Migrating(ByCost):
         return [self._random.choice(adapters)] if adapters else ()
 
     def on_done(self, request: Request) -> None:
-        total, count = self._ran.get(adapter_of(request), (0.0, 0))
-        self._ran[adapter_of(request)] = total + request.computed_s, count + 1
+        if request.status == FINISHED:
+            total, count = self._ran.get(adapter_of(request), (0.0, 0))
+            self._ran[adapter_of(request)] = total + request.computed_s, count + 1
 
     def rebalance(self, replicas: Sequence[Seen]) -> Sequence[Move]:
         from engine.placement.ilp import solve  # loads SciPy, 40 MiB and 0.4 s that nothing else needs

@@ -32,7 +32,7 @@ from cli_options import (
 
 app = typer.Typer(
     name="cli.py",
-    help="ServeLab: LLM serving policies of four papers in one engine, and their figures reproduced by one command.",
+    help="ServeLab: LLM serving policies of five papers in one engine, and their figures reproduced by one command.",
     epilog="Start with: python cli.py list; python cli.py run fig8 --model llama",
     add_completion=False,
     no_args_is_help=True,
@@ -42,8 +42,9 @@ app = typer.Typer(
 
 AsJson = cli_containers.AsJson
 TRACE_HELP = (
-    "CSV: arrival_s, client, prompt_tokens, output_tokens; optional request, app, category, slo_tpot_s, slo_s, patience_s,"
-    " interaction with call and calls, expected_input with expected_system and expected_output, system_tokens, app_limit."
+    "CSV: arrival_s, client, prompt_tokens, output_tokens; optional request, app, category, adapter, slo_tpot_s, slo_s,"
+    " patience_s, interaction with call and calls, expected_input with expected_system and expected_output, system_tokens,"
+    " app_limit."
 )
 
 

@@ -11,7 +11,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.adapters import Adapters, Queue
+from engine.adapters.base import Adapters
+from engine.adapters.queue import Queue
 from engine.arrivals import Arrivals
 from engine.audit import watched_ordering, watched_speculation
 from engine.batch import Batch

@@ -16,6 +16,7 @@ from plots.bars import row_of_panels
 from plots.curves import LEGEND_ROW_IN
 from plots.style import BLACK, GREY, HATCHES, PAGE_IN, Look, fitted, house_style, legend_columns, looks_of, save
 
+FEW = 1000
 HEIGHT_IN, LABEL_IN, MARGIN_IN, WIDTH, LEGEND_COLUMNS = 2.2, 1.5, 0.6, 0.82, 6
 MARK: dict[str, Any] = {"color": BLACK, "marker": "D", "markersize": 3.6, "linestyle": "none", "markeredgecolor": "white",
                         "markeredgewidth": 0.5}
@@ -71,6 +72,8 @@ def grouped_bars(
             axis.set_xlabel(fitted(x, PAGE_IN / len(panels) - MARGIN_IN))
             axis.set_ylabel(fitted(label, LABEL_IN))
             axis.set_ylim(bottom=0)
+            if not symlog and axis.get_ylim()[1] < FEW:
+                axis.yaxis.set_major_formatter("{x:g}")
         figure.legend(handles=entries, loc="outside upper center", ncols=min(len(entries), columns), frameon=False)
         return save(figure, path)
 

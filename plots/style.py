@@ -95,6 +95,16 @@ SYSTEMS = {
     "fs-fair-interaction-limit": Look("FS (W+O+I)", VERMILLION, "P"),
     "fs-fair-interaction-limit-worpmdebt": Look("FS, debts kept", PURPLE, "D"),
     "fs-fair-wsc-limit": Look("FS (W+L)", BLACK, "X"),
+    "dlora": Look("dLoRA", VERMILLION, "o"),
+    "dlora,place=proactive": Look("Proactive", SKY, "v"),
+    "dlora,place=least-cost": Look("Least cost", BLUE, "s"),
+    "multi-lora": Look("multi-LoRA", BLUE, "P"),
+    "unmerged-only": Look("unmerged-only", ORANGE, "s"),
+    "merged-only": Look("merged-only", SKY, "^"),
+    "peft": Look("PEFT", GREEN, "^"),
+    "vllm-copies": Look("vLLM (copies)", BLACK, "D"),
+    "peft-grouped": Look("PEFT, by adapter", ORANGE, "v"),
+    "vllm-copies-grouped": Look("vLLM (copies), by model", PURPLE, "X"),
 }
 OTHERS = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (PURPLE, "D"), (SKY, "v"), (BLACK, "X"), (VERMILLION, "P"),
           ("#332288", "<"), ("#117733", ">"), ("#44AA99", "p"), ("#AA4499", "h"), ("#DDCC77", "d"))

@@ -57,11 +57,11 @@ class Credit(Adapters):
         enough = merged is not None and queue.count(merged) >= max(thresholds.beta * len(first), 1)
         if enough and merged is not None and self.credits.of(merged) >= 0:
             thresholds.steps += 1
-            return self._pay_for(merged, queue.of(merged), first)
+            return self._pay_for(merged, queue, first, seats)
         if popular is not None and queue.count(popular) >= thresholds.alpha * len(first):
             self._change(merged is not None)
             self._settled = False
-            return self._pay_for(popular, queue.of(popular, seats), first)
+            return self._pay_for(popular, queue, first, seats, at_most=seats)
         if popular != self._popular:
             thresholds.virtual_switches += 1
             self._popular = popular
@@ -88,9 +88,13 @@ class Credit(Adapters):
         self.credits.transfer(self._pays(batch, first), "large")
         return batch
 
-    def _pay_for(self, adapter: str, batch: list[Request], first: list[Request]) -> Choice:
-        """A whole cost for each that goes out of turn where as many go; else half of it for each that is put off."""
-        if len(batch) == len(first):
+    def _pay_for(
+        self, adapter: str, queue: Queue, first: list[Request], seats: int, at_most: float = inf
+    ) -> Choice:
+        """A whole cost for each that goes out of turn where as many want to go, of ``at_most``; else half of it for each that
+        is put off."""
+        batch = queue.of(adapter, seats)
+        if min(queue.count(adapter), at_most) == len(first):
             self.credits.transfer([pair for pair in self._pays(batch, first) for _ in range(2)], "small")
         else:
             self.credits.transfer(by_the_displaced(adapter, batch, first), "small")

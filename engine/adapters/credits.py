@@ -48,7 +48,8 @@ class Credits:
         return self.initial + self._gained(adapter)
 
     def _gained(self, adapter: str) -> float:
-        return sum(self._sizes[size] * count for size, count in self._moved[adapter].items())
+        moved, sizes = self._moved[adapter], self._sizes
+        return sizes["large"] * moved["large"] + sizes["small"] * moved["small"]
 
     def imbalance(self) -> dict[str, int]:
         """Transfers that were given and not received, by size: zero of each."""

@@ -10,7 +10,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.adapters import Adapters, Queue
+from engine.adapters.base import Adapters
+from engine.adapters.queue import Queue
 from engine.arrivals import Socket
 from engine.batch import Batch
 from engine.contract import ContractError, named

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from math import inf
 
@@ -42,7 +43,7 @@ class Hosting:
         """The adapter that is furthest below its popularity, those without a replica first, on the replica with fewest
         adapters that keeps the tolerance."""
         before, whole = self.tolerance(), max(self.copies(), 1)
-        placed = {name: len(self.hosts(name)) for name in self.popularity}
+        placed = {name: 0 for name in self.popularity} | Counter(name for adapters in self.of for name in adapters)
         for adapter in sorted(placed, key=lambda name: (placed[name] > 0, placed[name] / whole - self.popularity[name])):
             for replica in sorted(range(len(self.of)), key=lambda number: len(self.of[number])):
                 if adapter in self.of[replica] or self._room[replica] < 1:
@@ -57,11 +58,11 @@ class Hosting:
 
     def tolerance(self) -> float:
         """How large a burst the worst-off adapter can take: room on its replicas over its popularity, the least of all."""
-        free = (
-            sum(self._room[number] for number in self.hosts(name)) / popularity
-            for name, popularity in self.popularity.items()
-        )
-        return min(free, default=inf)
+        free = dict.fromkeys(self.popularity, 0)
+        for adapters, room in zip(self.of, self._room, strict=True):
+            for name in adapters:
+                free[name] += room
+        return min((free[name] / popularity for name, popularity in self.popularity.items()), default=inf)
 
     def spread(self, adapters: Sequence[str]) -> None:
         """Put each of these, in turn, on a replica that lacks it, until there are replicas + adapters - 1 in all."""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from engine.adapters.queue import adapter_of
 from engine.placement.base import Seen
-from engine.placement.least_cost import LOAD_S, LeastCost, batches
+from engine.placement.by_cost import LOAD_S, ByCost, batches
 from engine.request import Request
 
 
-class Proactive(LeastCost):
+class Proactive(ByCost):
     """A replica with an adapter that has no requests there, and is on another replica too, may load the wanted one in its
     place."""
 

@@ -97,7 +97,7 @@ def _served(timetable: pl.DataFrame, point: Point, options: Options, number: int
         timetable = perturbed_timetable(timetable, rng)
     found = simulate(timetable, setup, deployment)
     configuration = {"workload": {"source": options.workload_source}, "policies": policies}
-    return Record(point, found.requests, found.steps, {"configuration": configuration})
+    return Record(point, found.requests, found.steps, {"configuration": configuration, "facts": found.facts})
 
 
 def repeats(name: str, selection: Selection, options: Options, number: int, report: Reporter) -> list[Repeats]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import polars as pl
 
+from engine.executors.simulated.adapter_cost import AdapterCost
+from engine.executors.simulated.cost import StepCost
 from engine.executors.simulated.engines import engine_of
 from engine.executors.simulated.executor import SimulatedExecutor
 from engine.executors.simulated.profiles import Deployment, load_acceptance
@@ -30,16 +33,23 @@ def simulate(timetable: pl.DataFrame, setup: Setup, deployment: Deployment | Non
     deployment = deployment or setup.deployment()
     acceptance = load_acceptance(MEASURED_ON) if setup.acceptance else deployment.calibration(setup.calibration).acceptance
 
-    def executor() -> SimulatedExecutor:
+    @cache
+    def costs() -> tuple[StepCost, AdapterCost | None]:
+        """The same for every replica."""
         policies = setup.system.build(setup.parameters(deployment))
+        adapters = deployment.adapter_cost(policies.adapters) if policies.adapters else None
+        return deployment.step_cost(engine_of(policies.speculation), setup.calibration), adapters
+
+    def executor() -> SimulatedExecutor:
+        cost, adapters = costs()
         return SimulatedExecutor(
-            deployment.step_cost(engine_of(policies.speculation), setup.calibration),
+            cost,
             acceptance,
             seed=setup.seed,
             cold_start_s=setup.cold_start_s,
             context=deployment.model.context,
             swap_token_s=deployment.swap_token_s,
-            adapters=deployment.adapter_cost(policies.adapters) if policies.adapters else None,
+            adapters=adapters,
         )
 
     return serve(timetable, setup, deployment, executor, requests_of(timetable))

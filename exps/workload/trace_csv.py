@@ -14,8 +14,8 @@ from exps.workload.timetable import EXPECTED, timetable
 INTERACTION = ("interaction", "call", "calls")
 COLUMNS = Columns(
     required=("arrival_s", "client", "prompt_tokens", "output_tokens"),
-    optional=("request", "app", "category", "slo_tpot_s", "slo_s", "patience_s", *INTERACTION, *EXPECTED, "system_tokens",
-              "app_limit"),
+    optional=("request", "app", "category", "adapter", "slo_tpot_s", "slo_s", "patience_s", *INTERACTION, *EXPECTED,
+              "system_tokens", "app_limit"),
     numbers=("arrival_s", "prompt_tokens", "output_tokens", "slo_tpot_s", "slo_s", "patience_s", *INTERACTION, *EXPECTED,
              "system_tokens", "app_limit"),
     together=(INTERACTION, EXPECTED),

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from exps.figures.claims import Claim, Judge, Verdict, verdict
+from exps.figures.claims import UNPUBLISHED, Claim, Judge, Verdict, verdict
 from exps.figures.numbers import MissingError, Numbers
 from exps.figures.vocabulary import listed, times
+from exps.papers.dlora.causes import DRAWN, SKEWED, SOON, UNLOADED
 from exps.papers.dlora.setup import COPIES, DLORA, LEAST_COST, LLAMA_7B, MERGED, PEFT, PROACTIVE, UNMERGED
 
 SLO_S = 0.5
@@ -87,10 +88,10 @@ def _below_both(metric: str) -> Judge:
 def skew_claims(name: str, metric: str, merged: str, unmerged: str, ours: str) -> tuple[Claim, ...]:
     """Those of Figure 10, by mean or by 90th percentile."""
     return (
-        claim(f"2 {name} merged", "Merged-only improves with the skew", merged, "none", _improves(metric)),
+        claim(f"2 {name} merged", "Merged-only improves with the skew", merged, "none", _improves(metric), SKEWED),
         claim(f"2 {name} unmerged", "Unmerged-only worsens slightly with the skew", unmerged, "30 %", _worsens(metric)),
         claim(f"2 {name} crossing", "Merged-only overtakes unmerged-only between strides 8 and 16", "between 8 and 16", "none",
-              _crosses(metric)),
+              _crosses(metric), SKEWED),
         claim(f"2 {name} dLoRA", "dLoRA is below both at every stride", ours, "none", _below_both(metric)),
     )
 
@@ -187,18 +188,24 @@ FIG11A_CLAIMS = (
     claim("3 RR", "Least cost (RR) waits longer than Proactive wherever requests wait", "at 12: longer", "none",
           _ordered(LEAST_COST, PROACTIVE)),
     claim("3 proactive", "Proactive waits longer than dLoRA wherever requests wait", "at 12 to 32: 2 to 5x", "none",
-          _ordered(PROACTIVE, DLORA)),
+          _ordered(PROACTIVE, DLORA), SOON),
     claim("3 alike", "At 8 requests/s Proactive and dLoRA are alike", "0.017 and 0.023", f"{WAITS_S} s a token", _alike),
 )
 FIG11B_CLAIMS = (
     claim("4 RR", "Least cost (RR) grows at least twofold from ratio 1 to 8", "10.8 to 31.0: 2.9x", "2x",
           _grows(LEAST_COST, 2.0, np.inf)),
-    claim("4 dLoRA", "dLoRA grows at most 1.7 times", "2.4 to 3.5: 1.5x", "1.7x", _grows(DLORA, 0.0, 1.7)),
+    claim("4 dLoRA", "dLoRA grows at most 1.7 times", "2.4 to 3.5: 1.5x", "1.7x", _grows(DLORA, 0.0, 1.7),
+          UNLOADED),
+)
+BUSY_CLAIMS = (
+    claim("4 dLoRA, busy", "dLoRA grows at most 1.7 times where requests wait at every ratio", UNPUBLISHED, "1.7x",
+          _grows(DLORA, 0.0, 1.7)),
 )
 FIG12_CLAIMS = (
-    claim("5 flat", "dLoRA's throughput is flat from 16 to 128 adapters", "12.77, 12.78, 12.96, 12.49: 4 %", "5 %", _flat),
+    claim("5 flat", "dLoRA's throughput is flat from 16 to 128 adapters", "12.77, 12.78, 12.96, 12.49: 4 %", "5 %", _flat,
+          DRAWN),
     claim("5 baselines", "The baselines' throughput declines from 16 to 128 adapters",
-          "vLLM 1.77 to 0.82, PEFT 2.54 to 1.67", "none", _declines),
+          "vLLM 1.77 to 0.82, PEFT 2.54 to 1.67", "none", _declines, DRAWN),
 )
 FIG13_CLAIMS = (
     claim("6 overhead", "Solving and switching are a few per cent of the run", "at most 3.3 %", "5 %", _small),

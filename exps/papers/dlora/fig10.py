@@ -13,7 +13,7 @@ from exps.figures.figure import Figure, Options, Platform, Sweep
 from exps.figures.pictures import Curves
 from exps.papers.dlora.claims import MEAN, STRIDES, skew_claims
 from exps.papers.dlora.measures import off, over_axis, published
-from exps.papers.dlora.setup import DLORA, LLAMA_7B, MERGED, MULTI_LORA, TITLES, UNMERGED, figure, setting, workload
+from exps.papers.dlora.setup import CONSTANTS, DLORA, LLAMA_7B, MERGED, MULTI_LORA, TITLES, UNMERGED, figure, setting, workload
 from exps.workload.dlora import Load
 from plots.axes import Axis
 
@@ -73,6 +73,7 @@ KERNEL = figure(
     "Mean latency over the time of a step that is not merged, one GPU, 8 adapters, stride 16",
     LLAMA_7B,
     by_ratio,
+    calibrations=(CONSTANTS,),
     settings=SETTINGS,
     systems=(UNMERGED, MERGED, DLORA, MULTI_LORA),
     sweep=Sweep("ratio", {LLAMA_7B.name: RATIOS}, quick=(1.02, 1.8)),

@@ -10,7 +10,7 @@ from exps.figures.figure import Figure, Options, Platform, Record, Sweep
 from exps.figures.pictures import Curves
 from exps.papers.dlora.claims import FIG5_CLAIMS
 from exps.papers.dlora.measures import published
-from exps.papers.dlora.setup import LLAMA_7B, MERGED, UNMERGED, figure, setting
+from exps.papers.dlora.setup import CONSTANTS, LLAMA_7B, MERGED, UNMERGED, figure, setting
 from plots.axes import Axis
 
 BATCHES = tuple(float(batch) for batch in range(2, 17, 2))
@@ -61,6 +61,7 @@ FIG5: Figure = figure(
     "What an adapter that is not merged adds to a step, over the batch",
     LLAMA_7B,
     timetable,
+    calibrations=(CONSTANTS,),
     settings=setting(LLAMA_7B),
     systems=(MERGED, UNMERGED),
     sweep=Sweep("batch", {LLAMA_7B.name: BATCHES}),

@@ -53,7 +53,7 @@ def over_axis(records: Sequence[Record]) -> pl.DataFrame:
 
 
 def by_replica(records: Sequence[Record]) -> pl.DataFrame:
-    """A row a point and replica, from 1: queueing_share_pct."""
+    """A row a point and replica, "1" and on: queueing_share_pct."""
     parts = []
     for record in records:
         point = record.point
@@ -65,7 +65,7 @@ def by_replica(records: Sequence[Record]) -> pl.DataFrame:
                 model=pl.lit(point.platform.name),
                 setting=pl.lit(point.platform.setting.name),
                 system=pl.lit(point.system),
-                replica=pl.col("replica") + 1,
+                replica=(pl.col("replica") + 1).cast(pl.String),
                 queueing_share_pct=100 * pl.col("waiting") / (pl.col("waiting") + pl.col("computed")),
             )
         )

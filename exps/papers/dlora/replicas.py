@@ -3,6 +3,7 @@ number of adapters."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import polars as pl
@@ -10,6 +11,7 @@ import polars as pl
 from exps.figures.figure import Figure, Options, Platform, Sweep
 from exps.figures.pictures import Bars, Curves
 from exps.papers.dlora.claims import (
+    BUSY_CLAIMS,
     FIG2B_CLAIMS,
     FIG11A_CLAIMS,
     FIG11B_CLAIMS,
@@ -56,9 +58,9 @@ def fixed(platform: Platform, rps: float, options: Options) -> pl.DataFrame:
     return workload(Load("maf2", HOURS, ADAPTERS, rps, 600), options)
 
 
-def by_ratio(platform: Platform, ratio: float, options: Options) -> pl.DataFrame:
-    """1,000 requests at 8 a second whose lengths are ``ratio`` times ShareGPT's, 4,096 tokens at most."""
-    return workload(Load("maf2", HOURS, ADAPTERS, 8.0, 1000, ratio=ratio, longest=4096), options)
+def by_ratio(rps: float, platform: Platform, ratio: float, options: Options) -> pl.DataFrame:
+    """1,000 requests whose lengths are ``ratio`` times ShareGPT's, 4,096 tokens at most."""
+    return workload(Load("maf2", HOURS, ADAPTERS, rps, 1000, ratio=ratio, longest=4096), options)
 
 
 def by_adapters(platform: Platform, adapters: float, options: Options) -> pl.DataFrame:
@@ -72,12 +74,12 @@ def grouped(axis: str, metrics: pl.DataFrame, metric: str) -> pl.DataFrame:
     return rows.select("group", panel=pl.lit(metric), series="system", value=metric)
 
 
-def bars(name: str, axis: str, metric: str, label: str, x: str, theirs: str | None = None) -> Bars:
-    """Bars of a metric by a value of the axis and system, beside the published ones."""
-    return Bars(
-        name, {metric: label}, x, TITLES, partial(_rows, axis, metric),
-        published=partial(_theirs, theirs or name, axis, metric),
-    )
+def bars(name: str, axis: str, metric: str, label: str, x: str, published_as: str | None) -> Bars:
+    """Bars of a metric by a value of the axis and system, beside those that were published."""
+    if published_as is None:
+        return Bars(name, {metric: label}, x, TITLES, partial(_rows, axis, metric))
+    theirs = partial(_theirs, published_as, axis, metric)
+    return Bars(name, {metric: label}, x, TITLES, partial(_rows, axis, metric), published=theirs, symlog=metric == MEAN)
 
 
 def _rows(axis: str, metric: str, metrics: pl.DataFrame) -> pl.DataFrame:
@@ -106,7 +108,7 @@ FIG2B = figure(
     systems=(COPIES,),
     sweep=Sweep("rps", {LLAMA_7B.name: (3.0,)}),
     measure=by_replica,
-    draw=bars("fig2b", "replica", "queueing_share_pct", "Share of latency (%)", "Replica").draw,
+    draw=bars("fig2b", "replica", "queueing_share_pct", "Share of latency (%)", "Replica", "fig2b").draw,
     claims=FIG2B_CLAIMS,
     point_seconds=4.0,
     has_traces=True,
@@ -152,16 +154,25 @@ FIG11B = figure(
     "fig11b",
     "Latency over the lengths of requests, 8 replicas, 32 adapters",
     LLAMA_7B,
-    by_ratio,
+    partial(by_ratio, 8.0),
     settings=SETTINGS,
     systems=(LEAST_COST, PROACTIVE, DLORA),
     sweep=Sweep("ratio", {LLAMA_7B.name: (1.0, 2.0, 4.0, 6.0, 8.0)}),
     measure=over_axis,
-    draw=bars("fig11b", "ratio", MEAN, "Mean latency (s/token)", "Lengths, times ShareGPT's").draw,
+    draw=bars("fig11b", "ratio", MEAN, "Mean latency (s/token)", "Lengths, times ShareGPT's", "fig11b").draw,
     claims=FIG11B_CLAIMS,
     deviation=lambda metrics: off(metrics, "fig11b", "ratio", MEAN),
     point_seconds=4.0,
     has_traces=True,
+)
+BUSY = replace(
+    FIG11B,
+    id="dlora/fig11b-busy",
+    title="Latency over the lengths of requests at 24 requests/s, 8 replicas, 32 adapters",
+    timetable=partial(by_ratio, 24.0),
+    draw=bars("fig11b-busy", "ratio", MEAN, "Mean latency (s/token)", "Lengths, times ShareGPT's", None).draw,
+    claims=BUSY_CLAIMS,
+    deviation=None,
 )
 FIG12 = figure(
     "fig12",
@@ -172,10 +183,10 @@ FIG12 = figure(
     systems=(DLORA, PEFT, COPIES, MULTI_LORA, PEFT_GROUPED, COPIES_GROUPED),
     sweep=Sweep("adapters", {LLAMA_7B.name: (16.0, 32.0, 64.0, 128.0)}),
     measure=over_axis,
-    draw=bars("fig12", "adapters", RATE, "Requests per second", "Adapters").draw,
+    draw=bars("fig12", "adapters", RATE, "Requests per second", "Adapters", "fig12").draw,
     claims=FIG12_CLAIMS,
     deviation=lambda metrics: off(metrics, "fig12", "adapters", RATE),
     point_seconds=6.0,
     has_traces=True,
 )
-EIGHT_GPUS: tuple[Figure, ...] = (FIG2B, FIG11A, FIG11B, FIG12, FIG13)
+EIGHT_GPUS: tuple[Figure, ...] = (FIG2B, FIG11A, FIG11B, BUSY, FIG12, FIG13)

@@ -11,9 +11,9 @@ import polars as pl
 from exps.figures.figure import Figure, Options, Platform, Setting
 from exps.workload.dlora import Load, dlora_timetable
 
-CONSTANTS, FITTED = CALIBRATIONS = ("dlora", "dlora-fig12")
-"""Step times by the constants of the artifact's scheduler, and with the host's time for each sequence that one published value
-implies (exps.calibrate.dlora)."""
+FITTED, CONSTANTS = CALIBRATIONS = ("dlora-fig12", "dlora")
+"""Step times by the constants of the artifact's scheduler, with the host's time for each sequence that one published value
+implies (exps.calibrate.dlora), and without."""
 A100 = "a100-80g"
 LLAMA_7B = Platform("llama-7b", "llama-2-7b", A100, "Llama-2-7B on A100-80G")
 LLAMA_13B = Platform("llama-13b", "llama-2-13b", A100, "Llama-2-13B on A100-80G")
@@ -76,10 +76,9 @@ def figure(id: str, title: str, platform: Platform, timetable: Timetable, **more
         id=f"dlora/{id}",
         title=title,
         platforms=(platform,),
-        calibrations=CALIBRATIONS,
+        **{"calibrations": CALIBRATIONS, **more},
         timetable=timetable,
         kv_tokens=MEMORY[platform].kv_tokens,
-        **more,
     )
 
 

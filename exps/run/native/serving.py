@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from engine.errors import RunError
+from engine.errors import InputError, RunError
 from engine.executors.base import Executor
 from engine.executors.native.capacity import Capacity
 from engine.executors.native.executor import NativeExecutor
@@ -26,6 +26,13 @@ WARM_UP = 6
 TO_THE_END = Sampling(ignore_stop=True)
 
 
+def check_roles(setup: Setup) -> None:
+    """InputError where the system chooses what real models cannot do yet."""
+    for role, key in (("adapters", "adapters"), ("placement", "place")):
+        if (choice := setup.system.choices[role]).name != "none":
+            raise InputError(f"{key}={choice} is simulated only so far; use --backend sim, or leave {key}= out.")
+
+
 def serve_natively(
     timetable: pl.DataFrame, setup: Setup, watched: Callable[[Executor], Executor] = lambda executor: executor
 ) -> Outcome:
@@ -35,6 +42,7 @@ def serve_natively(
     executor into another that watches it. RunError, with the records so far, when a policy raises, or the device or a rank
     fails.
     """
+    check_roles(setup)
     deployment, prompts = setup.deployment(), load_prompts(setup.model, setup.weights)
     first = timetable.head(WARM_UP).with_columns(pl.lit(0.0).alias("arrival_s"), pl.lit(12, pl.Int64).alias("output_tokens"))
     with unloaded_by_errors():

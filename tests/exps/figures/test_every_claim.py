@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from exps.run.simulation import simulate
 FEW, REQUESTS, MANY, TRIALS = 10, 2000, 40, 60
 KEYS = {
     "rps", "urgent", "peak_rps", "c1", "c2", "n_max_share", "budget", "x", "limit", "scenario", "slo_scale", "load", "alpha",
-    "clients", "time_s", "rank", "round", "requests",
+    "clients", "time_s", "rank", "round", "requests", "stride", "ratio", "adapters", "batch",
 }
 JUDGED = [
     (figure.id, claim.id, model)
@@ -35,7 +36,8 @@ JUDGED = [
 def metrics_of(name: str) -> pl.DataFrame:
     """The metrics of all points of a figure, each of the first requests of its workload, as if these were the artifact's."""
     figure = FIGURES[name]
-    points, options = expand(figure, Selection(), Options())
+    points, options = expand(figure, Selection(), Options(quick=not figure.claims))
+    options = replace(options, quick=False)
     source, records, sent = Options(traces=Path()).workload_source, [], {}
     for point in points:
         place, setup = (point.platform, point.x), setup_of(point, options)
@@ -44,7 +46,7 @@ def metrics_of(name: str) -> pl.DataFrame:
         found = simulate(sent[place], setup)
         policies = setup.parameters(setup.deployment())
         configuration = {"workload": {"source": source}, "policies": policies}
-        records.append(Record(point, found.requests, found.steps, {"configuration": configuration}))
+        records.append(Record(point, found.requests, found.steps, {"configuration": configuration, "facts": found.facts}))
     return figure.measure(records)
 
 

@@ -41,7 +41,8 @@ def _panel(axis: Axes, rows: pl.DataFrame, systems: list[str]) -> None:
     limit = float(rows["slo_ms"].max() or 0.0)  # type: ignore[arg-type]
     axis.axhline(limit, color=GREY, linewidth=0.8, linestyle=":")
     axis.annotate(f"SLO {limit:.3g} ms", (0.01, limit), xycoords=axis.get_yaxis_transform(), xytext=(0, 2),
-                  textcoords="offset points", color=GREY, fontsize=6.0)
+                  textcoords="offset points", color=GREY, fontsize=6.0, zorder=5,
+                  bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6})
     for place, name in enumerate(systems):
         values = rows.filter(system=name)["tpot_ms"].to_numpy()
         if len(values) < 2:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from plots.bars import row_of_panels
 from plots.style import BLACK, GREY, PAGE_IN, house_style, looks_of, save
 
-HEIGHT_IN, HEADROOM = 2.6, 1.25
+HEIGHT_IN, HEADROOM, BESIDE = 2.6, 1.25, 1.3
 
 
 def violins(
@@ -41,8 +41,7 @@ def _panel(axis: Axes, rows: pl.DataFrame, systems: list[str]) -> None:
     limit = float(rows["slo_ms"].max() or 0.0)  # type: ignore[arg-type]
     axis.axhline(limit, color=GREY, linewidth=0.8, linestyle=":")
     axis.annotate(f"SLO {limit:.3g} ms", (0.01, limit), xycoords=axis.get_yaxis_transform(), xytext=(0, 2),
-                  textcoords="offset points", color=GREY, fontsize=6.0, zorder=5,
-                  bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6})
+                  textcoords="offset points", color=GREY, fontsize=6.0)
     for place, name in enumerate(systems):
         values = rows.filter(system=name)["tpot_ms"].to_numpy()
         if len(values) < 2:
@@ -54,6 +53,7 @@ def _panel(axis: Axes, rows: pl.DataFrame, systems: list[str]) -> None:
         drawn["cmedians"].set_color(BLACK)
         axis.annotate(f"{100 * (values <= limit).mean():.0f} %", (place, 0), xytext=(0, 2), textcoords="offset points",
                       ha="center", color=BLACK, fontsize=6.5)
+    axis.set_xlim(-BESIDE, len(systems) - 0.4)
     axis.set_xticks(range(len(systems)), [looks[name].label for name in systems], rotation=20, ha="right")
     axis.tick_params(axis="x", length=0)
     axis.grid(visible=False, axis="x")

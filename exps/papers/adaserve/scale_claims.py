@@ -42,8 +42,9 @@ BUDGET = {
     ' and 92.4 % at 0.6, 0.8 and 1.0 (`cli.py run fig11 --model qwen --system "spec=adaserve(budget=128)" --traces DIR`).',
 }
 CHAINS = {
-    "qwen": "requests of one kind differ in how often their drafts are accepted, as Figure 12 says, and the slowest miss tight"
-    " SLOs; with `spread = 0` in the fitted profile S4 has 47.2 %, as published, but AdaServe's curve in Figure 8 falls too fast."
+    "qwen": "requests of one kind differ in how often their drafts are accepted, as Figure 12 says, and the slowest miss"
+    " tight SLOs; with `spread = 0` in the fitted profile S4 has 47.2 %, as published, but AdaServe's curve in Figure 8"
+    " falls too fast."
 }
 SCALE_CLAIMS = (
     Claim(

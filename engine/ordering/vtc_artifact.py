@@ -9,9 +9,8 @@ from math import floor, inf
 
 from engine.horizon import Horizon
 from engine.ordering.base import Ordering
+from engine.ordering.mechanics.rounds import lasts_until_s
 from engine.request import FINISHED, Request
-
-SLACK = 1e-12
 
 
 class VTCArtifact(Ordering):
@@ -65,7 +64,7 @@ class VTCArtifact(Ordering):
             heapify(self._heap)
 
     def horizon(self, by_client: Mapping[str, int]) -> Horizon:
-        return Horizon(inf, (self._round + 1) * self.round_s * (1 - SLACK))
+        return Horizon(inf, lasts_until_s(self._round, self.round_s))
 
     def on_admit(self, request: Request, now: float) -> None:
         self._leave(request)

@@ -9,7 +9,6 @@ import numpy as np
 
 from engine.adapters.queue import adapter_of
 from engine.placement.base import Move, Seen
-from engine.placement.ilp import solve
 from engine.placement.least_cost import SEATS, LeastCost
 from engine.placement.pair import Pair
 from engine.request import Request
@@ -47,6 +46,8 @@ class Migrating(LeastCost):
         self._ran[adapter_of(request)] = total + request.computed_s, count + 1
 
     def rebalance(self, replicas: Sequence[Seen]) -> Sequence[Move]:
+        from engine.placement.ilp import solve  # loads SciPy, 40 MiB and 0.4 s that nothing else needs
+
         chosen = choose_pair(replicas)
         if chosen is None:
             return ()

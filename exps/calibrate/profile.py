@@ -15,6 +15,7 @@ from engine.models.config import DecoderConfig
 from engine.plan import DraftShape
 from engine.system import parse_system
 from exps.calibrate.measure import Bench, bandwidth_bytes_per_s, flops_per_s, launch_s, memory_bytes_of, slope
+from exps.calibrate.served import host_time_of
 from exps.calibrate.store import store
 from exps.calibrate.tuning import tuned
 from exps.figures.figure import Options, Platform
@@ -76,6 +77,9 @@ def _measure(platform: Platform, options: Options, say: Say) -> Path:
     path = store(name, whole, folder / "deployments")
     if pair.draft is None:
         return path
+    say("served steps")
+    calibration |= host_time_of(platform, options)
+    store(name, whole, folder / "deployments")
     say("AdaServe's budget")
     policies = {"speculation": estimate, "adaserve": tuned(platform, replace(options, calibration=MEASURED), policy)}
     return store(name, {**whole, "policies": policies}, folder / "deployments")

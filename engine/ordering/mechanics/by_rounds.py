@@ -11,7 +11,7 @@ from engine.horizon import Horizon
 from engine.ordering.base import Ordering
 from engine.ordering.mechanics.insertion import Advance, PartialQueue
 from engine.ordering.mechanics.recent import Recent
-from engine.ordering.mechanics.rounds import Rounds, Tally
+from engine.ordering.mechanics.rounds import Rounds, Tally, lasts_until_s
 from engine.request import Request
 
 
@@ -82,7 +82,7 @@ class ByRounds(Ordering):
                 self.departed += sum(account.credit for account in self.accounts.forget(now))
 
     def horizon(self, by_client: Mapping[str, int]) -> Horizon:
-        return Horizon(inf, self._rounds.surely_until_s)
+        return Horizon(inf, lasts_until_s(self._rounds.number, self.round_s))
 
     def on_admit(self, request: Request, now: float) -> None:
         self._line.pop()

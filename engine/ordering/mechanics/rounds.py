@@ -45,11 +45,6 @@ class Rounds:
         """Whether a round ended up to ``now`` that was not given before."""
         return floor(now / self.round_s) > self.number
 
-    @property
-    def surely_until_s(self) -> float:
-        """A time up to which the current round is not over, however rounded."""
-        return (self.number + 1) * self.round_s * (1 - SLACK)
-
     def ended(self, now: float) -> Iterator[tuple[dict[str, Tally], int]]:
         """The rounds that ended up to ``now`` and were not given before: the tallies of each, in order of appearance.
 
@@ -103,6 +98,11 @@ class Rounds:
         if tally is None:
             tally = self._tallies[request.client] = Tally()
         return tally
+
+
+def lasts_until_s(number: int, round_s: float) -> float:
+    """A time before which round ``number`` is not over, however a quotient is rounded."""
+    return (number + 1) * round_s * (1 - SLACK)
 
 
 def late(request: Request, now: float) -> bool:

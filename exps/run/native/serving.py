@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
 from engine.errors import RunError
+from engine.executors.base import Executor
 from engine.executors.native.capacity import Capacity
 from engine.executors.native.executor import NativeExecutor
 from engine.executors.simulated.profiles import Deployment
@@ -25,11 +26,14 @@ WARM_UP = 6
 TO_THE_END = Sampling(ignore_stop=True)
 
 
-def serve_natively(timetable: pl.DataFrame, setup: Setup) -> Outcome:
+def serve_natively(
+    timetable: pl.DataFrame, setup: Setup, watched: Callable[[Executor], Executor] = lambda executor: executor
+) -> Outcome:
     """Serve ``timetable`` with the real models. Answers have the timetable's lengths, whatever the models say.
 
-    The clock starts after a warm-up with the first requests, whose tokens and KV are forgotten. RunError, with the records
-    so far, when a policy raises, or the device or a rank fails.
+    The clock starts after a warm-up with the first requests, whose tokens and KV are forgotten. ``watched`` may put the
+    executor into another that watches it. RunError, with the records so far, when a policy raises, or the device or a rank
+    fails.
     """
     deployment, prompts = setup.deployment(), load_prompts(setup.model, setup.weights)
     first = timetable.head(WARM_UP).with_columns(pl.lit(0.0).alias("arrival_s"), pl.lit(12, pl.Int64).alias("output_tokens"))
@@ -46,7 +50,7 @@ def serve_natively(timetable: pl.DataFrame, setup: Setup) -> Outcome:
         try:
             watch = Stopwatch(executor) if setup.timed_parts else None
             requests = with_prompts(timetable, prompts)
-            outcome = serve(timetable, setup, deployment, lambda: watch or executor, requests, faults.explain)
+            outcome = serve(timetable, setup, deployment, lambda: watched(watch or executor), requests, faults.explain)
         except RunError as error:
             error.outcome = _with_facts(error.outcome, loaded.facts)
             raise

@@ -49,9 +49,11 @@ def _sweep(numbers: Numbers, system: str) -> pl.DataFrame:
     return _to_the_ends(numbers.frame.filter(pl.col("system") == system).sort("rps"), numbers, system)
 
 
-def dominates(numbers: Numbers, axis: str = "rps") -> Verdict:
-    """C1: AdaServe's attainment and goodput are at least the best baseline's, at every value of the axis."""
-    rates = _best(numbers, axis)
+def dominates(numbers: Numbers, axis: str = "rps", least: float = 0.0) -> Verdict:
+    """C1: AdaServe's attainment and goodput are at least the best baseline's, at every value of the axis from ``least`` on."""
+    rates = _best(numbers, axis).filter(pl.col(axis) >= least - 1e-9)
+    if rates.is_empty():
+        raise MissingError(f"adaserve and a baseline at a {axis} of at least {least:g}")
     points = min(rates["a"] - rates["b"])
     percent = min(100 * (rates["a_goodput"] / rates["b_goodput"] - 1))
     ours = f"least lead {points:+.1f} points, {percent:+.1f} % goodput"

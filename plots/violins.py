@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from plots.bars import row_of_panels
 from plots.style import BLACK, GREY, PAGE_IN, house_style, looks_of, save
 
-HEIGHT_IN, HEADROOM = 2.6, 1.25
+HEIGHT_IN, HEADROOM, BESIDE = 2.6, 1.25, 1.3
 
 
 def violins(
@@ -53,6 +53,7 @@ def _panel(axis: Axes, rows: pl.DataFrame, systems: list[str]) -> None:
         drawn["cmedians"].set_color(BLACK)
         axis.annotate(f"{100 * (values <= limit).mean():.0f} %", (place, 0), xytext=(0, 2), textcoords="offset points",
                       ha="center", color=BLACK, fontsize=6.5)
+    axis.set_xlim(-BESIDE, len(systems) - 0.4)
     axis.set_xticks(range(len(systems)), [looks[name].label for name in systems], rotation=20, ha="right")
     axis.tick_params(axis="x", length=0)
     axis.grid(visible=False, axis="x")

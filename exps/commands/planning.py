@@ -46,7 +46,10 @@ def asked_of(
 
 
 def applicable(figure: Figure, selection: Selection, backend: str) -> Selection | None:
-    """The part of a selection that a figure knows, or None when it has none of the models, or none that the backend serves."""
+    """The part of a selection that a figure knows, or None when it has none of the models, or none that the backend serves;
+    what one backend alone can measure is left out unless that is named."""
+    if figure.backend not in (None, backend):
+        return None
     known = {platform.name for platform in figure.platforms}
     models = tuple(name for name in selection.models if name in known)
     if (selection.models and not models) or not (models or is_served(figure, backend)):

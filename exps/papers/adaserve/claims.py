@@ -49,9 +49,11 @@ def _sweep(numbers: Numbers, system: str) -> pl.DataFrame:
     return _to_the_ends(numbers.frame.filter(pl.col("system") == system).sort("rps"), numbers, system)
 
 
-def dominates(numbers: Numbers, axis: str = "rps") -> Verdict:
-    """C1: AdaServe's attainment and goodput are at least the best baseline's, at every value of the axis."""
-    rates = _best(numbers, axis)
+def dominates(numbers: Numbers, axis: str = "rps", least: float = 0.0) -> Verdict:
+    """C1: AdaServe's attainment and goodput are at least the best baseline's, at every value of the axis from ``least`` on."""
+    rates = _best(numbers, axis).filter(pl.col(axis) >= least - 1e-9)
+    if rates.is_empty():
+        raise MissingError(f"adaserve and a baseline at a {axis} of at least {least:g}")
     points = min(rates["a"] - rates["b"])
     percent = min(100 * (rates["a_goodput"] / rates["b_goodput"] - 1))
     ours = f"least lead {points:+.1f} points, {percent:+.1f} % goodput"
@@ -92,12 +94,15 @@ ON_A_CPU = {
     "tiny": "a CPU has no idle arithmetic that would make verifying draft tokens cheap: a step grows with its tokens, and a"
     " prefill stalls every answer (`cli.py profile` prints a forward of 1, 64 and 512 tokens)."
 }
-AT_THE_TOP = dict.fromkeys(
-    ("llama", "qwen"),
-    "at the highest rates AdaServe's lead over chains of draft tokens is smaller here than as published: the chains lose"
-    " attainment more slowly and, by the scaled calibration, AdaServe faster; what the simulator lacks there is an open"
-    " question (the distances by system are below).",
-)
+BUDGET = {
+    "llama": "a step that verifies the budget of 512 tokens takes 125 ms by the artifact's table; with 256 AdaServe attains"
+    ' 99.7 % at 2.6 and 95.8 % at 4.8 requests a second (`cli.py run fig8 --model llama --system "spec=adaserve(budget=256)"`'
+    " with `--traces DIR`)."
+}
+CHAINS = {
+    "qwen": "AdaServe's goodput at the top is as published (748 of 751 tokens/s) and that of the best chain 2 % above the"
+    " published one (450 of 441), so that the lead is 1.66x for 1.70x."
+}
 CLAIMS = (
     Claim(
         "C1",
@@ -105,7 +110,7 @@ CLAIMS = (
         {"llama": "least lead +0.0 points, -1.3 % goodput", "qwen": "least lead -0.6 points, +4.0 % goodput"},
         "1.5 points, 1.5 %",
         dominates,
-        ON_A_CPU,
+        ON_A_CPU | BUDGET,
     ),
     Claim(
         "C2",
@@ -121,7 +126,7 @@ CLAIMS = (
         {"llama": "86.5 % at the top; goodput 509 -> 839", "qwen": "85.5 % at the top; goodput 509 -> 751"},
         "1.5 points, 1.5 %",
         _falls_slowly,
-        ON_A_CPU | AT_THE_TOP,
+        ON_A_CPU | BUDGET,
     ),
     Claim(
         "C4",
@@ -129,7 +134,7 @@ CLAIMS = (
         {"llama": "violations /4.3, goodput x1.94", "qwen": "violations /3.3, goodput x1.70"},
         "1.5 %",
         _lead_at_the_top,
-        ON_A_CPU | AT_THE_TOP,
+        ON_A_CPU | CHAINS,
     ),
     Claim(
         "C5",

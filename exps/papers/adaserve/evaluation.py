@@ -17,6 +17,9 @@ RATES = {
     LLAMA.name: tuple(round(2.6 + 0.2 * i, 1) for i in range(12)),
     QWEN.name: tuple(round(2.4 + 0.2 * i, 1) for i in range(10)),
 }
+NAMES = {
+    ADASERVE: "AdaServe", "sarathi": "Sarathi-Serve", "vllm": "vLLM", **{name: f"vLLM-Spec ({name[-1]})" for name in STATIC},
+}
 RPS = 4.0
 SHARES = tuple(round(0.1 * i, 1) for i in range(1, 10))
 SCALES = (0.6, 0.8, 1.0, 1.2, 1.4, 1.6)

@@ -14,7 +14,7 @@ from exps.figures.numbers import Numbers
 from exps.figures.pictures import Bars, Curves
 from exps.figures.published import read_published
 from exps.papers.adaserve.distances import distance_to
-from exps.papers.adaserve.evaluation import ADASERVE, PLATFORMS, SYSTEMS, of_each_model
+from exps.papers.adaserve.evaluation import ADASERVE, NAMES, PLATFORMS, SYSTEMS, of_each_model
 from exps.papers.adaserve.fig8 import FIG8
 from exps.papers.adaserve.pictures import ATTAINMENT, titles
 from exps.papers.adaserve.workloads import timetable_of
@@ -51,7 +51,7 @@ FIG14 = replace(
     sweep=Sweep("peak_rps", of_each_model((PEAK_RPS,)), listed=True),
     timetable=timetable_of("fluctuating", swept=False),
     draw=Bars(
-        "fig14", {"attainment": ATTAINMENT.label}, "", {}, bars_of, lambda metrics: published_bars("fig14", metrics)
+        "fig14", {"attainment": ATTAINMENT.label}, "", NAMES, bars_of, lambda metrics: published_bars("fig14", metrics)
     ).draw,
     claims=(
         Claim(

@@ -14,7 +14,7 @@ ATTAINMENT = Axis("attainment_pct", "SLO attainment (%)", (0, 100))
 GOODPUT = Axis("goodput_tokens_per_s", "Goodput (tokens/s)", (0, None))
 RPS = Axis("rps", "Requests per second")
 SHARE = Axis("urgent", "Share of urgent requests")
-SCALE = Axis("slo_scale", "SLO of urgent requests, times the baseline latency")
+SCALE = Axis("slo_scale", "SLO of urgent requests / baseline latency")
 PUBLISHED = {ATTAINMENT.column: "slo_attainment_pct", GOODPUT.column: "goodput_tokens_per_s"}
 
 

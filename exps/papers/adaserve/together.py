@@ -70,7 +70,10 @@ def draw(metrics: pl.DataFrame, caption: Caption, folder: Path, suffix: str) -> 
 
     paths: list[Path] = []
     looks = looks_of(metrics["system"].unique(maintain_order=True).to_list())
-    strokes = {name: Stroke(look.colour, LABELS.get(name, look.label), look.line, look.marker) for name, look in looks.items()}
+    strokes = {
+        name: Stroke(look.colour, LABELS.get(name, look.label), "-" if "adaserve" in name else ":", look.marker)
+        for name, look in looks.items()
+    }
     for model in metrics["model"].unique(maintain_order=True):
         rows = metrics.filter(pl.col("model") == model)
         paths += line_sheet(

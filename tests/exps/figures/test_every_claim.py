@@ -18,6 +18,8 @@ from exps.papers.registry import FIGURES, expand
 from exps.run.plan import setup_of
 from exps.run.simulation import simulate
 
+SERVED: dict[tuple[object, ...], Record] = {}
+"""Records by place, system and requests: figures may share points."""
 FEW, REQUESTS, MANY, TRIALS = 10, 2000, 40, 60
 KEYS = {
     "rps", "urgent", "peak_rps", "c1", "c2", "n_max_share", "budget", "x", "limit", "scenario", "slo_scale", "load", "alpha",
@@ -39,14 +41,19 @@ def metrics_of(name: str) -> pl.DataFrame:
     points, options = expand(figure, Selection(), Options(quick=not figure.claims))
     options = replace(options, quick=False)
     source, records, sent = Options(traces=Path()).workload_source, [], {}
+    requests = REQUESTS if len(points) <= FEW else MANY
     for point in points:
-        place, setup = (point.platform, point.x), setup_of(point, options)
-        if place not in sent:
-            sent[place] = figure.timetable(point.platform, point.x, options).head(REQUESTS if len(points) <= FEW else MANY)
-        found = simulate(sent[place], setup)
-        policies = setup.parameters(setup.deployment())
-        configuration = {"workload": {"source": source}, "policies": policies}
-        records.append(Record(point, found.requests, found.steps, {"configuration": configuration, "facts": found.facts}))
+        at = point.served
+        place, setup = (at.platform, at.x), setup_of(at, options)
+        key = (figure.points_folder, *place, at.system, requests)
+        if key not in SERVED:
+            if place not in sent:
+                sent[place] = figure.timetable(*place, options).head(requests)
+            found = simulate(sent[place], setup)
+            policies = setup.parameters(setup.deployment())
+            configuration = {"workload": {"source": source}, "policies": policies}
+            SERVED[key] = Record(at, found.requests, found.steps, {"configuration": configuration, "facts": found.facts})
+        records.append(replace(SERVED[key], point=point))
     return figure.measure(records)
 
 

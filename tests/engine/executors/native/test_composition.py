@@ -111,5 +111,5 @@ def test_places_count_up_in_each_sequence(counts: list[int]) -> None:
 
 
 def test_an_unknown_kernel_is_an_error_that_names_the_known() -> None:
-    with pytest.raises(InputError, match="unknown attention kernel 'magic'; choose one of reference"):
+    with pytest.raises(InputError, match="unknown attention kernel 'magic'; choose one of triton, flashinfer, reference"):
         ModelRunner(TARGET, 2, BLOCK, "magic")

@@ -315,6 +315,7 @@ def test_the_tables_tell_what_was_found(on, capfd):
         "needs 4",
         "1 of 2",
         "built; cli.py start --target cpu starts it",
+        "adaserve/baselines, vtc/fig3",
         "native yes ready",
         "adaserve/fig15 sim NO is what a real engine's time goes to",
     ):

@@ -35,7 +35,6 @@ from engine.request import Request
 
 Ints = NDArray[np.int64]
 WIDEST = 8
-NO_CONTEXT = np.zeros(0, np.int64)
 NOT_FINITE = "the model gave a logit that is not a number"
 
 
@@ -201,7 +200,7 @@ class NativeExecutor(Executor):
         The step after it begins at once, but not after a prefill: another may follow, and rows cost little beside one.
         """
         rows = list(batch.requests) if plan.decode else []
-        self._habit.planned(rows, batch.context if rows else NO_CONTEXT)
+        self._habit.planned(rows, batch.context[: len(rows)])
         first = [chunk.request for chunk in plan.prefill if ends_prefill(chunk)]
         places = ahead.of_these(rows, batch.context) if ahead else None
         if ahead is None or places is None:

@@ -33,6 +33,7 @@ from tests.engine.executors.native.pairs import CheckedEngine, ask, make_pair
 from tests.engine.strategies import Log, make_progress, make_request
 
 PAIR = make_pair()
+LATENCY = {"verify_tokens": [0, 512], "verify_s": [0.03, 0.06]}
 
 
 @st.composite
@@ -106,7 +107,8 @@ def test_policies_say_what_they_need(batching: Batching, speculation: Speculatio
 @pytest.mark.parametrize("system", [name for name, made in PRESETS.items() if made.choices["speculation"] != Choice("off")])
 @given(rows=st.integers(1, 300))
 def test_no_shape_is_larger_than_announced(system: str, rows: int) -> None:
-    speculation = PRESETS[system].build({}).speculation
+    speculation = PRESETS[system].build({"speculation": LATENCY}).speculation
+    assert speculation is not None and speculation.shape(make_progress([0.1], [1])) is not None
     shape = speculation.shape(make_progress([0.1] * rows, [1] * rows))
     assert shape is None or shape.depth * shape.width <= speculation.most_draft_tokens
 
